@@ -1,0 +1,1 @@
+"""How a service runs. Holds no business noun."""

@@ -1,0 +1,143 @@
+"""A running service: database, writer, relay, inbox, effects, timers and pipeline, put together.
+
+Knows no transport: `server.py` puts gRPC in front of it, a simulation calls its pipeline directly.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import and_, delete, select
+
+from argosy.ops.v1 import ops_pb2, ops_service_pb2
+from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
+from chassis.kernel.ids import new_id
+from chassis.kernel.process import Fired
+from chassis.runtime import audit
+from chassis.runtime.auth import Authenticator
+from chassis.runtime.bus import Bus
+from chassis.runtime.channels import Channels
+from chassis.runtime.contracts import Method, methods_of
+from chassis.runtime.database import Database
+from chassis.runtime.effects import Executor
+from chassis.runtime.inbox import Inbox
+from chassis.runtime.leases import Leases
+from chassis.runtime.ops import CONTRACTS, Ops
+from chassis.runtime.pipeline import Pipeline
+from chassis.runtime.process import Runner
+from chassis.runtime.relay import Relay
+from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
+from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.work import Cause, Work
+from chassis.runtime.writer import Writer
+
+log = structlog.get_logger()
+
+
+class Component:
+    """One service with everything it runs on."""
+
+    def __init__(
+        self, service: Service, database: Database, bus: Bus, channels: Channels, authenticator: Authenticator,
+        settings: Settings, telemetry: Telemetry, metrics: Metrics, clock: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self.service = service
+        self.database = database
+        self.telemetry = telemetry
+        self._channels = channels
+        self._clock = clock
+        tables = service.tables
+        runner = Runner(tables, service.processes)
+        self._methods = {m.name: m for contract in (*service.contracts, *CONTRACTS) for m in methods_of(contract)}
+        self.methods: dict[str, Method] = {method.path: method for method in self._methods.values()}
+        handlers: dict[str, Any] = {}
+        self.writer = Writer(database, tables, runner, handlers, clock, self._committed)
+        self.leases = Leases(new_id(), database, tables, self.writer, clock)
+        self.relay = Relay(service.name, database, tables, self.writer, bus, self.leases)
+        self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock)
+        self.inbox = Inbox(service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay)
+        ops = Ops(service, self.relay, clock)
+        handlers.update(self._by_path({**service.writes, **ops.writes()}))
+        self.pipeline = Pipeline(
+            writer=self.writer, database=database, authenticator=authenticator, telemetry=telemetry, metrics=metrics,
+            reads=self._by_path({**service.reads, **ops.reads()}), prepares=self._by_path(service.prepares),
+            most_in_flight=settings.max_in_flight, deadline_s=settings.deadline_s,
+        )  # fmt: skip
+        self.pipeline.elements = self.methods
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _by_path(self, bound: Any) -> dict[str, Any]:
+        return {self._methods[name].path: answer for name, answer in bound.items()}
+
+    def unbound(self) -> list[str]:
+        """Returns the rpcs of the contracts that nothing answers."""
+        bound = {*self.service.writes, *self.service.reads, *Ops(self.service, self.relay, self._clock).writes()}
+        bound |= set(Ops(self.service, self.relay, self._clock).reads())
+        return [m.path for m in self._methods.values() if m.name not in bound and not m.element]
+
+    def loops(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Returns what must run beside the rpcs, by name."""
+        periodics = (Periodic("audit", 1.0, audit.seal), Periodic("timers", 0.5, self._fire), *self.service.periodics)
+        return [
+            ("writer", self.writer.serve),
+            ("relay", self.relay.serve),
+            ("parked", self.inbox.serve_parked),
+            *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
+            *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
+            *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),
+        ]  # type: ignore[misc]
+
+    def start(self) -> None:
+        """Starts the loops."""
+        self._tasks = [
+            asyncio.ensure_future(run()) for _, run in self.loops()  # type: ignore[arg-type]
+        ]
+
+    async def stop(self) -> None:
+        """Stops taking events and effects, lets the writer finish what it has, and closes the database."""
+        for task in self._tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        while self.writer.waiting:
+            await asyncio.sleep(0.01)
+        if self._tasks:
+            self._tasks[0].cancel()
+            await asyncio.gather(self._tasks[0], return_exceptions=True)
+        await self.database.close()
+        self.telemetry.close()
+
+    def _committed(self, work: Work) -> None:
+        if work.emissions:
+            self.relay.wake.set()
+        if work.effects_written:
+            self.executor.wake()
+
+    async def _repeat(self, periodic: Periodic) -> None:
+        cause = Cause("service", periodic.name, periodic.name)
+        while True:
+            await asyncio.sleep(periodic.every_s)
+            try:
+                if await self.leases.hold(f"periodic:{periodic.name}"):
+                    await self.writer.run(periodic.job, cause)
+            except Exception as error:
+                log.exception("periodic job failed", job=periodic.name, exc_info=error)
+
+    async def _fire(self, work: Work) -> None:
+        """Delivers the timers that are due."""
+        timers = self.service.tables.timers
+        due = await work.tx.read(select(timers).where(timers.c.due_at <= work.now).order_by(timers.c.due_at).limit(256))
+        for row in due:
+            match = (timers.c.process == row.process, timers.c.process_id == row.process_id, timers.c.name == row.name)
+            await work.tx.write(delete(timers).where(and_(*match)))
+            work.deliver(row.process, row.process_id, Fired(row.name))
+
+    async def _ask_replay(
+        self, producer: str, aggregate: str, aggregate_id: str, from_sequence: int
+    ) -> tuple[Sequence[ops_pb2.EventRecord], int]:
+        request = ops_service_pb2.ReplayEventsRequest(
+            service=producer, aggregate=aggregate, aggregate_id=aggregate_id, from_sequence=from_sequence
+        )
+        answer = await OpsServiceStub(self._channels.to(producer)).ReplayEvents(request)
+        return list(answer.events), answer.oldest_sequence

@@ -1,0 +1,123 @@
+"""Performs the effects of processes after commit: many of a kind at once, all answers in one transaction.
+
+An effect's request id never changes, so that one which was performed and not recorded is performed again harmlessly.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+from sqlalchemy import delete, select, update
+
+from chassis.kernel.clock import SECOND
+from chassis.runtime.database import Database
+from chassis.runtime.leases import Leases
+from chassis.runtime.process import Perform, ProcessType
+from chassis.runtime.tables import ChassisTables
+from chassis.runtime.work import Cause, Work
+from chassis.runtime.writer import Writer
+
+MOST = 256
+LOOK_S = 1.0
+LONGEST_PAUSE_S = 30
+log = structlog.get_logger()
+
+
+class Effect:
+    """An effect on its way: its request id for ever, what it asks, and what it follows from."""
+
+    __slots__ = ("asked", "cause", "process_id", "request_id")
+
+    def __init__(self, request_id: str, process_id: str, asked: Any, cause: Cause) -> None:
+        self.request_id = request_id
+        self.process_id = process_id
+        self.asked = asked
+        self.cause = cause
+
+
+class Executor:
+    """Performs one service's effects; every kind has its own line."""
+
+    def __init__(
+        self, database: Database, tables: ChassisTables, writer: Writer, leases: Leases,
+        types: Sequence[ProcessType], clock: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._tables = tables
+        self._writer = writer
+        self._leases = leases
+        self._clock = clock
+        self.kinds: dict[str, tuple[type[Struct], Perform]] = {
+            cls.__name__: (cls, perform) for kind in types for cls, perform in kind.effects.items()
+        }
+        self._wakes = {name: asyncio.Event() for name in self.kinds}
+
+    def wake(self) -> None:
+        """Says that effects were written."""
+        for event in self._wakes.values():
+            event.set()
+
+    async def serve(self, name: str) -> None:
+        """Performs effects of one kind until cancelled."""
+        while True:
+            try:
+                if await self._leases.hold(f"effects:{name}"):
+                    while await self.perform(name):
+                        pass
+            except Exception as error:
+                log.exception("effects wait", kind=name, exc_info=error)
+                await asyncio.sleep(LOOK_S / 2)
+            try:
+                await asyncio.wait_for(self._wakes[name].wait(), LOOK_S)
+            except TimeoutError:
+                continue
+            self._wakes[name].clear()
+
+    async def perform(self, name: str) -> bool:
+        """Performs what is due of a kind and says whether there may be more."""
+        effects, processes = self._tables.effects, self._tables.processes
+        cls, perform = self.kinds[name]
+        query = select(effects, processes.c.traceparent, processes.c.correlation_id).join(
+            processes, (processes.c.process == effects.c.process) & (processes.c.process_id == effects.c.process_id)
+        )
+        query = query.where(effects.c.kind == name, effects.c.due_at <= self._clock()).order_by(effects.c.effect_id).limit(MOST)
+        async with self._database.read() as tx:
+            rows = await tx.read(query)
+        if not rows:
+            return False
+        asked = [
+            Effect(
+                row.request_id, row.process_id, msgspec.json.decode(row.payload, type=cls),
+                Cause(f"process:{row.process}", name, row.request_id, row.traceparent, row.correlation_id),
+            )
+            for row in rows
+        ]  # fmt: skip
+        try:
+            answers: Sequence[Struct | None] = await perform(asked, self._database)
+            error = ""
+        except Exception as failure:
+            answers, error = [None] * len(rows), repr(failure)
+            log.warning("effects failed", kind=name, count=len(rows), error=error)
+        await self._writer.run(lambda work: self._record(work, rows, answers, error), asked[0].cause)
+        return len(rows) == MOST or any(answer is None for answer in answers)
+
+    async def _record(self, work: Work, rows: Sequence[Any], answers: Sequence[Struct | None], error: str) -> None:
+        table = self._tables.effects
+        again, done = [], []
+        for row, answer in zip(rows, answers, strict=True):
+            if answer is None:
+                pause = min(2**row.attempts, LONGEST_PAUSE_S) * SECOND // 4
+                again.append((row.effect_id, row.attempts + 1, work.now + pause, error[:1000]))
+            else:
+                done.append((row.effect_id,))
+                work.deliver(row.process, row.process_id, answer)
+        if done:
+            gone = work.tx.rows("gone", {"effect_id": int}, done)
+            await work.tx.write(delete(table).where(table.c.effect_id.in_(select(gone.c.effect_id))))
+        if again:
+            new = work.tx.rows("new", {"effect_id": int, "attempts": int, "due_at": int, "error": str}, again)
+            statement = update(table).where(table.c.effect_id == new.c.effect_id)
+            await work.tx.write(statement.values(attempts=new.c.attempts, due_at=new.c.due_at, error=new.c.error))

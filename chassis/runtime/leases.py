@@ -1,0 +1,49 @@
+"""Leases: which of several replicas does the work that only one may do. On SQLite there is only one."""
+
+from collections.abc import Callable
+
+from sqlalchemy import or_, update
+from sqlalchemy.exc import IntegrityError
+
+from chassis.kernel.clock import SECOND
+from chassis.runtime.database import Database
+from chassis.runtime.tables import ChassisTables
+from chassis.runtime.work import Cause, Work
+from chassis.runtime.writer import Writer
+
+TERM_S = 10
+CAUSE = Cause("service", "lease", "lease")
+
+
+class Leases:
+    """The leases that this process holds, renewed when they are half spent."""
+
+    def __init__(self, holder: str, database: Database, tables: ChassisTables, writer: Writer, clock: Callable[[], int]) -> None:
+        self._holder = holder
+        self._database = database
+        self._table = tables.leases
+        self._writer = writer
+        self._clock = clock
+        self._until: dict[str, int] = {}
+
+    async def hold(self, name: str) -> bool:
+        """Says whether this process holds the lease, taking it where it is free."""
+        if self._database.dialect == "sqlite":
+            return True
+        if self._until.get(name, 0) - self._clock() > TERM_S * SECOND // 2:
+            return True
+        taken = await self._writer.run(lambda work: self._take(work, name), CAUSE)
+        self._until[name] = self._clock() + TERM_S * SECOND if taken else 0
+        return taken
+
+    async def _take(self, work: Work, name: str) -> bool:
+        table = self._table
+        until = work.now + TERM_S * SECOND
+        free = or_(table.c.holder == self._holder, table.c.until < work.now)
+        if await work.tx.write(update(table).where(table.c.name == name, free).values(holder=self._holder, until=until)):
+            return True
+        fresh = work.insert(table).values(name=name, holder=self._holder, until=until).on_conflict_do_nothing()
+        try:
+            return bool(await work.tx.write(fresh))
+        except IntegrityError:
+            return False

@@ -1,0 +1,180 @@
+"""The call pipeline: what happens to every call, whatever transport it came by.
+
+errors → telemetry → load limit → deadline → authentication → permission → validation → (writer: idempotency, audit).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import protovalidate
+import structlog
+from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
+
+from argosy.common.v1 import options_pb2
+from chassis.kernel.errors import DeadlineExceeded, Internal, InvalidArgument, PermissionDenied, Refusal, ResourceExhausted
+from chassis.kernel.ids import new_id
+from chassis.runtime.auth import Authenticator
+from chassis.runtime.contracts import Method
+from chassis.runtime.database import Database, Tx
+from chassis.runtime.status import to_status
+from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.writer import Call, Outcome, Principal, Writer
+from chassis.runtime.work import Cause
+
+SHARES = {options_pb2.ADMISSION_SHEDDABLE: 0.5, options_pb2.ADMISSION_UNSPECIFIED: 0.8, options_pb2.ADMISSION_CRITICAL: 1.0}
+LEAST_TIME_S = 0.02
+log = structlog.get_logger()
+
+Read = Callable[["Asked"], Awaitable[Message]]
+Prepare = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query on its way: the request, a look at the database, and who asks."""
+
+    request: Any
+    tx: Tx
+    principal: Principal
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What a transport knows of a call."""
+
+    authorization: str = ""
+    traceparent: str = ""
+    correlation_id: str = ""
+    actor: str = ""
+    time_left_s: float | None = None
+
+
+class Pipeline:
+    """One service's pipeline over all its rpcs."""
+
+    def __init__(
+        self, *, writer: Writer, database: Database, authenticator: Authenticator, telemetry: Telemetry, metrics: Metrics,
+        reads: Mapping[str, Read], prepares: Mapping[str, Prepare], most_in_flight: int, deadline_s: float,
+    ) -> None:  # fmt: skip
+        self._writer = writer
+        self._database = database
+        self._authenticator = authenticator
+        self._telemetry = telemetry
+        self._metrics = metrics
+        self._reads = reads
+        self._prepares = prepares
+        self._most = most_in_flight
+        self._deadline_s = deadline_s
+        self.in_flight = 0
+
+    async def call(self, method: Method, request: Message, incoming: Incoming) -> Message:
+        """Answers a call; raises a Refusal, never anything else."""
+        started = time.perf_counter()
+        traceparent = self._telemetry.begin(incoming.traceparent)
+        outcome = "OK"
+        self.in_flight += 1
+        try:
+            with self._telemetry.span(method.path, SpanKind.SERVER, traceparent) as current:
+                return await self._admitted(method, request, incoming, current)
+        except Refusal as refusal:
+            outcome = refusal.kind.name
+            raise
+        except Exception as error:
+            outcome = "INTERNAL"
+            log.exception("call failed", method=method.path, exc_info=error)
+            raise Internal("INTERNAL", "the service failed; the incident is in its log") from error
+        finally:
+            self.in_flight -= 1
+            labels = {"method": method.path, "outcome": outcome}
+            self._metrics.calls.add(1, labels)
+            self._metrics.seconds.record(time.perf_counter() - started, {"method": method.path})
+
+    async def _admitted(self, method: Method, request: Message, incoming: Incoming, traceparent: str) -> Message:
+        if self.in_flight > self._most * SHARES[method.admission]:
+            raise ResourceExhausted("OVERLOADED", "too many calls at once; send it again later", retry_after_s=1)
+        left = min(incoming.time_left_s or self._deadline_s, 600.0)
+        if left < LEAST_TIME_S:
+            raise DeadlineExceeded("NO_TIME_LEFT", "the deadline leaves no time to begin")
+        principal = await self._authenticator.identify(incoming.authorization)
+        if not principal.may(method.permission):
+            raise PermissionDenied("NOT_PERMITTED", f"the permission {method.permission} is needed", permission=method.permission)
+        validate(request)
+        actor = incoming.actor if incoming.actor and principal.account.startswith("service:") else principal.account
+        cause = Cause(actor, method.path, new_id(), traceparent, incoming.correlation_id or new_id())
+        try:
+            async with asyncio.timeout(left):
+                return await self._execute(method, request, principal, cause)
+        except TimeoutError as error:
+            raise DeadlineExceeded("TOO_SLOW", "the answer did not come in time; ask again with the same request_id") from error
+
+    async def _execute(self, method: Method, request: Any, principal: Principal, cause: Cause) -> Message:
+        if method.read_only:
+            async with self._database.read() as tx:
+                return await self._reads[method.path](Asked(request, tx, principal))
+        if method.element:
+            return await self._batch(method, request, principal, cause)
+        outcome = (await self._submit(method, [request], principal, cause))[0]
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def _submit(self, method: Method, requests: Sequence[Any], principal: Principal, cause: Cause) -> Sequence[Outcome]:
+        prepare = self._prepares.get(method.path)
+        contexts = await prepare(requests) if prepare is not None else [None] * len(requests)
+        calls = [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
+        return await asyncio.gather(*(self._writer.submit(call) for call in calls))
+
+    async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause) -> Message:
+        single = self.elements[method.element]
+        outcomes = await self._submit(single, list(request.requests), principal, cause)
+        response: Any = method.response()
+        for outcome in outcomes:
+            if isinstance(outcome, Refusal):
+                response.results.add().error.CopyFrom(to_status(outcome))
+            else:
+                response.results.add().response.CopyFrom(outcome)
+        return response  # type: ignore[no-any-return]
+
+    elements: Mapping[str, Method] = {}
+
+
+def validate(request: Message) -> None:
+    """Raises InvalidArgument that names every field against the rules of the contract."""
+    violations = protovalidate.collect_violations(request)
+    if violations:
+        found = [(_path(v.proto.field), v.proto.message or v.proto.rule_id) for v in violations]
+        raise InvalidArgument(
+            "INVALID_FIELD", "; ".join(f"{name}: {text}" for name, text in found[:10]), field=found[0][0],
+            **{f"violation.{name}": text for name, text in found[:20]},
+        )  # fmt: skip
+    if b"\x00" in request.SerializeToString():
+        name = _with_nul(request)
+        if name:
+            raise InvalidArgument("INVALID_FIELD", f"{name}: holds a NUL character", field=name)
+
+
+def _path(field: Any) -> str:
+    parts = []
+    for element in field.elements:
+        parts.append(element.field_name)
+        if element.subscript is not None and element.subscript.field == "index":
+            parts[-1] += f"[{element.subscript.value}]"
+    return ".".join(parts)
+
+
+def _with_nul(message: Message, prefix: str = "") -> str:
+    for field, value in message.ListFields():
+        name = f"{prefix}{field.name}"
+        values = value if field.is_repeated and not isinstance(value, Mapping) else [value]
+        for item in values:
+            if isinstance(item, str) and "\x00" in item:
+                return name
+            if isinstance(item, Message) and (inner := _with_nul(item, f"{name}.")):
+                return inner
+    return ""
+
+

@@ -1,0 +1,185 @@
+"""Runs process managers: loads their states, lets them decide, keeps what follows, in the caller's transaction.
+
+Effects are rows; `effects.py` performs them after commit. A state is JSON with a schema number.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import and_, bindparam, delete, select, update
+
+from chassis.kernel.ids import request_id
+from chassis.kernel.process import Do, Next, Timer
+from chassis.runtime.database import Database, Tx
+from chassis.runtime.tables import ChassisTables
+from chassis.runtime.work import Cause, NotYet, Work
+
+Decide = Callable[[Any, Any, int], Next[Any]]
+Apply = Callable[[Work, Sequence[tuple[str, Struct]]], Awaitable[None]]
+# Performs effects of one kind; answers each with the message for its process, or None to try again later.
+Perform = Callable[[Sequence[Any], Database], Awaitable[Sequence[Struct | None]]]
+
+
+@dataclass(frozen=True)
+class ProcessType:
+    """A process manager: its pure decision, what applies its changes, what performs its effects."""
+
+    name: str
+    state: type[Struct]
+    schema: int
+    decide: Decide
+    apply: Apply
+    effects: Mapping[type[Struct], Perform]
+    upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+
+    def load(self, text: str, schema: int) -> Struct:
+        """Returns a state as it is now, whatever schema it was written under."""
+        if schema == self.schema:
+            return msgspec.json.decode(text, type=self.state)
+        raw = msgspec.json.decode(text)
+        for version in range(schema, self.schema):
+            raw = self.upgrades[version](raw)
+        return msgspec.convert(raw, self.state)
+
+
+@dataclass
+class _Instance:
+    process_id: str
+    state: Struct
+    version: int
+    cause: Cause
+    ended: bool = False
+    do: list[Do] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    changes: list[Struct] = field(default_factory=list)
+
+
+class Runner:
+    """Advances the processes of one service."""
+
+    def __init__(self, tables: ChassisTables, types: Sequence[ProcessType]) -> None:
+        self._tables = tables
+        self._types = {kind.name: kind for kind in types}
+
+    async def advance(self, work: Work) -> None:
+        """Lets every process that was started or has a message decide, and keeps what follows."""
+        starts, work.starts = work.starts, []
+        deliveries, work.deliveries = work.deliveries, []
+        messages: dict[str, dict[str, list[Struct]]] = defaultdict(lambda: defaultdict(list))
+        fresh: dict[str, dict[str, _Instance]] = defaultdict(dict)
+        for process, process_id, state, first, cause in starts:
+            fresh[process][process_id] = _Instance(process_id, state, 0, cause)
+            messages[process][process_id].append(first)
+        for process, process_id, message in deliveries:
+            messages[process][process_id].append(message)
+        for process, by_id in messages.items():
+            await self._advance_kind(work, self._types[process], by_id, fresh[process])
+
+    async def _advance_kind(
+        self, work: Work, kind: ProcessType, messages: dict[str, list[Struct]], fresh: dict[str, _Instance]
+    ) -> None:
+        instances = await self._load(work.tx, kind, sorted(set(messages) - set(fresh))) | fresh
+        for process_id, instance in instances.items():
+            for message in messages[process_id]:
+                following = kind.decide(instance.state, message, work.now)
+                instance.state, instance.ended = following.state, following.ended
+                instance.do += following.do
+                instance.timers += following.timers
+                instance.changes += following.changes
+        await self._save(work, kind, instances, fresh)
+        await self._keep_effects(work, kind, instances)
+        await self._keep_timers(work, kind, instances)
+        await self._apply(work, kind, instances)
+
+    async def _load(self, tx: Tx, kind: ProcessType, ids: list[str]) -> dict[str, _Instance]:
+        if not ids:
+            return {}
+        table = self._tables.processes
+        wanted = tx.rows("wanted", {"process_id": str}, [(i,) for i in ids])
+        query = select(table).where(table.c.process == kind.name, table.c.process_id == wanted.c.process_id)
+        rows = await tx.read(query.order_by(table.c.process_id).with_for_update(of=table))
+        if len(rows) < len(ids):
+            missing = set(ids) - {row.process_id for row in rows}
+            raise NotYet(f"no {kind.name} for {', '.join(sorted(missing))}")
+        return {
+            row.process_id: _Instance(
+                row.process_id, kind.load(row.state, row.schema), row.version,
+                Cause(f"process:{kind.name}", kind.name, row.process_id, row.traceparent, row.correlation_id),
+                bool(row.ended),
+            )
+            for row in rows
+        }  # fmt: skip
+
+    async def _save(
+        self, work: Work, kind: ProcessType, instances: dict[str, _Instance], fresh: dict[str, _Instance]
+    ) -> None:
+        table = self._tables.processes
+        inserts, updates = [], []
+        for process_id, instance in instances.items():
+            state = msgspec.json.encode(instance.state).decode()
+            if process_id in fresh:
+                inserts.append(
+                    {
+                        "process": kind.name, "process_id": process_id, "state": state, "schema": kind.schema,
+                        "version": 1, "ended": int(instance.ended), "updated_at": work.now,
+                        "traceparent": instance.cause.traceparent, "correlation_id": instance.cause.correlation_id,
+                    }
+                )  # fmt: skip
+            else:
+                updates.append((process_id, state, int(instance.ended), instance.version))
+        await work.tx.write(table.insert(), inserts)
+        if updates:
+            new = work.tx.rows("new", {"process_id": str, "state": str, "ended": int, "version": int}, updates)
+            match = and_(
+                table.c.process == kind.name, table.c.process_id == new.c.process_id, table.c.version == new.c.version
+            )
+            changed = await work.tx.write(
+                update(table).where(match).values(
+                    state=new.c.state, ended=new.c.ended, version=table.c.version + 1,
+                    schema=kind.schema, updated_at=work.now,
+                )
+            )  # fmt: skip
+            if changed != len(updates):
+                raise RuntimeError(f"{kind.name}: {changed} of {len(updates)} states were as they were read")
+
+    async def _keep_effects(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
+        rows = [
+            {
+                "process": kind.name, "process_id": instance.process_id, "kind": type(do.effect).__name__,
+                "request_id": request_id(kind.name, instance.process_id, do.step), "attempts": 0, "error": "",
+                "payload": msgspec.json.encode(do.effect).decode(), "due_at": work.now, "created_at": work.now,
+            }
+            for instance in instances.values()
+            for do in instance.do
+        ]  # fmt: skip
+        work.effects_written = work.effects_written or bool(rows)
+        await work.tx.write(self._tables.effects.insert(), rows)
+
+    async def _keep_timers(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
+        timers = {(i.process_id, timer.name): timer.due_at for i in instances.values() for timer in i.timers}
+        if not timers:
+            return
+        table = self._tables.timers
+        match = and_(
+            table.c.process == kind.name, table.c.process_id == bindparam("b_process_id"), table.c.name == bindparam("b_name")
+        )
+        await work.tx.write(delete(table).where(match), [{"b_process_id": p, "b_name": n} for p, n in sorted(timers)])
+        rows = [
+            {"process": kind.name, "process_id": process_id, "name": name, "due_at": due_at}
+            for (process_id, name), due_at in timers.items()
+            if due_at is not None
+        ]
+        await work.tx.write(table.insert(), rows)
+
+    async def _apply(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
+        changes = [(i.process_id, change) for i in instances.values() for change in i.changes]
+        if not changes:
+            return
+        before = work.cause
+        work.causes = {i.process_id: i.cause for i in instances.values()}
+        await kind.apply(work, changes)
+        work.cause = before

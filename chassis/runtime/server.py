@@ -1,0 +1,87 @@
+"""gRPC in front of a component: binds its pipeline to grpc.aio, with health and reflection, and drains at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from chassis.kernel.errors import Refusal
+from chassis.runtime.component import Component
+from chassis.runtime.contracts import Method
+from chassis.runtime.pipeline import Incoming
+from chassis.runtime.status import to_status
+
+MOST_BYTES = 4 * 1024 * 1024
+OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+    ("grpc.max_receive_message_length", MOST_BYTES),
+    ("grpc.max_send_message_length", 16 * 1024 * 1024),
+]
+
+
+class Server:
+    """A component's gRPC server."""
+
+    def __init__(self, component: Component, address: str) -> None:
+        self._component = component
+        self._server = aio.server(options=OPTIONS)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = sorted({method.service for method in component.methods.values()})
+        handlers: dict[str, dict[str, Any]] = {name: {} for name in names}
+        for method in component.methods.values():
+            handlers[method.service][method.name] = grpc.unary_unary_rpc_method_handler(
+                _answer(component, method), method.request.FromString, _serialize
+            )
+        self._server.add_generic_rpc_handlers(
+            tuple(grpc.method_handlers_generic_handler(name, bound) for name, bound in handlers.items())
+        )
+        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self.port = self._server.add_insecure_port(address)
+
+    async def start(self) -> None:
+        """Starts to answer, and says so."""
+        await self._server.start()
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self, grace_s: float) -> None:
+        """Says that it is going, lets calls in flight finish, then stops."""
+        await self._health.enter_graceful_shutdown()
+        stopped = asyncio.ensure_future(self._server.stop(grace_s))
+        await stopped
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def answer(request: Message, context: Any) -> Message:
+        metadata = dict(context.invocation_metadata() or ())
+        incoming = Incoming(
+            authorization=_text(metadata, "authorization"),
+            traceparent=_text(metadata, "traceparent"),
+            correlation_id=_text(metadata, "correlation-id"),
+            actor=_text(metadata, "argosy-actor"),
+            time_left_s=context.time_remaining(),
+        )
+        try:
+            return await component.pipeline.call(method, request, incoming)
+        except Refusal as refusal:
+            await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
+            raise
+
+    return answer
+
+
+def _text(metadata: dict[str, Any], key: str) -> str:
+    value = metadata.get(key, "")
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,187 @@
+"""The tables that every service has: requests, outbox, inbox, processes, effects, timers, holds, leases, audit.
+
+Moments are microseconds since 1970. `chassis_tables(metadata)` puts them into a service's own metadata.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# SQLite gives a row id only to a column declared INTEGER.
+ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def new_metadata() -> MetaData:
+    """Returns metadata with the house's constraint names."""
+    return MetaData(naming_convention=NAMING)
+
+
+@dataclass(frozen=True)
+class ChassisTables:
+    """The chassis' tables within one service's metadata."""
+
+    requests: Table
+    outbox: Table
+    event_heads: Table
+    inbox: Table
+    parked_events: Table
+    processes: Table
+    effects: Table
+    timers: Table
+    holds: Table
+    leases: Table
+    audit_rows: Table
+
+
+def chassis_tables(metadata: MetaData) -> ChassisTables:
+    """Defines the chassis' tables in a service's metadata."""
+    return ChassisTables(
+        requests=Table(
+            "requests", metadata,
+            Column("principal", String(120), primary_key=True),
+            Column("method", String(120), primary_key=True),
+            Column("request_id", String(255), primary_key=True),
+            Column("fingerprint", LargeBinary, nullable=False),
+            Column("response", Text),
+            Column("refusal", Text),
+            Column("created_at", BigInteger, nullable=False, index=True),
+        ),
+        outbox=Table(
+            "outbox", metadata,
+            Column("position", ROW_ID, primary_key=True, autoincrement=True),
+            Column("event_id", String(40), nullable=False, unique=True),
+            Column("type", String(120), nullable=False),
+            Column("aggregate", String(40), nullable=False),
+            Column("aggregate_id", String(200), nullable=False),
+            Column("sequence", BigInteger, nullable=False),
+            Column("payload", LargeBinary, nullable=False),
+            Column("traceparent", String(60), nullable=False),
+            Column("correlation_id", String(64), nullable=False),
+            Column("causation_id", String(64), nullable=False),
+            Column("occurred_at", BigInteger, nullable=False),
+            Column("published_at", BigInteger),
+            Column("stream_sequence", BigInteger),
+            Index("ix_outbox_unpublished", "position", postgresql_where=text("published_at IS NULL"), sqlite_where=text("published_at IS NULL")),
+            Index("ux_outbox_aggregate_sequence", "aggregate", "aggregate_id", "sequence", unique=True),
+            Index("ix_outbox_stream_sequence", "stream_sequence"),
+        ),
+        event_heads=Table(
+            "event_heads", metadata,
+            Column("aggregate", String(40), primary_key=True),
+            Column("aggregate_id", String(200), primary_key=True),
+            Column("sequence", BigInteger, nullable=False),
+        ),
+        inbox=Table(
+            "inbox", metadata,
+            Column("producer", String(40), primary_key=True),
+            Column("aggregate", String(40), primary_key=True),
+            Column("aggregate_id", String(200), primary_key=True),
+            Column("sequence", BigInteger, nullable=False),
+        ),
+        parked_events=Table(
+            "parked_events", metadata,
+            Column("event_id", String(40), primary_key=True),
+            Column("producer", String(40), nullable=False),
+            Column("aggregate", String(40), nullable=False),
+            Column("aggregate_id", String(200), nullable=False),
+            Column("sequence", BigInteger, nullable=False),
+            Column("record", LargeBinary, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("due_at", BigInteger, nullable=False),
+            Column("error", Text, nullable=False),
+            Column("parked_at", BigInteger, nullable=False),
+            Column("dead_at", BigInteger),
+            Index("ix_parked_events_aggregate", "producer", "aggregate", "aggregate_id", "sequence"),
+            Index("ix_parked_events_due", "due_at"),
+        ),
+        processes=Table(
+            "processes", metadata,
+            Column("process", String(40), primary_key=True),
+            Column("process_id", String(64), primary_key=True),
+            Column("state", Text, nullable=False),
+            Column("schema", Integer, nullable=False),
+            Column("version", BigInteger, nullable=False),
+            Column("ended", Integer, nullable=False),
+            Column("traceparent", String(60), nullable=False),
+            Column("correlation_id", String(64), nullable=False),
+            Column("updated_at", BigInteger, nullable=False),
+            Index("ix_processes_open", "process", "updated_at", postgresql_where=text("ended = 0"), sqlite_where=text("ended = 0")),
+        ),
+        effects=Table(
+            "effects", metadata,
+            Column("effect_id", ROW_ID, primary_key=True, autoincrement=True),
+            Column("process", String(40), nullable=False),
+            Column("process_id", String(64), nullable=False),
+            Column("kind", String(60), nullable=False),
+            Column("request_id", String(40), nullable=False, unique=True),
+            Column("payload", Text, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("due_at", BigInteger, nullable=False),
+            Column("created_at", BigInteger, nullable=False),
+            Column("error", Text, nullable=False),
+            Index("ix_effects_kind_due_at", "kind", "due_at"),
+            Index("ix_effects_process_id", "process_id"),
+        ),
+        timers=Table(
+            "timers", metadata,
+            Column("process", String(40), primary_key=True),
+            Column("process_id", String(64), primary_key=True),
+            Column("name", String(60), primary_key=True),
+            Column("due_at", BigInteger, nullable=False, index=True),
+        ),
+        holds=Table(
+            "holds", metadata,
+            Column("hold_id", String(40), primary_key=True),
+            Column("queue", String(40), nullable=False),
+            Column("reason", String(60), nullable=False),
+            Column("subject_type", String(40), nullable=False),
+            Column("subject_id", String(64), nullable=False),
+            Column("blocks", String(40), nullable=False),
+            Column("detail", Text, nullable=False),
+            Column("owner_role", String(40), nullable=False),
+            Column("owner", String(120), nullable=False),
+            Column("raised_at", BigInteger, nullable=False),
+            Column("due_at", BigInteger, nullable=False),
+            Column("released_at", BigInteger),
+            Column("resolution", Text, nullable=False),
+            Index("ix_holds_subject_id", "subject_id"),
+            Index("ix_holds_open", "due_at", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")),
+        ),
+        leases=Table(
+            "leases", metadata,
+            Column("name", String(60), primary_key=True),
+            Column("holder", String(60), nullable=False),
+            Column("until", BigInteger, nullable=False),
+        ),
+        audit_rows=Table(
+            "audit_rows", metadata,
+            Column("audit_id", String(40), primary_key=True),
+            Column("at", BigInteger, nullable=False),
+            Column("actor", String(120), nullable=False),
+            Column("action", String(120), nullable=False),
+            Column("subject_type", String(60), nullable=False),
+            Column("subject_id", String(200), nullable=False, index=True),
+            Column("reason", Text, nullable=False),
+            Column("detail", Text, nullable=False),
+            Column("position", BigInteger, unique=True),
+            Column("hash", String(64)),
+            Index("ix_audit_rows_unsealed", "audit_id", postgresql_where=text("position IS NULL"), sqlite_where=text("position IS NULL")),
+        ),
+    )  # fmt: skip

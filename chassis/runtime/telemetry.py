@@ -1,0 +1,91 @@
+"""Traces and metrics. An unsampled call costs a string comparison; a sampled one makes real OpenTelemetry spans.
+
+Spans and metrics leave over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set; metrics are shown to Prometheus too.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanProcessor
+from opentelemetry.trace import SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+SAMPLED = "-01"
+current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+_propagator = TraceContextTextMapPropagator()
+
+
+class Telemetry:
+    """The tracer and meter of one component."""
+
+    def __init__(self, component: str, ratio: float, *, processor: SpanProcessor | None = None) -> None:
+        self.component = component
+        self._ratio = ratio
+        self._random = random.Random()
+        resource = Resource.create({"service.name": f"argosy-{component}", "service.namespace": "argosy"})
+        provider = TracerProvider(resource=resource)
+        self._provider = provider
+        if processor is not None:
+            provider.add_span_processor(processor)
+        elif os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = provider.get_tracer("argosy")
+
+    def begin(self, traceparent: str) -> str:
+        """Returns the traceparent of a call: the caller's, or a new one where it brought none and the dice say so."""
+        if traceparent:
+            return traceparent
+        return "new" if self._ratio and self._random.random() < self._ratio else ""
+
+    @contextmanager
+    def span(self, name: str, kind: SpanKind, traceparent: str) -> Iterator[str]:
+        """Opens a span below `traceparent` and yields its own; does nothing where that is not sampled."""
+        if traceparent != "new" and not traceparent.endswith(SAMPLED):
+            yield traceparent
+            return
+        parent = _propagator.extract({"traceparent": traceparent}) if traceparent != "new" else None
+        with self._tracer.start_as_current_span(
+            name, context=parent, kind=kind, attributes={"argosy.component": self.component}
+        ):
+            carrier: dict[str, str] = {}
+            _propagator.inject(carrier)
+            token = current_traceparent.set(carrier["traceparent"])
+            try:
+                yield carrier["traceparent"]
+            finally:
+                current_traceparent.reset(token)
+
+    def close(self) -> None:
+        """Sends what is left."""
+        self._provider.shutdown()
+
+
+class Metrics:
+    """The instruments that every component has."""
+
+    def __init__(self) -> None:
+        meter = metrics.get_meter("argosy")
+        self.calls = meter.create_counter("argosy.rpc.calls", description="Calls by method and outcome.")
+        self.seconds = meter.create_histogram("argosy.rpc.duration", unit="s", description="How long calls took.")
+        self.events = meter.create_counter("argosy.events.applied", description="Events applied, by consumer.")
+        self.orders = meter.create_counter("argosy.orders", description="Orders by what happened to them.")
+        self.meter = meter
+
+
+def set_up_metrics() -> None:
+    """Installs the process' meter provider: Prometheus always, OTLP where an endpoint is set."""
+    readers: list[MetricReader] = [PrometheusMetricReader()]
+    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+    metrics.set_meter_provider(MeterProvider(metric_readers=readers))

@@ -1,0 +1,159 @@
+"""One unit of work: a transaction with all that belongs into it — events, holds, audit rows, process messages.
+
+Handlers write their own tables through `work.tx` and say the rest here; `flush` writes it, one statement a table.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
+from msgspec import Struct
+from sqlalchemy import and_, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from chassis.kernel.clock import SECOND
+from chassis.kernel.ids import new_id
+from chassis.runtime.contracts import event_type
+from chassis.runtime.database import Tx
+from chassis.runtime.tables import ChassisTables
+
+if TYPE_CHECKING:
+    from chassis.runtime.process import Runner
+
+
+class NotYet(Exception):
+    """An event that lacks a fact from another service: it is parked and tried again."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a change follows from: who asked, by which rpc or event, in which trace."""
+
+    actor: str
+    action: str
+    id: str
+    traceparent: str = ""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True)
+class HoldKind:
+    """A reason to wait for a person: its queue, who owns it, how soon it is due, what it blocks."""
+
+    reason: str
+    queue: str
+    due_s: int
+    owner_role: str
+    blocks: str = ""
+
+
+@dataclass(frozen=True)
+class Emission:
+    """An event that waits to be written."""
+
+    message: Message
+    cause: Cause
+
+
+@dataclass
+class Work:
+    """One transaction. `now` is its only moment; `cause` is what the current change follows from."""
+
+    tx: Tx
+    now: int
+    tables: ChassisTables
+    runner: "Runner"
+    cause: Cause
+    emissions: list[Emission] = field(default_factory=list)
+    holds: list[dict[str, Any]] = field(default_factory=list)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[tuple[str, str, Struct]] = field(default_factory=list)
+    starts: list[tuple[str, str, Struct, Struct, Cause]] = field(default_factory=list)
+    effects_written: bool = False
+    causes: dict[str, Cause] = field(default_factory=dict)
+
+    def insert(self, table: Any) -> Any:
+        """Returns an INSERT that knows ON CONFLICT, on either database."""
+        return postgresql_insert(table) if self.tx.dialect == "postgresql" else sqlite_insert(table)
+
+    def emit(self, message: Message, cause: Cause | None = None) -> None:
+        """Says an event; it gets its aggregate's next sequence when the work is flushed."""
+        self.emissions.append(Emission(message, cause or self.cause))
+
+    def hold(self, kind: HoldKind, subject_type: str, subject_id: str, detail: str) -> None:
+        """Raises a hold."""
+        self.holds.append(
+            {
+                "hold_id": new_id(), "queue": kind.queue, "reason": kind.reason, "subject_type": subject_type,
+                "subject_id": subject_id, "blocks": kind.blocks, "detail": detail, "owner_role": kind.owner_role,
+                "owner": "", "raised_at": self.now, "due_at": self.now + kind.due_s * SECOND, "resolution": "",
+            }
+        )  # fmt: skip
+
+    async def release_holds(self, subjects: Sequence[tuple[str, str]], resolution: str) -> None:
+        """Releases the open holds of (subject id, reason) pairs."""
+        if not subjects:
+            return
+        holds = self.tables.holds
+        wanted = self.tx.rows("wanted", {"subject_id": str, "reason": str}, list(subjects))
+        match = and_(
+            holds.c.subject_id == wanted.c.subject_id, holds.c.reason == wanted.c.reason, holds.c.released_at.is_(None)
+        )
+        await self.tx.write(update(holds).where(match).values(released_at=self.now, resolution=resolution))
+
+    def note(self, subject_type: str, subject_id: str, *, reason: str = "", detail: str = "") -> None:
+        """Writes an audit row about the current cause."""
+        self.audit.append(
+            {
+                "audit_id": new_id(), "at": self.now, "actor": self.cause.actor, "action": self.cause.action,
+                "subject_type": subject_type, "subject_id": subject_id, "reason": reason, "detail": detail,
+            }
+        )  # fmt: skip
+
+    def start(self, process: str, process_id: str, state: Struct, first: Struct) -> None:
+        """Starts a process with its first message."""
+        self.starts.append((process, process_id, state, first, self.cause))
+
+    def deliver(self, process: str, process_id: str, message: Struct) -> None:
+        """Gives a message to a process; NotYet where there is no such process when the work is flushed."""
+        self.deliveries.append((process, process_id, message))
+
+    async def flush(self) -> None:
+        """Advances processes, then writes events, holds and audit rows."""
+        while self.starts or self.deliveries:
+            await self.runner.advance(self)
+        await self._write_events()
+        await self.tx.write(self.tables.holds.insert(), self.holds)
+        await self.tx.write(self.tables.audit_rows.insert(), self.audit)
+
+    async def _write_events(self) -> None:
+        if not self.emissions:
+            return
+        heads = self.tables.event_heads
+        keys = [(event_type(type(e.message)), str(getattr(e.message, event_type(type(e.message)).key))) for e in self.emissions]
+        counts = Counter((kind.aggregate, key) for kind, key in keys)
+        statement = self.insert(heads)
+        statement = statement.on_conflict_do_update(
+            index_elements=[heads.c.aggregate, heads.c.aggregate_id],
+            set_={"sequence": heads.c.sequence + statement.excluded.sequence},
+        ).returning(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence)
+        rows = [{"aggregate": a, "aggregate_id": i, "sequence": n} for (a, i), n in sorted(counts.items())]
+        last = {(row.aggregate, row.aggregate_id): row.sequence for row in await self.tx.returning(statement, rows)}
+        seen: defaultdict[tuple[str, str], int] = defaultdict(int)
+        outbox = []
+        for (kind, key), emission in zip(keys, self.emissions, strict=True):
+            aggregate = (kind.aggregate, key)
+            seen[aggregate] += 1
+            outbox.append(
+                {
+                    "event_id": new_id(), "type": kind.name, "aggregate": kind.aggregate, "aggregate_id": key,
+                    "sequence": last[aggregate] - counts[aggregate] + seen[aggregate],
+                    "payload": emission.message.SerializeToString(), "traceparent": emission.cause.traceparent,
+                    "correlation_id": emission.cause.correlation_id, "causation_id": emission.cause.id,
+                    "occurred_at": self.now,
+                }
+            )  # fmt: skip
+        await self.tx.write(self.tables.outbox.insert(), outbox)

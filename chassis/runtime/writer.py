@@ -1,0 +1,320 @@
+"""The writer: the one place where a service's data changes.
+
+Calls that wait are taken together (at most 256, without a timer) into one transaction: idempotency claims first, then
+the handlers, then events, audit and outcomes. A refusal is an answer; anything else rolls all back and reruns the
+calls one by one, so that a poisonous call hurts only itself. Other work (events, effects' results, timers) comes as
+jobs, each in a transaction of its own, and takes turns with the calls.
+"""
+
+import asyncio
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from google.protobuf.message import Message
+from sqlalchemy import and_, select, text, tuple_, update
+from sqlalchemy.exc import DBAPIError
+
+from chassis.kernel.errors import Aborted, FailedPrecondition, Internal, Kind, Refusal, refusal_of
+from chassis.kernel.ids import new_id
+from chassis.runtime.contracts import Method
+from chassis.runtime.database import Database, Tx
+from chassis.runtime.process import Runner
+from chassis.runtime.tables import ChassisTables
+from chassis.runtime.work import Cause, Work
+
+MOST_CALLS = 256
+REPEAT_STATES = {"40001", "40P01", "55P03"}
+MOST_REPEATS = 5
+CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+T = TypeVar("T")
+Outcome = Message | Refusal
+SetHandler = Callable[[Work, "Sequence[Call]"], Awaitable[Sequence[Outcome]]]
+OneHandler = Callable[[Work, Any], Awaitable[Message]]
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who calls: an account, what it may do and which channels it may see (all where empty)."""
+
+    account: str
+    permissions: tuple[str, ...] = ()
+    channel_ids: frozenset[str] = frozenset()
+
+    def may(self, permission: str) -> bool:
+        """Says whether the permission is held; a held trailing * means all that begin so."""
+        return any(
+            held == permission or (held.endswith("*") and permission.startswith(held[:-1])) for held in self.permissions
+        )
+
+
+@dataclass
+class Call:
+    """A mutating call on its way through the writer."""
+
+    method: Method
+    request: Any
+    principal: Principal
+    cause: Cause
+    context: Any = None
+    fingerprint: bytes = b""
+    answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the call is known by for ever."""
+        return (self.principal.account, self.method.path, self.request.request_id)
+
+
+class Rerun(Exception):
+    """This batch cannot be done as one; do its calls one by one."""
+
+
+def each(handle: OneHandler) -> SetHandler:
+    """Makes a handler of one request serve many. One that refuses after it wrote is rerun in its own transaction."""
+
+    async def handle_all(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for call in calls:
+            work.cause = call.cause
+            before = _pending(work)
+            try:
+                outcomes.append(await handle(work, call.request if call.context is None else call))
+            except Refusal as refusal:
+                if _pending(work) != before:
+                    if len(calls) > 1:
+                        raise Rerun from refusal
+                    raise
+                outcomes.append(refusal)
+        return outcomes
+
+    return handle_all
+
+
+def _pending(work: Work) -> tuple[int, ...]:
+    return (work.tx.writes, len(work.emissions), len(work.holds), len(work.deliveries), len(work.starts))
+
+
+class Writer:
+    """Takes calls and jobs, and commits them."""
+
+    def __init__(
+        self, database: Database, tables: ChassisTables, runner: Runner, handlers: dict[str, SetHandler],
+        clock: Callable[[], int], on_commit: Callable[[Work], None],
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._tables = tables
+        self._runner = runner
+        self._handlers = handlers
+        self._clock = clock
+        self._on_commit = on_commit
+        self._calls: deque[Call] = deque()
+        self._jobs: deque[tuple[Callable[[Work], Awaitable[Any]], Cause, asyncio.Future[Any]]] = deque()
+        self._wake = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How much waits."""
+        return len(self._calls) + len(self._jobs)
+
+    async def submit(self, call: Call) -> Outcome:
+        """Runs a call in the next transaction and returns its outcome."""
+        call.fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).digest()
+        self._calls.append(call)
+        self._wake.set()
+        return await asyncio.shield(call.answer)
+
+    async def run(self, job: Callable[[Work], Awaitable[T]], cause: Cause) -> T:
+        """Runs a job in a transaction of its own; what it raises comes back and nothing is written."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.append((job, cause, done))
+        self._wake.set()
+        return await asyncio.shield(done)
+
+    async def serve(self) -> None:
+        """Works until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._calls or self._jobs:
+                if self._calls:
+                    batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
+                    await self._answer(batch)
+                if self._jobs:
+                    await self._do(*self._jobs.popleft())
+
+    async def _do(self, job: Callable[[Work], Awaitable[Any]], cause: Cause, done: "asyncio.Future[Any]") -> None:
+        try:
+            result = await self._transact(cause, job)
+        except Exception as error:
+            done.set_exception(error)
+            # The one who asked may be gone; then nobody else will look at it.
+            done.exception()
+        else:
+            done.set_result(result)
+
+    async def _answer(self, batch: list[Call]) -> None:
+        try:
+            outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch))
+        except Exception as error:
+            if len(batch) > 1:
+                for call in batch:
+                    await self._answer([call])
+                return
+            outcomes = [await self._alone(batch[0], error)]
+        for call, outcome in zip(batch, outcomes, strict=True):
+            if not call.answer.done():
+                call.answer.set_result(outcome)
+
+    async def _alone(self, call: Call, error: Exception) -> Outcome:
+        """Answers a call whose own transaction failed: a refusal after writes is kept, a defect is not."""
+        if isinstance(error, Refusal):
+            if error.lasting:
+                await self._transact(call.cause, lambda work: self._keep_refusal(work, call, error))
+            return error
+        if isinstance(error, DBAPIError) and _sqlstate(error) in REPEAT_STATES:
+            return Aborted("CONTENDED", "the data was in use; send the same request again", retry_after_s=1)
+        log.exception("call failed", method=call.method.path, exc_info=error)
+        return Internal("INTERNAL", "the service failed; the incident is in its log")
+
+    async def _keep_refusal(self, work: Work, call: Call, refusal: Refusal) -> None:
+        if call.key in await self._claim(work, [call]):
+            await self._keep_outcomes(work, [(call, refusal)])
+
+    async def _transact(self, cause: Cause, job: Callable[[Work], Awaitable[T]]) -> T:
+        for attempt in range(MOST_REPEATS):
+            try:
+                async with self._database.write() as tx:
+                    work = Work(tx, await self._now(tx), self._tables, self._runner, cause)
+                    result = await job(work)
+                    await work.flush()
+                self._on_commit(work)
+                return result
+            except DBAPIError as error:
+                if _sqlstate(error) not in REPEAT_STATES or attempt + 1 == MOST_REPEATS:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _now(self, tx: Tx) -> int:
+        if tx.dialect != "postgresql":
+            return self._clock()
+        return int((await tx.read(CLOCK))[0][0])
+
+    async def _decide(self, work: Work, batch: list[Call]) -> list[Outcome]:
+        first: dict[tuple[str, str, str], Call] = {}
+        for call in batch:
+            first.setdefault(call.key, call)
+        claimed = await self._claim(work, list(first.values()))
+        outcomes = await self._recall(work, [call for key, call in first.items() if key not in claimed])
+        groups: dict[str, list[Call]] = defaultdict(list)
+        for key, call in first.items():
+            if key in claimed:
+                groups[call.method.path].append(call)
+        fresh: list[tuple[Call, Outcome]] = []
+        for path, calls in groups.items():
+            work.cause = calls[0].cause
+            fresh += zip(calls, await self._handlers[path](work, calls), strict=True)
+        await self._keep_outcomes(work, fresh)
+        for call, outcome in fresh:
+            outcomes[call.key] = (call.fingerprint, outcome)
+            if not isinstance(outcome, Refusal):
+                work.cause = call.cause
+                _audit(work, call, outcome)
+        return [_same(call, *outcomes[call.key]) for call in batch]
+
+    async def _claim(self, work: Work, calls: list[Call]) -> set[tuple[str, str, str]]:
+        """Inserts the claims in key order and returns the keys that are new."""
+        table = self._tables.requests
+        rows = [
+            {
+                "principal": call.key[0], "method": call.key[1], "request_id": call.key[2],
+                "fingerprint": call.fingerprint, "created_at": work.now,
+            }
+            for call in sorted(calls, key=lambda call: call.key)
+        ]  # fmt: skip
+        statement = work.insert(table).on_conflict_do_nothing()
+        statement = statement.returning(table.c.principal, table.c.method, table.c.request_id)
+        return {(r.principal, r.method, r.request_id) for r in await work.tx.returning(statement, rows)}
+
+    async def _recall(self, work: Work, calls: list[Call]) -> dict[tuple[str, str, str], tuple[bytes, Outcome]]:
+        """Returns the stored outcomes of calls that were made before."""
+        if not calls:
+            return {}
+        table = self._tables.requests
+        wanted = work.tx.rows("wanted", {"principal": str, "method": str, "request_id": str}, [c.key for c in calls])
+        match = and_(
+            table.c.principal == wanted.c.principal,
+            table.c.method == wanted.c.method,
+            table.c.request_id == wanted.c.request_id,
+        )
+        stored = {(r.principal, r.method, r.request_id): r for r in await work.tx.read(select(table).where(match))}
+        return {call.key: (stored[call.key].fingerprint, _stored_outcome(call, stored[call.key])) for call in calls}
+
+    async def _keep_outcomes(self, work: Work, outcomes: Sequence[tuple[Call, Outcome]]) -> None:
+        table = self._tables.requests
+        kept = [(call, outcome) for call, outcome in outcomes if not isinstance(outcome, Refusal) or outcome.lasting]
+        gone = [call.key for call, outcome in outcomes if isinstance(outcome, Refusal) and not outcome.lasting]
+        key = tuple_(table.c.principal, table.c.method, table.c.request_id)
+        if gone:
+            await work.tx.write(table.delete().where(key.in_(gone)))
+        if not kept:
+            return
+        rows = [
+            (*call.key, b64encode(outcome.SerializeToString()).decode() if isinstance(outcome, Message) else "", _refusal_text(outcome))
+            for call, outcome in kept
+        ]
+        columns = {"principal": str, "method": str, "request_id": str, "response": str, "refusal": str}
+        new = work.tx.rows("new", columns, rows)
+        match = and_(
+            table.c.principal == new.c.principal, table.c.method == new.c.method, table.c.request_id == new.c.request_id
+        )
+        await work.tx.write(update(table).where(match).values(response=new.c.response, refusal=new.c.refusal))
+
+
+def _audit(work: Work, call: Call, response: Message) -> None:
+    kind = response.DESCRIPTOR.name
+    identity = next((str(value) for field, value in response.ListFields() if field.name.endswith("_id")), "")
+    work.audit.append(
+        {
+            "audit_id": new_id(), "at": work.now, "actor": call.cause.actor, "action": call.method.path,
+            "subject_type": kind, "subject_id": identity, "reason": getattr(call.request, "reason", ""),
+            "detail": call.fingerprint.hex(),
+        }
+    )  # fmt: skip
+
+
+def _same(call: Call, fingerprint: bytes, outcome: Outcome) -> Outcome:
+    if fingerprint != call.fingerprint:
+        return FailedPrecondition(
+            "IDEMPOTENCY_KEY_REUSED", "this request_id was used for another request; choose a new one", field="request_id"
+        )
+    return outcome
+
+
+def _stored_outcome(call: Call, row: Any) -> Outcome:
+    if row.refusal:
+        stored = json.loads(row.refusal)
+        return refusal_of(Kind(stored["kind"]), stored["reason"], stored["message"], field=stored["field"], metadata=stored["metadata"])
+    return call.method.response.FromString(b64decode(row.response))
+
+
+def _refusal_text(outcome: Outcome) -> str:
+    if isinstance(outcome, Message):
+        return ""
+    return json.dumps(
+        {
+            "kind": outcome.kind.value, "reason": outcome.reason, "message": outcome.message,
+            "field": outcome.field, "metadata": outcome.metadata,
+        }
+    )  # fmt: skip
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+    return str(state or "")

@@ -1,0 +1,1 @@
+"""The doors: HTTP for the contracts, a dialect for each channel, accounts and keys. A service like the others."""

@@ -1,0 +1,1 @@
+"""The six services. Each owns one truth, and none imports another."""

@@ -1,0 +1,64 @@
+"""CreateItem: sets items up as drafts, many at once; a SKU or GTIN that is taken refuses its row only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from chassis.kernel.errors import AlreadyExists, Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from chassis.runtime.writer import Call, Outcome
+from services.catalog.app.item_view import to_message, to_values
+from services.catalog.domain.item import Lifecycle
+from services.catalog.store.tables import ITEMS
+
+
+class _Row:
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+    """Answers each call with its item or a Refusal: INVALID_FIELD, INVALID_GTIN, DUPLICATE_SKU, DUPLICATE_GTIN."""
+    wanted: list[dict[str, Any] | Refusal] = []
+    for call in calls:
+        try:
+            wanted.append(to_values(call.request.item))
+        except Refusal as refusal:
+            wanted.append(refusal)
+    values = [value for value in wanted if isinstance(value, dict)]
+    taken = {
+        "sku": await _taken(work, "sku", [value["sku"] for value in values]),
+        "gtin": await _taken(work, "gtin", [value["gtin"] for value in values if value["gtin"]]),
+    }
+    outcomes: list[Outcome] = []
+    rows = []
+    for value in wanted:
+        if isinstance(value, Refusal):
+            outcomes.append(value)
+            continue
+        double = next((name for name in ("sku", "gtin") if value[name] in taken[name]), "")
+        if double:
+            text = f"item.{double}: {value[double]} belongs to another item"
+            outcomes.append(AlreadyExists(f"DUPLICATE_{double.upper()}", text, field=f"item.{double}"))
+            continue
+        for name in taken:
+            if value[name]:
+                taken[name].add(value[name])
+        row = {
+            **value, "item_id": new_id(), "lifecycle": int(Lifecycle.DRAFT), "submitted_by": "", "version": 1,
+            "created_at": work.now, "updated_at": work.now,
+        }  # fmt: skip
+        rows.append(row)
+        outcomes.append(to_message(_Row(row)))
+    await work.tx.write(ITEMS.insert(), rows)
+    return outcomes
+
+
+async def _taken(work: Work, column: str, values: Sequence[str]) -> set[str]:
+    if not values:
+        return set()
+    wanted = work.tx.rows("wanted", {"value": str}, [(value,) for value in values])
+    rows = await work.tx.read(select(ITEMS.c[column]).where(ITEMS.c[column] == wanted.c.value))
+    return {row[0] for row in rows}

@@ -1,0 +1,71 @@
+"""ResolveLines: what channels' SKUs mean, for many orders in two queries.
+
+A SKU means what the channel's listing says; where it has none, the item of that SKU, one for one. Only published items
+are sold. The list price is the channel's own, else the general one, in force when the order was placed.
+"""
+
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+
+from argosy.catalog.v1 import items_service_pb2
+from chassis.kernel.clock import from_timestamp
+from chassis.runtime.database import Tx
+from chassis.runtime.pipeline import Asked
+from services.catalog.domain.item import Lifecycle
+from services.catalog.store.tables import ITEMS, LISTINGS, PRICES
+
+Key = tuple[str, str]
+
+
+async def resolve_lines(asked: Asked) -> items_service_pb2.ResolveLinesResponse:
+    """Answers each SKU of each order; an unknown one has no item_id."""
+    keys = sorted({(order.channel_id, sku) for order in asked.request.orders for sku in order.channel_skus})
+    found = await _items(asked.tx, keys)
+    prices = await _prices(asked.tx, sorted({item.item_id for item, _ in found.values()}))
+    response = items_service_pb2.ResolveLinesResponse()
+    for order in asked.request.orders:
+        resolved = response.orders.add()
+        for sku in order.channel_skus:
+            line = resolved.lines.add()
+            if (order.channel_id, sku) in found:
+                item, units = found[(order.channel_id, sku)]
+                _fill(line, item, units, _price_of(prices.get(item.item_id, []), order))
+    return response
+
+
+def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, price: Any) -> None:
+    line.item_id, line.sku, line.units, line.tax_class, line.weight_g = item.item_id, item.sku, units, item.tax_class, item.weight_g
+    line.restricted_countries.extend(item.restricted_countries.split(",") if item.restricted_countries else [])
+    line.list_price_minor = price.amount_minor * units if price is not None else -1
+    line.price_includes_tax = bool(price is not None and price.includes_tax)
+
+
+async def _items(tx: Tx, keys: list[Key]) -> dict[Key, tuple[Any, int]]:
+    wanted = tx.rows("wanted", {"channel_id": str, "channel_sku": str, "sku": str}, [(c, s, s.strip().upper()) for c, s in keys])
+    listed = and_(LISTINGS.c.channel_id == wanted.c.channel_id, LISTINGS.c.channel_sku == wanted.c.channel_sku)
+    query = (
+        select(wanted.c.channel_id, wanted.c.channel_sku, LISTINGS.c.units, ITEMS)
+        .select_from(wanted)
+        .outerjoin(LISTINGS, listed)
+        .join(ITEMS, or_(ITEMS.c.item_id == LISTINGS.c.item_id, and_(LISTINGS.c.item_id.is_(None), ITEMS.c.sku == wanted.c.sku)))
+        .where(ITEMS.c.lifecycle == int(Lifecycle.PUBLISHED))
+    )
+    return {(row.channel_id, row.channel_sku): (row, row.units or 1) for row in await tx.read(query)}
+
+
+async def _prices(tx: Tx, item_ids: list[str]) -> dict[str, list[Any]]:
+    if not item_ids:
+        return {}
+    wanted = tx.rows("wanted", {"item_id": str}, [(item_id,) for item_id in item_ids])
+    rows = await tx.read(select(PRICES).where(PRICES.c.item_id == wanted.c.item_id).order_by(PRICES.c.valid_from.desc()))
+    prices: dict[str, list[Any]] = {}
+    for row in rows:
+        prices.setdefault(row.item_id, []).append(row)
+    return prices
+
+
+def _price_of(prices: list[Any], order: items_service_pb2.OrderSkus) -> Any:
+    moment = from_timestamp(order.placed_at)
+    fitting = [p for p in prices if p.currency_code == order.currency_code and p.valid_from <= moment and p.channel_id in ("", order.channel_id)]
+    return next((p for p in fitting if p.channel_id), next(iter(fitting), None))

@@ -1,0 +1,65 @@
+"""The tables of catalog."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, UniqueConstraint
+
+from chassis.runtime.tables import chassis_tables, new_metadata
+
+METADATA = new_metadata()
+CHASSIS = chassis_tables(METADATA)
+
+ITEMS = Table(
+    "items", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("sku", String(64), nullable=False, unique=True),
+    Column("gtin", String(14), unique=True),
+    Column("name", String(300), nullable=False),
+    Column("brand", String(100), nullable=False),
+    Column("stock_unit", String(10), nullable=False),
+    Column("tax_class", String(40), nullable=False),
+    Column("weight_g", BigInteger, nullable=False),
+    Column("length_mm", BigInteger, nullable=False),
+    Column("width_mm", BigInteger, nullable=False),
+    Column("height_mm", BigInteger, nullable=False),
+    Column("hs_code", String(12), nullable=False),
+    Column("origin_country_code", String(2), nullable=False),
+    Column("restricted_countries", Text, nullable=False),
+    Column("standard_cost_minor", BigInteger, nullable=False),
+    Column("cost_currency_code", String(3), nullable=False),
+    Column("lifecycle", Integer, nullable=False),
+    Column("submitted_by", String(120), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+CHANNELS = Table(
+    "channels", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("entity", String(40), nullable=False),
+    Column("prices_include_tax", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+LISTINGS = Table(
+    "listings", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("channel_sku", String(100), primary_key=True),
+    Column("item_id", String(40), nullable=False, index=True),
+    Column("units", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+PRICES = Table(
+    "prices", METADATA,
+    Column("price_id", String(40), primary_key=True),
+    Column("item_id", String(40), nullable=False),
+    Column("channel_id", String(40), nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("includes_tax", Integer, nullable=False),
+    Column("valid_from", BigInteger, nullable=False),
+    UniqueConstraint("item_id", "channel_id", "currency_code", "valid_from"),
+    Index("ix_prices_item_id_price_id", "item_id", "price_id"),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The finance service; see README.md."""

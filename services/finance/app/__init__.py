@@ -1,0 +1,1 @@
+"""What answers the rpcs and events of finance, a file a use case."""

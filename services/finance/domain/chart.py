@@ -1,0 +1,61 @@
+"""The chart of accounts and the posting rules of version 1, as the first migration writes them."""
+
+ACCOUNTS = (
+    ("1100", "PSP and channel clearing", "ASSET"),
+    ("1200", "Receivables", "ASSET"),
+    ("1300", "Inventory", "ASSET"),
+    ("1310", "Inventory: inspection", "ASSET"),
+    ("2100", "Customer deposits", "LIABILITY"),
+    ("2110", "Refunds payable", "LIABILITY"),
+    ("2200", "Tax payable", "LIABILITY"),
+    ("2300", "Goods received, not invoiced", "LIABILITY"),
+    ("2310", "Accrued freight", "LIABILITY"),
+    ("3000", "Opening balance equity", "EQUITY"),
+    ("4000", "Product revenue", "REVENUE"),
+    ("4010", "Discounts", "REVENUE"),
+    ("4020", "Shipping revenue", "REVENUE"),
+    ("4030", "Sales returns", "REVENUE"),
+    ("4900", "Adjustment gain", "REVENUE"),
+    ("5000", "Cost of goods sold", "EXPENSE"),
+    ("5100", "Outbound freight", "EXPENSE"),
+    ("5200", "Shrinkage", "EXPENSE"),
+    ("5300", "Write-off", "EXPENSE"),
+)
+
+REVENUE = ("4000", "4010", "4020", "4030")
+COST = ("5000",)
+FREIGHT = ("5100",)
+INVENTORY = ("1300", "1310")
+
+Line = tuple[str, str, str]
+
+# (rule, event, condition, ((account, side, amount), …))
+RULES_VERSION_1: tuple[tuple[str, str, str, tuple[Line, ...]], ...] = (
+    ("opening-stock", "StockReceived", "e.kind == 'OPENING'", (("1300", "debit", "e.value_minor"), ("3000", "credit", "e.value_minor"))),
+    ("purchase-receipt", "StockReceived", "e.kind == 'PURCHASE'", (("1300", "debit", "e.value_minor"), ("2300", "credit", "e.value_minor"))),
+    ("adjustment", "StockAdjusted", "true", (
+        ("1300", "debit", "e.gain_minor"), ("4900", "credit", "e.gain_minor"),
+        ("5200", "debit", "e.loss_minor"), ("1300", "credit", "e.loss_minor"),
+    )),
+    ("cost-of-goods", "StockIssued", "true", (("5000", "debit", "e.value_minor"), ("1300", "credit", "e.value_minor"))),
+    ("return-received", "StockReturned", "true", (("1310", "debit", "e.value_minor"), ("5000", "credit", "e.value_minor"))),
+    ("disposition", "StockDispositioned", "true", (
+        ("1300", "debit", "e.restocked_minor"), ("5300", "debit", "e.written_off_minor"),
+        ("1310", "credit", "e.restocked_minor + e.written_off_minor"),
+    )),
+    ("capture", "TenderCaptured", "true", (
+        ("1100", "debit", "e.amount_minor"), ("2100", "credit", "e.to_deposits_minor"), ("1200", "credit", "e.to_receivable_minor"),
+    )),
+    ("sale", "LinesShipped", "true", (
+        ("2100", "debit", "e.from_deposits_minor"), ("1200", "debit", "e.to_receivable_minor"),
+        ("4010", "debit", "e.discount_minor"), ("4000", "credit", "e.product_minor"),
+        ("4020", "credit", "e.shipping_minor"), ("2200", "credit", "e.tax_minor"),
+    )),
+    ("deposit-refund", "DepositRefunded", "true", (("2100", "debit", "e.amount_minor"), ("1100", "credit", "e.amount_minor"))),
+    ("refund-agreed", "RefundAgreed", "true", (
+        ("4030", "debit", "e.product_minor"), ("4020", "debit", "e.shipping_minor"), ("2200", "debit", "e.tax_minor"),
+        ("2110", "credit", "e.amount_minor"),
+    )),
+    ("refund-paid", "RefundPaid", "true", (("2110", "debit", "e.amount_minor"), ("1100", "credit", "e.amount_minor"))),
+    ("outbound-freight", "ShipmentShipped", "true", (("5100", "debit", "e.freight_minor"), ("2310", "credit", "e.freight_minor"))),
+)  # fmt: skip

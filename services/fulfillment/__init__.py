@@ -1,0 +1,1 @@
+"""The fulfillment service; see README.md."""

@@ -1,0 +1,1 @@
+"""What answers the rpcs and events of fulfillment, a file a use case."""

@@ -1,0 +1,110 @@
+"""ConfirmShipment: a parcel left, with all or some of the lines; many parcels at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
+from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from chassis.runtime.writer import Call, Outcome
+from services.fulfillment.app.plan_order import load_rates
+from services.fulfillment.app.save_lines import OpenOrder, save
+from services.fulfillment.app.views import to_shipment
+from services.fulfillment.domain.sourcing import Rate, cheapest
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
+
+
+class _Row:
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, NO_SUCH_LINE, NOTHING_LEFT."""
+    orders = await _open(work, sorted({call.request.fulfillment_order_id for call in calls}))
+    rates: dict[tuple[str, str], list[Rate]] = {}
+    for order in orders.values():
+        key = (order.row.country_code, order.row.currency_code)
+        if key not in rates:
+            rates[key] = await load_rates(work, *key)
+    outcomes: list[Outcome] = []
+    shipments, parcel_lines, changed = [], [], {}
+    for call in calls:
+        work.cause = call.cause
+        try:
+            order, parcel = _parcel(orders, call.request)
+        except Refusal as refusal:
+            outcomes.append(refusal)
+            continue
+        row = _ship(work, order, call.request, parcel, rates[order.row.country_code, order.row.currency_code])
+        lines = [{"shipment_id": row["shipment_id"], "line_id": line_id, "quantity": quantity} for line_id, quantity in parcel.items()]
+        shipments.append(row)
+        parcel_lines += lines
+        changed[order.row.fulfillment_order_id] = order
+        outcomes.append(to_shipment(_Row(row), [_Row(line) for line in lines]))
+    await save(work, list(changed.values()))
+    await work.tx.write(SHIPMENTS.insert(), shipments)
+    await work.tx.write(SHIPMENT_LINES.insert(), parcel_lines)
+    return outcomes
+
+
+async def _open(work: Work, ids: list[str]) -> dict[str, OpenOrder]:
+    wanted = work.tx.rows("wanted", {"id": str}, [(one,) for one in ids])
+    query = select(FULFILLMENT_ORDERS).where(FULFILLMENT_ORDERS.c.fulfillment_order_id == wanted.c.id)
+    rows = await work.tx.read(query.order_by(FULFILLMENT_ORDERS.c.fulfillment_order_id).with_for_update(of=FULFILLMENT_ORDERS))
+    lines: dict[str, list[Any]] = {}
+    for line in await work.tx.read(select(LINES).where(LINES.c.fulfillment_order_id == wanted.c.id).order_by(LINES.c.line_id)):
+        lines.setdefault(line.fulfillment_order_id, []).append(line)
+    return {row.fulfillment_order_id: OpenOrder(row, lines[row.fulfillment_order_id]) for row in rows}
+
+
+def _parcel(orders: dict[str, OpenOrder], request: fulfillment_service_pb2.ConfirmShipmentRequest) -> tuple[OpenOrder, dict[str, int]]:
+    order = orders.get(request.fulfillment_order_id)
+    if order is None:
+        text = f"there is no fulfilment order {request.fulfillment_order_id}"
+        raise NotFound("NO_SUCH_FULFILLMENT_ORDER", text, field="fulfillment_order_id")
+    if not request.lines:
+        parcel = {line_id: own.left for line_id, own in order.counts.items() if own.left}
+        if not parcel:
+            raise FailedPrecondition("NOTHING_LEFT", "nothing of this fulfilment order is left to ship", field="fulfillment_order_id")
+        return order, parcel
+    parcel = {}
+    for index, line in enumerate(request.lines):
+        if line.line_id not in order.counts:
+            raise NotFound("NO_SUCH_LINE", f"the fulfilment order has no line {line.line_id}", field=f"lines[{index}].line_id")
+        parcel[line.line_id] = parcel.get(line.line_id, 0) + line.quantity
+        left = order.counts[line.line_id].left
+        if parcel[line.line_id] > left:
+            raise FailedPrecondition("NOTHING_LEFT", f"of the line {left} are left to ship", field=f"lines[{index}].quantity")
+    return order, parcel
+
+
+def _ship(
+    work: Work, order: OpenOrder, request: fulfillment_service_pb2.ConfirmShipmentRequest, parcel: dict[str, int], rates: Sequence[Rate]
+) -> dict[str, Any]:
+    weight_g = sum(order.lines[line_id].weight_g * quantity for line_id, quantity in parcel.items())
+    own = [r for r in rates if request.carrier in ("", r.carrier) and request.service in ("", r.service)]
+    rate = cheapest(own, weight_g)
+    row = {
+        "shipment_id": new_id(), "fulfillment_order_id": order.row.fulfillment_order_id, "order_id": order.row.order_id,
+        "location_id": order.row.location_id, "carrier": request.carrier or rate.carrier,
+        "service": request.service or rate.service, "tracking_number": request.tracking_number,
+        "tracking_status": "IN_TRANSIT", "tracked_at": 0, "freight_minor": request.freight_minor or rate.cost(weight_g),
+        "currency_code": order.row.currency_code, "shipped_at": work.now,
+    }  # fmt: skip
+    event = fulfillment_events_pb2.ShipmentShipped(
+        fulfillment_order_id=row["fulfillment_order_id"], shipment_id=row["shipment_id"], order_id=row["order_id"],
+        channel_id=order.row.channel_id, location_id=row["location_id"], entity=order.row.entity,
+        currency_code=row["currency_code"], freight_minor=row["freight_minor"], carrier=row["carrier"],
+        tracking_number=row["tracking_number"],
+    )  # fmt: skip
+    for line_id, quantity in parcel.items():
+        order.add(line_id, shipped=quantity)
+        event.lines.add(
+            line_id=line_id, item_id=order.lines[line_id].item_id, location_id=row["location_id"], quantity=quantity
+        )
+    work.emit(event)
+    return row

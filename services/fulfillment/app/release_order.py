@@ -1,0 +1,75 @@
+"""ReleaseOrder: gives what is reserved to the locations, one fulfilment order for each; many orders at once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from chassis.runtime.writer import Call, Outcome
+from services.fulfillment.app.views import to_fulfillment_order
+from services.fulfillment.domain.progress import Status
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
+
+
+class _Row:
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+    """Answers each with its fulfilment orders."""
+    orders: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    outcomes: list[Outcome] = []
+    for call in calls:
+        work.cause = call.cause
+        response = fulfillment_service_pb2.ReleaseOrderResponse()
+        by_location = defaultdict(list)
+        for line in call.request.lines:
+            by_location[line.location_id].append(line)
+        for location_id, own in sorted(by_location.items()):
+            order = _order(work, call.request, location_id)
+            rows = _lines(order["fulfillment_order_id"], own)
+            orders.append(order)
+            lines += rows
+            response.fulfillment_orders.append(to_fulfillment_order(_Row(order), [_Row(row) for row in rows]))
+            work.emit(_event(order, rows))
+        outcomes.append(response)
+    await work.tx.write(FULFILLMENT_ORDERS.insert(), orders)
+    await work.tx.write(LINES.insert(), lines)
+    return outcomes
+
+
+def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, location_id: str) -> dict[str, Any]:
+    return {
+        "fulfillment_order_id": new_id(), "order_id": request.order_id, "channel_id": request.channel_id,
+        "location_id": location_id, "entity": request.entity, "currency_code": request.currency_code,
+        "status": int(Status.RELEASED), "country_code": request.destination.country_code,
+        "region": request.destination.region, "postal_prefix": request.destination.postal_prefix, "version": 1,
+        "created_at": work.now,
+    }  # fmt: skip
+
+
+def _lines(fulfillment_order_id: str, given: Sequence[Any]) -> list[dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for line in given:
+        row = merged.setdefault(
+            line.line_id,
+            {
+                "fulfillment_order_id": fulfillment_order_id, "line_id": line.line_id, "item_id": line.item_id, "sku": line.sku,
+                "weight_g": line.weight_g, "quantity": 0, "picked": 0, "shorted": 0, "shipped": 0, "cancelled": 0,
+            },
+        )  # fmt: skip
+        row["quantity"] += line.quantity
+    return list(merged.values())
+
+
+def _event(order: dict[str, Any], rows: Sequence[dict[str, Any]]) -> fulfillment_events_pb2.FulfillmentOrderReleased:
+    event = fulfillment_events_pb2.FulfillmentOrderReleased(
+        fulfillment_order_id=order["fulfillment_order_id"], order_id=order["order_id"], location_id=order["location_id"]
+    )
+    for row in rows:
+        event.lines.add(line_id=row["line_id"], item_id=row["item_id"], location_id=order["location_id"], quantity=row["quantity"])
+    return event

@@ -1,0 +1,41 @@
+"""How far a fulfilment order got, from its lines."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Status(IntEnum):
+    """Numbered as in the contract."""
+
+    RELEASED = 1
+    PICKED = 2
+    PARTIALLY_SHIPPED = 3
+    SHIPPED = 4
+    CANCELLED = 5
+
+
+class Counts(NamedTuple):
+    """A line's quantities."""
+
+    quantity: int
+    picked: int
+    shorted: int
+    shipped: int
+    cancelled: int
+
+    @property
+    def left(self) -> int:
+        """What can still ship."""
+        return self.quantity - self.shorted - self.shipped - self.cancelled
+
+
+def derive(lines: Sequence[Counts]) -> Status:
+    """Returns the status that follows."""
+    shipped = sum(line.shipped for line in lines)
+    left = sum(line.left for line in lines)
+    if not left:
+        return Status.SHIPPED if shipped else Status.CANCELLED
+    if shipped:
+        return Status.PARTIALLY_SHIPPED
+    return Status.PICKED if all(line.picked + line.shorted + line.cancelled >= line.quantity for line in lines) else Status.RELEASED

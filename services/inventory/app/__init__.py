@@ -1,0 +1,1 @@
+"""What answers the rpcs and events of inventory, a file a use case."""

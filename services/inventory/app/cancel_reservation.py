@@ -1,0 +1,47 @@
+"""CancelReservation: gives back what owners hold and was not released, many owners in one set of statements.
+
+What is with a warehouse comes back when fulfillment says so. An owner that is not known leaves a tombstone, so that
+its late reserve is refused.
+"""
+
+from collections.abc import Sequence
+
+from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
+from chassis.runtime.work import Work
+from chassis.runtime.writer import Call, Outcome
+from services.inventory.app.views import to_reservation
+from services.inventory.domain.stock import State
+from services.inventory.store import reservations
+from services.inventory.store.reservations import Held
+from services.inventory.store.stock_book import Document, StockBook
+
+
+async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+    """Answers each with the reservations as they stand now; nothing left to give back is no error."""
+    owners = {call.request.owner_id for call in calls}
+    held = await reservations.load(work, owners)
+    await reservations.bury(work, owners - await reservations.known(work, owners))
+    book = await StockBook.open(work, [one.key for one in held])
+    outcomes: list[Outcome] = []
+    for call in calls:
+        work.cause = call.cause
+        own = [one for one in held if one.owner_id == call.request.owner_id]
+        _cancel(book, own, call.request)
+        outcomes.append(reservations_service_pb2.CancelReservationResponse(reservations=[to_reservation(one) for one in own]))
+    await book.write()
+    await reservations.save(work, held)
+    return outcomes
+
+
+def _cancel(book: StockBook, held: Sequence[Held], request: reservations_service_pb2.CancelReservationRequest) -> None:
+    wanted = {line.line_id: line.quantity for line in request.lines}
+    document = Document("reservation", request.owner_id, request.reason or "cancelled")
+    for one in held:
+        quantity = min(one.reserved, wanted.get(one.line_id, 0)) if wanted else one.reserved
+        if not quantity:
+            continue
+        source = State.SOFT_RESERVED if one.kind == stock_pb2.RESERVATION_KIND_CART else State.RESERVED
+        book.move(*one.key, one.lot, (source, State.AVAILABLE), quantity, document)
+        one.reserved, one.cancelled = one.reserved - quantity, one.cancelled + quantity
+        if wanted:
+            wanted[one.line_id] -= quantity

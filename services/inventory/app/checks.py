@@ -1,0 +1,13 @@
+"""Checks that several use cases make before they touch stock."""
+
+from chassis.kernel.errors import NotFound
+from services.inventory.store.stock_book import StockBook
+
+
+def need_known(book: StockBook, item_id: str, location_id: str, field: str = "") -> None:
+    """Raises NotFound where item or location is not known here."""
+    prefix = f"{field}." if field else ""
+    if location_id not in book.locations:
+        raise NotFound("NO_SUCH_LOCATION", f"there is no location {location_id}", field=f"{prefix}location_id")
+    if item_id not in book.items:
+        raise NotFound("NO_SUCH_ITEM", f"there is no published item {item_id}", field=f"{prefix}item_id")

@@ -1,0 +1,60 @@
+"""HoldCart: holds stock for a cart until it expires; and the job that lets holds lapse."""
+
+from collections import Counter
+
+from sqlalchemy import select
+
+from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
+from chassis.kernel.clock import SECOND
+from chassis.runtime.work import Work
+from services.inventory.app.checks import need_known
+from services.inventory.app.reserve_stock import need_available, take_lines
+from services.inventory.app.views import to_reservation
+from services.inventory.domain.stock import State
+from services.inventory.store import reservations
+from services.inventory.store.reservations import Held
+from services.inventory.store.stock_book import Document, StockBook
+from services.inventory.store.tables import RESERVATIONS
+
+TTL_S = 900
+MOST = 500
+
+
+async def hold_cart(
+    work: Work, request: reservations_service_pb2.HoldCartRequest
+) -> reservations_service_pb2.ReserveResponse:
+    """A second hold replaces the first. Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
+    before = await reservations.load(work, [request.cart_id])
+    keys = [(line.item_id, line.location_id) for line in request.lines]
+    book = await StockBook.open(work, keys + [one.key for one in before])
+    for index, line in enumerate(request.lines):
+        need_known(book, line.item_id, line.location_id, f"lines[{index}]")
+    need_available(book, request.lines, Counter({one.key: one.reserved for one in before}))
+    give_back(book, before, Document("cart", request.cart_id, "replaced"))
+    until = work.now + (request.ttl_s or TTL_S) * SECOND
+    made = take_lines(work, book, request.lines, request.cart_id, State.SOFT_RESERVED, stock_pb2.RESERVATION_KIND_CART, until)
+    await book.write()
+    await reservations.save(work, before)
+    await reservations.insert(work, made)
+    return reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made])
+
+
+def give_back(book: StockBook, held: list[Held], document: Document) -> None:
+    """Moves what carts hold back to AVAILABLE."""
+    for one in held:
+        if one.reserved:
+            book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
+            one.cancelled, one.reserved = one.cancelled + one.reserved, 0
+
+
+async def expire_carts(work: Work) -> None:
+    """Gives back what carts hold past their time."""
+    late = select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.expires_at <= work.now, RESERVATIONS.c.reserved > 0).distinct()
+    owners = [row.owner_id for row in await work.tx.read(late.limit(MOST))]
+    if not owners:
+        return
+    held = [one for one in await reservations.load(work, owners) if one.expires_at is not None and one.expires_at <= work.now]
+    book = await StockBook.open(work, [one.key for one in held])
+    give_back(book, held, Document("cart", "expiry", "expired"))
+    await book.write()
+    await reservations.save(work, held)

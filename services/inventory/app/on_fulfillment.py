@@ -1,0 +1,205 @@
+"""Books what happens in the locations: released, short, recalled, shipped. A shipment that happened is never refused."""
+
+from collections.abc import Sequence
+
+from argosy.inventory.v1 import inventory_events_pb2
+from chassis.kernel.ids import request_id
+from chassis.runtime.inbox import Received
+from chassis.runtime.work import HoldKind, NotYet, Work
+from services.inventory.domain.stock import State
+from services.inventory.store import reservations
+from services.inventory.store.reservations import Held
+from services.inventory.store.stock_book import Document, StockBook
+from services.inventory.store.tables import ISSUES
+
+COUNT_TASK = HoldKind("SHORT_PICK", "stock", 7200, "operations")
+OVERSHIPPED = HoldKind("OVERSHIPPED", "stock", 7200, "operations")
+
+
+async def on_released(work: Work, events: Sequence[Received]) -> None:
+    """RESERVED → ALLOCATED."""
+    async with _Booking(work, events) as booking:
+        for event in events:
+            for line in booking.begin(event):
+                for held in booking.of(event, line):
+                    part = booking.part(min(held.reserved, booking.left))
+                    if part:
+                        booking.book.move(*held.key, held.lot, (State.RESERVED, State.ALLOCATED), part, booking.document)
+                        held.reserved, held.allocated = held.reserved - part, held.allocated + part
+                if booking.left:
+                    raise NotYet(f"{booking.left} of line {line.line_id} are not reserved at {event.message.location_id}")
+
+
+async def on_shorted(work: Work, events: Sequence[Received]) -> None:
+    """ALLOCATED → QUARANTINE, with a task to count what is there."""
+    async with _Booking(work, events) as booking:
+        for event in events:
+            for line in booking.begin(event):
+                _give_up(booking, event, line, State.QUARANTINE)
+                detail = f"{line.quantity} of {line.item_id} were not found at {event.message.location_id}: count it"
+                work.hold(COUNT_TASK, "item", line.item_id, detail)
+
+
+async def on_recalled(work: Work, events: Sequence[Received]) -> None:
+    """ALLOCATED → AVAILABLE."""
+    async with _Booking(work, events) as booking:
+        for event in events:
+            for line in booking.begin(event):
+                _give_up(booking, event, line, State.AVAILABLE)
+
+
+async def on_shipped(work: Work, events: Sequence[Received]) -> None:
+    """ALLOCATED → out, at the cost of its layers; what was never promised comes from AVAILABLE, else is found and issued."""
+    async with _Booking(work, events, costs=True) as booking:
+        issues = []
+        for event in events:
+            message = event.message
+            location = booking.book.locations.get(message.location_id)
+            if location is None:
+                raise NotYet(f"there is no location {message.location_id}")
+            issued = inventory_events_pb2.StockIssued(
+                document_id=f"issue-{message.shipment_id}", shipment_id=message.shipment_id, order_id=message.order_id,
+                channel_id=message.channel_id, location_id=message.location_id, entity=location.entity,
+                currency_code=location.currency_code,
+            )  # fmt: skip
+            for line in booking.begin(event, issued.document_id):
+                value = _ship(work, booking, event, line)
+                issued.value_minor += value
+                issued.lines.add(item_id=line.item_id, quantity=line.quantity, value_minor=value, line_id=line.line_id)
+                issues.append(
+                    {
+                        "document_id": issued.document_id, "line_id": line.line_id, "item_id": line.item_id,
+                        "location_id": message.location_id, "quantity": line.quantity, "value_minor": value,
+                        "returned_quantity": 0, "issued_at": work.now,
+                    }
+                )  # fmt: skip
+            work.emit(issued)
+        await work.tx.write(ISSUES.insert(), issues)
+
+
+def _give_up(booking: "_Booking", event: Received, line: "_Line", target: State) -> None:
+    for held in booking.of(event, line):
+        part = booking.part(min(held.allocated, booking.left))
+        if part:
+            booking.book.move(*held.key, held.lot, (State.ALLOCATED, target), part, booking.document)
+            held.allocated, held.cancelled = held.allocated - part, held.cancelled + part
+    if booking.left:
+        raise NotYet(f"{booking.left} of line {line.line_id} are not allocated at {event.message.location_id}")
+
+
+def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> int:
+    book, key = booking.book, (line.item_id, event.message.location_id)
+    moves: list[tuple[str, State, int]] = []
+    for held in booking.of(event, line):
+        for state, name in ((State.ALLOCATED, "allocated"), (State.RESERVED, "reserved")):
+            part = booking.part(min(getattr(held, name), booking.left))
+            if part:
+                setattr(held, name, getattr(held, name) - part)
+                held.shipped += part
+                moves.append((held.lot, state, part))
+    _give_back_elsewhere(booking, event, line)
+    for lot, quantity in book.lots(*key, State.AVAILABLE, booking.left):
+        moves.append((lot, State.AVAILABLE, booking.part(quantity)))
+    if booking.left:
+        found = booking.part(booking.left)
+        _find(work, booking, event, line, found)
+        moves.append(("", State.AVAILABLE, found))
+    value = book.issue(*key, line.quantity, booking.document.id)
+    for lot, state, quantity in moves:
+        book.move(*key, lot, (state, State.OUTSIDE), quantity, booking.document)
+    return value
+
+
+def _give_back_elsewhere(booking: "_Booking", event: Received, line: "_Line") -> None:
+    """What shipped from here needs not stay reserved for the line elsewhere."""
+    surplus = booking.left
+    for held in booking.held:
+        if surplus and held.owner_id == event.message.order_id and held.line_id == line.line_id and held.location_id != event.message.location_id:
+            part = min(held.reserved, surplus)
+            if part:
+                booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)
+                held.reserved, held.cancelled, surplus = held.reserved - part, held.cancelled + part, surplus - part
+
+
+def _find(work: Work, booking: "_Booking", event: Received, line: "_Line", quantity: int) -> None:
+    book, location_id = booking.book, event.message.location_id
+    value, basis = book.estimate(line.item_id, location_id, quantity) if book.owned(location_id) else (0, "NONE")
+    document = Document("adjustment", request_id("found", event.message.shipment_id, line.line_id), "shipped more than was booked")
+    book.move(line.item_id, location_id, "", (State.OUTSIDE, State.AVAILABLE), quantity, document, value)
+    book.add_layer(line.item_id, location_id, quantity, value, document.id)
+    location = book.locations[location_id]
+    work.emit(
+        inventory_events_pb2.StockAdjusted(
+            document_id=document.id, location_id=location_id, entity=location.entity, currency_code=location.currency_code,
+            item_id=line.item_id, quantity=quantity, gain_minor=value, reason=document.reason, cost_basis=basis,
+        )
+    )  # fmt: skip
+    detail = f"{quantity} of {line.item_id} shipped from {location_id} that were not booked there: count it"
+    work.hold(OVERSHIPPED, "item", line.item_id, detail)
+
+
+class _Line:
+    """One line of an event, as the booking needs it."""
+
+    def __init__(self, line_id: str, item_id: str, quantity: int) -> None:
+        self.line_id = line_id
+        self.item_id = item_id
+        self.quantity = quantity
+
+
+class _Booking:
+    """Reservations and stock of a set of events, locked; saved at the end."""
+
+    def __init__(self, work: Work, events: Sequence[Received], *, costs: bool = False) -> None:
+        self._work = work
+        self._events = events
+        self._costs = costs
+        self.book: StockBook
+        self.held: list[Held] = []
+        self.document = Document("", "")
+        self.left = 0
+
+    async def __aenter__(self) -> "_Booking":
+        self.held = await reservations.load(self._work, {event.message.order_id for event in self._events})
+        keys = {(line.item_id, event.message.location_id) for event in self._events for line in event.message.lines}
+        self.book = await StockBook.open(self._work, keys | {held.key for held in self.held}, costs=self._costs)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self.book.write()
+            await reservations.save(self._work, self.held)
+
+    def begin(self, event: Received, document_id: str = "") -> "_Lines":
+        """Starts an event's lines; its document stands behind their movements."""
+        self._work.cause = event.cause
+        self.document = Document("fulfillment_order", document_id or event.message.fulfillment_order_id, event.message.DESCRIPTOR.name)
+        return _Lines(self, event)
+
+    def of(self, event: Received, line: _Line) -> list[Held]:
+        """Returns the line's reservations at the event's location."""
+        return [
+            held for held in self.held
+            if held.owner_id == event.message.order_id and held.line_id == line.line_id and held.location_id == event.message.location_id
+        ]  # fmt: skip
+
+    def part(self, quantity: int) -> int:
+        """Counts a part of the line as booked and returns it."""
+        self.left -= quantity
+        return quantity
+
+
+class _Lines:
+    """The lines of an event; `left` of the booking counts down while one is booked."""
+
+    def __init__(self, booking: _Booking, event: Received) -> None:
+        self._booking = booking
+        self._lines = iter(event.message.lines)
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> _Line:
+        line = next(self._lines)
+        self._booking.left = line.quantity
+        return _Line(line.line_id, line.item_id, line.quantity)

@@ -1,0 +1,122 @@
+"""Books returned goods: in at the cost at which they left, then to where the inspection sends them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+
+from argosy.inventory.v1 import inventory_events_pb2
+from chassis.kernel.money import share
+from chassis.runtime.inbox import Received
+from chassis.runtime.work import HoldKind, NotYet, Work
+from services.inventory.domain.stock import State
+from services.inventory.store.stock_book import Document, StockBook
+from services.inventory.store.tables import ISSUES
+
+UNCOSTED = HoldKind("UNCOSTED", "returns", 86_400, "operations")
+TARGETS = {"RESTOCK": State.AVAILABLE, "QUARANTINE": State.QUARANTINE, "DAMAGED": State.DAMAGED, "SCRAP": State.OUTSIDE}
+WEAKER = ("ISSUE", "LAST", "STANDARD", "NONE")
+
+
+async def on_return_received(work: Work, events: Sequence[Received]) -> None:
+    """Outside → RETURN_INSPECTION, at the line's share of its issues; an unknown issue takes last cost, standard or 0."""
+    book = await StockBook.open(work, _keys(events), costs=True)
+    issues = await _issues(work, {line.line_id for event in events for line in event.message.lines})
+    for event in events:
+        work.cause = event.cause
+        message = event.message
+        returned = inventory_events_pb2.StockReturned(document_id=f"return-{message.receipt_id}", cost_basis="ISSUE", **_about(book, message))
+        document = Document("return", returned.document_id, "received")
+        for line in message.lines:
+            value, basis = _cost(work, book, message, line, issues.get(line.line_id, []))
+            if not book.owned(message.location_id):
+                value = 0
+            book.move(line.item_id, message.location_id, "", (State.OUTSIDE, State.RETURN_INSPECTION), line.stock_quantity, document, value)
+            book.add_layer(
+                line.item_id, message.location_id, line.stock_quantity, value, document.id,
+                return_id=message.return_id, line_id=line.line_id,
+            )  # fmt: skip
+            returned.value_minor += value
+            returned.cost_basis = max(returned.cost_basis, basis, key=WEAKER.index)
+            returned.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
+        work.emit(returned)
+    await book.write()
+    await _save(work, [issue for of_line in issues.values() for issue in of_line])
+
+
+async def on_return_inspected(work: Work, events: Sequence[Received]) -> None:
+    """RETURN_INSPECTION → AVAILABLE, QUARANTINE, DAMAGED or out."""
+    book = await StockBook.open(work, _keys(events), costs=True)
+    for event in events:
+        work.cause = event.cause
+        message = event.message
+        judged = inventory_events_pb2.StockDispositioned(document_id=f"disposition-{message.inspection_id}", **_about(book, message))
+        document = Document("return", judged.document_id, "inspected")
+        for line in message.lines:
+            target = TARGETS[line.disposition]
+            value = book.issue(
+                line.item_id, message.location_id, line.stock_quantity, document.id, return_id=message.return_id, line_id=line.line_id
+            )
+            book.move(line.item_id, message.location_id, "", (State.RETURN_INSPECTION, target), line.stock_quantity, document, value)
+            if target is State.OUTSIDE:
+                judged.written_off_minor += value
+            else:
+                book.add_layer(line.item_id, message.location_id, line.stock_quantity, value, document.id)
+                judged.restocked_minor += value
+            judged.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
+        work.emit(judged)
+    await book.write()
+
+
+def _keys(events: Sequence[Received]) -> set[tuple[str, str]]:
+    return {(line.item_id, event.message.location_id) for event in events for line in event.message.lines}
+
+
+def _about(book: StockBook, message: Any) -> dict[str, Any]:
+    location = book.locations.get(message.location_id)
+    if location is None:
+        raise NotYet(f"there is no location {message.location_id}")
+    return {
+        "return_id": message.return_id, "order_id": message.order_id, "channel_id": message.channel_id,
+        "location_id": message.location_id, "entity": location.entity, "currency_code": location.currency_code,
+    }  # fmt: skip
+
+
+class _Issue:
+    def __init__(self, row: Any) -> None:
+        self.key = (row.document_id, row.line_id)
+        self.quantity = row.quantity
+        self.value_minor = row.value_minor
+        self.returned = row.returned_quantity
+
+
+async def _issues(work: Work, line_ids: set[str]) -> dict[str, list[_Issue]]:
+    wanted = work.tx.rows("wanted_lines", {"line_id": str}, [(one,) for one in sorted(line_ids)])
+    query = select(ISSUES).where(ISSUES.c.line_id == wanted.c.line_id).order_by(ISSUES.c.issued_at, ISSUES.c.document_id)
+    found: dict[str, list[_Issue]] = {}
+    for row in await work.tx.read(query.with_for_update(of=ISSUES)):
+        found.setdefault(row.line_id, []).append(_Issue(row))
+    return found
+
+
+def _cost(work: Work, book: StockBook, message: Any, line: Any, issues: list[_Issue]) -> tuple[int, str]:
+    left, value = line.stock_quantity, 0
+    for issue in issues:
+        part = min(left, issue.quantity - issue.returned)
+        value += share(issue.value_minor, issue.returned, part, issue.quantity)
+        issue.returned += part
+        left -= part
+    if not left:
+        return value, "ISSUE"
+    estimate, basis = book.estimate(line.item_id, message.location_id, left)
+    work.hold(UNCOSTED, "return", message.return_id, f"{left} of {line.item_id} came back that are not known to have left")
+    return value + estimate, basis
+
+
+async def _save(work: Work, issues: list[_Issue]) -> None:
+    if not issues:
+        return
+    columns = {"document_id": str, "line_id": str, "returned": int}
+    new = work.tx.rows("new", columns, [(*issue.key, issue.returned) for issue in issues])
+    match = (ISSUES.c.document_id == new.c.document_id, ISSUES.c.line_id == new.c.line_id)
+    await work.tx.write(update(ISSUES).where(*match).values(returned_quantity=new.c.returned))

@@ -1,0 +1,96 @@
+"""Reserve: promises stock to orders, each all or nothing, many orders in one set of statements.
+
+Demand is summed per item and location before it is checked, so that two lines of one item cannot both take the last.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
+from chassis.kernel.errors import FailedPrecondition, Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from chassis.runtime.writer import Call, Outcome
+from services.inventory.app.checks import need_known
+from services.inventory.app.views import to_reservation
+from services.inventory.domain.stock import State
+from services.inventory.store import reservations
+from services.inventory.store.reservations import Held
+from services.inventory.store.stock_book import Document, StockBook
+
+
+async def reserve_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
+    """Answers each with its reservations or a Refusal: OWNER_CANCELLED, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
+    owners = {call.request.order_id for call in calls}
+    carts = {call.request.cart_id for call in calls if call.request.cart_id}
+    buried = await reservations.buried(work, owners)
+    held = await reservations.load(work, carts) if carts else []
+    keys = [(line.item_id, line.location_id) for call in calls for line in call.request.lines]
+    book = await StockBook.open(work, keys + [one.key for one in held])
+    outcomes: list[Outcome] = []
+    fresh: list[Held] = []
+    for call in calls:
+        work.cause = call.cause
+        try:
+            cart = [one for one in held if call.request.cart_id and one.owner_id == call.request.cart_id]
+            made = _reserve(work, book, call.request, buried, cart)
+        except Refusal as refusal:
+            outcomes.append(refusal)
+            continue
+        fresh += made
+        outcomes.append(reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made]))
+    await book.write()
+    await reservations.insert(work, fresh)
+    await reservations.save(work, held)
+    return outcomes
+
+
+def _reserve(
+    work: Work, book: StockBook, request: reservations_service_pb2.ReserveRequest, buried: set[str], cart: Sequence[Held]
+) -> list[Held]:
+    if request.order_id in buried:
+        raise FailedPrecondition("OWNER_CANCELLED", "the order's reservations were cancelled; it cannot reserve any more", field="order_id")
+    for index, line in enumerate(request.lines):
+        need_known(book, line.item_id, line.location_id, f"lines[{index}]")
+    from_cart = Counter({one.key: one.reserved for one in cart})
+    need_available(book, request.lines, from_cart)
+    document = Document("reservation", request.order_id)
+    for one in cart:
+        book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
+        one.cancelled, one.reserved = one.cancelled + one.reserved, 0
+    return take_lines(work, book, request.lines, request.order_id, State.RESERVED, stock_pb2.RESERVATION_KIND_ORDER, None)
+
+
+def need_available(
+    book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Counter[tuple[str, str]]
+) -> None:
+    """Raises FailedPrecondition where the lines together want more than is available, `extra` included."""
+    wanted: Counter[tuple[str, str]] = Counter()
+    for line in lines:
+        wanted[line.item_id, line.location_id] += line.quantity
+    for key, quantity in wanted.items():
+        there = book.quantity(*key, State.AVAILABLE) + extra[key]
+        if there < quantity:
+            raise FailedPrecondition(
+                "INSUFFICIENT_STOCK", f"{quantity} of {key[0]} are wanted at {key[1]}, {there} are available",
+                field="lines", item_id=key[0], location_id=key[1], available=there,
+            )  # fmt: skip
+
+
+def take_lines(
+    work: Work, book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], owner_id: str,
+    state: State, kind: int, expires_at: int | None,
+) -> list[Held]:  # fmt: skip
+    """Moves what the lines want out of AVAILABLE and returns the reservations that hold it, one for each lot."""
+    made = []
+    document = Document("reservation", owner_id)
+    for line in lines:
+        for lot, quantity in book.lots(line.item_id, line.location_id, State.AVAILABLE, line.quantity):
+            book.move(line.item_id, line.location_id, lot, (State.AVAILABLE, state), quantity, document)
+            made.append(
+                Held(
+                    new_id(), kind, owner_id, line.line_id, line.item_id, line.location_id, lot,
+                    quantity, 0, 0, 0, expires_at, work.now,
+                )
+            )  # fmt: skip
+    return made

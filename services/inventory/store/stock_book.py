@@ -1,0 +1,217 @@
+"""The stock book: balances and cost layers of the keys at hand, locked in one order, changed in memory, written at once.
+
+Open it for every (item, location) that a batch touches; take and put; then `write`. A balance below zero cannot be
+written: downward changes are guarded updates, and CHECK constraints stand beneath.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, select, update
+
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from services.inventory.domain.cost import Layer, Taken, take
+from services.inventory.domain.stock import State
+from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYERS, LOCATIONS, MOVEMENTS
+
+Key = tuple[str, str]
+KEY_COLUMNS = {"item_id": str, "location_id": str}
+
+
+@dataclass(frozen=True)
+class Document:
+    """The document behind movements."""
+
+    kind: str
+    id: str
+    reason: str = ""
+
+
+class StockBook:
+    """Balances and layers, open for change."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._balances: dict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
+        self._changes: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+        self._movements: list[dict[str, Any]] = []
+        self._layers: dict[Key, list[Layer]] = {}
+        self._touched: dict[str, Layer] = {}
+        self._new_layers: list[dict[str, Any]] = []
+        self._consumptions: list[dict[str, Any]] = []
+        self._last_costs: dict[Key, tuple[int, int]] = {}
+        self.locations: dict[str, Any] = {}
+        self.items: dict[str, Any] = {}
+
+    @classmethod
+    async def open(cls, work: Work, keys: Iterable[Key], *, costs: bool = False) -> "StockBook":
+        """Locks and reads the balances of the keys, and their open layers where `costs` is set."""
+        book = cls(work)
+        ordered = sorted(set(keys))
+        if not ordered:
+            return book
+        wanted = work.tx.rows("wanted", KEY_COLUMNS, ordered)
+        match = and_(BALANCES.c.item_id == wanted.c.item_id, BALANCES.c.location_id == wanted.c.location_id)
+        query = select(BALANCES).where(match)
+        ordering = (BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.lot, BALANCES.c.state)
+        for row in await work.tx.read(query.order_by(*ordering).with_for_update(of=BALANCES)):
+            book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
+        await book._read_names({key[0] for key in ordered}, {key[1] for key in ordered})
+        if costs:
+            await book._read_layers(ordered)
+        return book
+
+    async def _read_names(self, item_ids: set[str], location_ids: set[str]) -> None:
+        tx = self._work.tx
+        items = tx.rows("wanted_items", {"item_id": str}, [(one,) for one in sorted(item_ids)])
+        self.items = {r.item_id: r for r in await tx.read(select(ITEMS).where(ITEMS.c.item_id == items.c.item_id))}
+        locations = tx.rows("wanted_locations", {"location_id": str}, [(one,) for one in sorted(location_ids)])
+        query = select(LOCATIONS).where(LOCATIONS.c.location_id == locations.c.location_id)
+        self.locations = {r.location_id: r for r in await tx.read(query)}
+
+    async def _read_layers(self, keys: Sequence[Key]) -> None:
+        tx = self._work.tx
+        wanted = tx.rows("wanted_layers", KEY_COLUMNS, keys)
+        match = and_(LAYERS.c.item_id == wanted.c.item_id, LAYERS.c.location_id == wanted.c.location_id)
+        query = select(LAYERS).where(match, LAYERS.c.quantity_left > 0).order_by(LAYERS.c.position)
+        self._layers = {key: [] for key in keys}
+        for row in await tx.read(query.with_for_update(of=LAYERS)):
+            layer = Layer(row.layer_id, row.quantity_left, row.value_left_minor, row.return_id, row.line_id)
+            self._layers[row.item_id, row.location_id].append(layer)
+        empty = [key for key, layers in self._layers.items() if not layers]
+        if empty:
+            wanted = tx.rows("empty", KEY_COLUMNS, empty)
+            match = and_(LAYERS.c.item_id == wanted.c.item_id, LAYERS.c.location_id == wanted.c.location_id)
+            for row in await tx.read(select(LAYERS).where(match).order_by(LAYERS.c.position)):
+                self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
+
+    def quantity(self, item_id: str, location_id: str, state: State) -> int:
+        """Returns how much is there in a state, over all lots."""
+        return sum(q for (_, s), q in self._balances[item_id, location_id].items() if s == state)
+
+    def lots(self, item_id: str, location_id: str, state: State, quantity: int) -> list[tuple[str, int]]:
+        """Returns from which lots a quantity would come, in lot order; less than asked where there is less."""
+        found = []
+        for (lot, lot_state), there in sorted(self._balances[item_id, location_id].items()):
+            part = min(there, quantity)
+            if lot_state == state and part > 0:
+                found.append((lot, part))
+                quantity -= part
+        return found
+
+    def lot_quantity(self, item_id: str, location_id: str, lot: str, state: State) -> int:
+        """Returns how much of a lot is there in a state."""
+        return self._balances[item_id, location_id].get((lot, state), 0)
+
+    def move(
+        self, item_id: str, location_id: str, lot: str, change: tuple[State, State], quantity: int, document: Document, value_minor: int = 0
+    ) -> None:
+        """Moves a quantity of a lot from a state to a state; OUTSIDE has no balance. Raises ValueError below zero."""
+        source, target = change
+        balances = self._balances[item_id, location_id]
+        if source is not State.OUTSIDE:
+            left = balances.get((lot, source), 0) - quantity
+            if left < 0:
+                raise ValueError(f"{item_id} at {location_id}: {source.name} would be {left}")
+            balances[lot, source] = left
+            self._changes[item_id, location_id, lot, source] -= quantity
+        if target is not State.OUTSIDE:
+            balances[lot, target] = balances.get((lot, target), 0) + quantity
+            self._changes[item_id, location_id, lot, target] += quantity
+        self._movements.append(
+            {
+                "movement_id": new_id(), "item_id": item_id, "location_id": location_id, "lot": lot,
+                "from_state": int(source), "to_state": int(target), "quantity": quantity, "value_minor": value_minor,
+                "reason": document.reason, "document_type": document.kind, "document_id": document.id,
+                "actor": self._work.cause.actor, "moved_at": self._work.now,
+            }
+        )  # fmt: skip
+
+    def add_layer(self, item_id: str, location_id: str, quantity: int, value_minor: int, document_id: str, *, return_id: str = "", line_id: str = "") -> None:
+        """Keeps what came in and what it cost."""
+        layer = Layer(new_id(), quantity, value_minor, return_id, line_id)
+        self._layers.setdefault((item_id, location_id), []).append(layer)
+        self._new_layers.append(
+            {
+                "layer_id": layer.layer_id, "item_id": item_id, "location_id": location_id, "return_id": return_id,
+                "line_id": line_id, "quantity_in": quantity, "value_in_minor": value_minor, "quantity_left": quantity,
+                "value_left_minor": value_minor, "document_id": document_id, "effective_at": self._work.now,
+            }
+        )  # fmt: skip
+
+    def issue(self, item_id: str, location_id: str, quantity: int, document_id: str, *, return_id: str = "", line_id: str = "") -> int:
+        """Takes cost layers, oldest first (a return's own where given), and returns the value that left."""
+        layers = [
+            layer for layer in self._layers.get((item_id, location_id), [])
+            if layer.return_id == return_id and (not return_id or layer.line_id == line_id)
+        ]  # fmt: skip
+        taken = take(layers, quantity)
+        if sum(part.quantity for part in taken) != quantity:
+            raise ValueError(f"{item_id} at {location_id}: layers hold less than {quantity}")
+        self._touched.update({layer.layer_id: layer for layer in layers})
+        self._consumptions += [_consumption(part, document_id) for part in taken]
+        return sum(part.value_minor for part in taken)
+
+    def estimate(self, item_id: str, location_id: str, quantity: int) -> tuple[int, str]:
+        """Returns what a quantity of unknown cost is worth, and by which basis: LAST, STANDARD or NONE."""
+        layers = self._layers.get((item_id, location_id), [])
+        last = (layers[-1].value_minor, layers[-1].quantity) if layers and layers[-1].quantity else self._last_costs.get((item_id, location_id))
+        if last is not None and last[1]:
+            return last[0] * quantity // last[1], "LAST"
+        item = self.items.get(item_id)
+        if item is not None and item.standard_cost_minor:
+            return item.standard_cost_minor * quantity, "STANDARD"
+        return 0, "NONE"
+
+    def owned(self, location_id: str) -> bool:
+        """Says whether stock at a location is ours and has value."""
+        return bool(self.locations[location_id].owned)
+
+    async def write(self) -> None:
+        """Writes what changed, a few statements however many rows."""
+        work = self._work
+        down = [(*key, -delta) for key, delta in sorted(self._changes.items()) if delta < 0]
+        if down:
+            columns = {"item_id": str, "location_id": str, "lot": str, "state": int, "quantity": int}
+            less = work.tx.rows("less", columns, down)
+            same = (BALANCES.c[name] == less.c[name] for name in ("item_id", "location_id", "lot", "state"))
+            guarded = update(BALANCES).where(*same, BALANCES.c.quantity >= less.c.quantity)
+            if await work.tx.write(guarded.values(quantity=BALANCES.c.quantity - less.c.quantity)) != len(down):
+                raise RuntimeError("a balance was not what it was when it was locked")
+        up = [
+            {"item_id": key[0], "location_id": key[1], "lot": key[2], "state": key[3], "quantity": delta}
+            for key, delta in sorted(self._changes.items())
+            if delta > 0
+        ]
+        insert = work.insert(BALANCES)
+        more = insert.on_conflict_do_update(
+            index_elements=["item_id", "location_id", "lot", "state"],
+            set_={"quantity": BALANCES.c.quantity + insert.excluded.quantity},
+        )
+        await work.tx.write(more, up)
+        await work.tx.write(MOVEMENTS.insert(), self._movements)
+        await self._write_layers()
+
+    async def _write_layers(self) -> None:
+        work = self._work
+        fresh = {row["layer_id"]: row for row in self._new_layers}
+        for layer_id, layer in self._touched.items():
+            if layer_id in fresh:
+                fresh[layer_id].update(quantity_left=layer.quantity, value_left_minor=layer.value_minor)
+        await work.tx.write(LAYERS.insert(), self._new_layers)
+        old = [(k, v.quantity, v.value_minor) for k, v in sorted(self._touched.items()) if k not in fresh]
+        if old:
+            new = work.tx.rows("left_of", {"layer_id": str, "quantity": int, "value": int}, old)
+            statement = update(LAYERS).where(LAYERS.c.layer_id == new.c.layer_id)
+            await work.tx.write(statement.values(quantity_left=new.c.quantity, value_left_minor=new.c.value))
+        await work.tx.write(CONSUMPTIONS.insert(), self._consumptions)
+
+
+def _consumption(part: Taken, document_id: str) -> dict[str, Any]:
+    return {
+        "consumption_id": new_id(), "layer_id": part.layer_id, "document_id": document_id,
+        "quantity": part.quantity, "value_minor": part.value_minor,
+    }  # fmt: skip

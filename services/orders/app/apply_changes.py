@@ -1,0 +1,306 @@
+"""Writes what the process of an order changed, for many orders at once: lines, money, holds, history, status."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select, update
+
+from argosy.orders.v1 import order_pb2, orders_events_pb2
+from chassis.kernel.ids import new_id
+from chassis.kernel.money import proportion, share
+from chassis.runtime.work import HoldKind, Work
+from services.orders.app.agree_refund import Tender, start_refund
+from services.orders.domain.amounts import Priced, remaining_worth, units_worth
+from services.orders.domain.holds import REASONS
+from services.orders.domain.rules import Rule, compiled, judge
+from services.orders.domain.status import Quantities, derive
+from services.orders.process import fulfil_order
+from services.orders.process import messages as m
+from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS, RULES, SHIPMENTS, TENDERS
+
+MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor")
+COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
+MILLION = 1_000_000
+
+
+class _Book:
+    """The orders that changed, with all their rows, in memory."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.lines: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self.tenders: dict[str, list[Any]] = defaultdict(list)
+        self.held: set[str] = set()
+        self.delivered: dict[str, bool] = {}
+        self.validated: set[str] = set()
+        self.history: list[dict[str, Any]] = []
+        self.shipments: list[dict[str, Any]] = []
+        self.refunds: list[dict[str, Any]] = []
+        self.lifted: list[tuple[str, str]] = []
+
+    def record(self, order_id: str, kind: str, detail: str) -> None:
+        """Writes a line of history."""
+        actor = self.work.causes[order_id].actor
+        self.history.append(
+            {"entry_id": new_id(), "order_id": order_id, "at": self.work.now, "kind": kind, "detail": detail, "actor": actor}
+        )
+
+    def hold(self, order_id: str, reason: str, detail: str) -> None:
+        """Raises a hold and says so in the history."""
+        queue, due_s, role, blocks = REASONS[reason]
+        self.work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order_id, detail)
+        self.held.add(order_id)
+        self.record(order_id, f"HOLD_{reason}", detail)
+
+
+async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
+    """Applies the changes in their order."""
+    book = await _open(work, sorted({order_id for order_id, _ in changes}))
+    rules = await _rules(work) if any(isinstance(change, m.KeepTax) for _, change in changes) else []
+    for order_id, change in changes:
+        work.cause = work.causes[order_id]
+        _apply(book, order_id, change, rules)
+    await _write(book)
+
+
+def _apply(book: _Book, order_id: str, change: Struct, rules: list[Rule]) -> None:
+    match change:
+        case m.KeepItems(items):
+            _keep_items(book, order_id, items)
+        case m.KeepTax():
+            _keep_tax(book, order_id, change, rules)
+        case m.KeepQuantities(lines):
+            for line_id, counts in lines.items():
+                book.lines[order_id][line_id].update({name: getattr(counts, name) for name in COUNTS[1:]})
+        case m.BookShipment(shipment_id, lines):
+            _book_shipment(book, order_id, shipment_id, lines)
+        case m.BookCancellation(lines, reason):
+            _book_cancellation(book, order_id, lines, reason)
+        case m.RaiseHold(reason, detail):
+            book.hold(order_id, reason, detail)
+        case m.LiftHold(reason):
+            book.lifted.append((order_id, reason))
+            book.record(order_id, f"LIFTED_{reason}", "")
+        case m.Record(kind, detail):
+            book.record(order_id, kind, detail)
+        case m.Complete():
+            _complete(book, order_id)
+        case _:
+            raise TypeError(f"unknown change {type(change).__name__}")
+
+
+async def _open(work: Work, ids: list[str]) -> _Book:
+    book = _Book(work)
+    tx = work.tx
+    wanted = tx.rows("wanted", {"order_id": str}, [(one,) for one in ids])
+    query = select(ORDERS).where(ORDERS.c.order_id == wanted.c.order_id).order_by(ORDERS.c.order_id)
+    for row in await tx.read(query.with_for_update(of=ORDERS)):
+        book.orders[row.order_id] = dict(row._mapping)
+    for row in await tx.read(select(LINES).where(LINES.c.order_id == wanted.c.order_id).order_by(LINES.c.position)):
+        book.lines[row.order_id][row.line_id] = dict(row._mapping)
+    for row in await tx.read(select(TENDERS).where(TENDERS.c.order_id == wanted.c.order_id).order_by(TENDERS.c.tender_id)):
+        book.tenders[row.order_id].append(row)
+    holds = CHASSIS.holds
+    blocking = select(holds.c.subject_id).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
+    book.held = {row.subject_id for row in await tx.read(blocking)}
+    for row in await tx.read(select(SHIPMENTS).where(SHIPMENTS.c.order_id == wanted.c.order_id)):
+        book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
+    return book
+
+
+async def _rules(work: Work) -> list[Rule]:
+    rows = await work.tx.read(select(RULES).where(RULES.c.active == 1).order_by(RULES.c.rule_id))
+    return [Rule(row.reason, compiled(row.condition), row.detail) for row in rows]
+
+
+def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
+    country = book.orders[order_id]["country_code"]
+    for line_id, item in items.items():
+        line = book.lines[order_id][line_id]
+        if not line["item_id"]:
+            for name in COUNTS:
+                line[name] *= item.units
+            line["units"] = item.units
+        line.update(
+            item_id=item.item_id, sku=item.sku, tax_class=item.tax_class, weight_g=item.weight_g,
+            list_price_minor=item.list_price_minor, price_includes_tax=int(item.price_includes_tax),
+            restricted=int(country in item.restricted_countries),
+        )  # fmt: skip
+
+
+def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax, rules: list[Rule]) -> None:
+    order, lines = book.orders[order_id], book.lines[order_id]
+    computed = sum(tax.line_tax_minor.values()) + tax.shipping_tax_minor
+    charged = sum(line["tax_minor"] for line in lines.values()) + order["shipping_tax_minor"]
+    if not order["tax_charged"]:
+        for line_id, amount in tax.line_tax_minor.items():
+            lines[line_id]["tax_minor"] = amount
+        order["shipping_tax_minor"] = tax.shipping_tax_minor
+        order["total_minor"] += computed - charged
+        charged = computed
+    found = judge(rules, _facts(book, order_id, tax, charged - computed))
+    for reason, detail in found:
+        book.hold(order_id, reason, detail)
+    book.work.deliver(fulfil_order.NAME, order_id, m.Validated([reason for reason, _ in found]))
+
+
+def _facts(book: _Book, order_id: str, tax: m.KeepTax, difference: int) -> dict[str, object]:
+    order, lines = book.orders[order_id], book.lines[order_id]
+    address = json.loads(order["ship_to"])
+    tendered = sum(t.amount_minor for t in book.tenders[order_id] if t.state in (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED))
+    return {
+        "total_minor": order["total_minor"], "tendered_minor": tendered, "captured_minor": order["captured_minor"],
+        "channel_id": order["channel_id"], "country_code": order["country_code"], "guest": not order["customer_id"],
+        "units": sum(line["ordered"] for line in lines.values()), "lines": len(lines), "tax_unknown": tax.unknown,
+        "tax_difference_minor": 0 if tax.unknown else difference,
+        "price_difference_ppm": _price_difference(lines),
+        "restricted_skus": [line["sku"] for line in lines.values() if line["restricted"]],
+        "address_complete": bool(address.get("lines") and address.get("locality") and address.get("postal_code")),
+    }  # fmt: skip
+
+
+def _price_difference(lines: dict[str, dict[str, Any]]) -> int:
+    """Returns the largest difference from list, in millionths: net with net, gross with gross."""
+    worst = 0
+    for line in lines.values():
+        if line["list_price_minor"] <= 0:
+            continue
+        expected = line["list_price_minor"] * (line["ordered"] // line["units"])
+        paid = line["amount_minor"] + (line["tax_minor"] if line["price_includes_tax"] else 0)
+        difference = proportion((paid - expected) * MILLION, 1, expected)
+        worst = max(worst, difference, key=abs)
+    return worst
+
+
+def _priced(line: dict[str, Any]) -> Priced:
+    return Priced(line["ordered"], line["amount_minor"], line["discount_minor"], line["tax_minor"])
+
+
+def _about(order: dict[str, Any]) -> dict[str, str]:
+    return {name: order[name] for name in ("order_id", "channel_id", "entity", "currency_code")}
+
+
+def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.LineCount]) -> None:
+    order, lines = book.orders[order_id], book.lines[order_id]
+    ordered = sum(line["ordered"] for line in lines.values())
+    before = sum(line["shipped"] for line in lines.values())
+    event = orders_events_pb2.LinesShipped(shipment_id=shipment_id, external_order_id=order["external_order_id"], **_about(order))
+    for count in counts:
+        line = lines[count.line_id]
+        worth = units_worth(_priced(line), line["shipped"], count.quantity)
+        line["shipped"] += count.quantity
+        line["shipped_at"] = book.work.now
+        event.product_minor += worth.product_minor
+        event.discount_minor += worth.discount_minor
+        event.tax_minor += worth.tax_minor
+        event.lines.add(
+            line_id=count.line_id, sku=line["sku"], quantity=count.quantity // line["units"],
+            product_minor=worth.product_minor, discount_minor=worth.discount_minor, tax_minor=worth.tax_minor,
+        )  # fmt: skip
+    units = sum(count.quantity for count in counts)
+    event.shipping_minor = share(order["shipping_minor"], before, units, ordered)
+    event.tax_minor += share(order["shipping_tax_minor"], before, units, ordered)
+    event.total_minor = event.product_minor - event.discount_minor + event.shipping_minor + event.tax_minor
+    event.from_deposits_minor = min(event.total_minor, order["deposits_minor"])
+    event.to_receivable_minor = event.total_minor - event.from_deposits_minor
+    order["deposits_minor"] -= event.from_deposits_minor
+    order["receivable_minor"] += event.to_receivable_minor
+    book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
+    book.delivered[order_id] = False
+    book.record(order_id, "SHIPPED", f"{units} units with {shipment_id}")
+    book.work.emit(event)
+
+
+def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], reason: str) -> None:
+    """Says what will not ship; money that was paid for it, and is needed for nothing else, goes back."""
+    order, lines = book.orders[order_id], book.lines[order_id]
+    before = _worth_left(order, lines)
+    for count in counts:
+        line = lines[count.line_id]
+        line["cancelled"] += count.quantity
+        taken = min(line["waiting"], count.quantity)
+        line["waiting"] -= taken
+        line["reserved"] -= count.quantity - taken
+        line["released"] = min(line["released"], line["reserved"])
+    after = _worth_left(order, lines)
+    units = sum(count.quantity // lines[count.line_id]["units"] for count in counts)
+    book.record(order_id, "CANCELLED", f"{units} units: {reason}")
+    book.work.emit(orders_events_pb2.LinesCancelled(order_id=order_id, channel_id=order["channel_id"], reason=reason, units=units))
+    excess = min(before - after, order["deposits_minor"] - after)
+    if excess > 0:
+        order["deposits_minor"] -= excess
+        order["refunded_minor"] += excess
+        tenders = [Tender(t.tender_id, t.captured_minor - t.refunded_minor) for t in book.tenders[order_id]]
+        row = start_refund(book.work, order_id, tenders, excess, kind="deposit", reason=reason, return_id="")
+        book.refunds.append(row)
+
+
+def _worth_left(order: dict[str, Any], lines: dict[str, dict[str, Any]]) -> int:
+    ordered = sum(line["ordered"] for line in lines.values())
+    shipped = sum(line["shipped"] for line in lines.values())
+    cancelled = sum(line["cancelled"] for line in lines.values())
+    shipping = Priced(ordered, order["shipping_minor"], 0, order["shipping_tax_minor"])
+    own = sum(remaining_worth(_priced(line), line["shipped"], line["cancelled"]) for line in lines.values())
+    return own + remaining_worth(shipping, shipped, cancelled)
+
+
+def _complete(book: _Book, order_id: str) -> None:
+    shipped = any(line["shipped"] for line in book.lines[order_id].values())
+    status = "SHIPPED" if shipped else "CANCELLED"
+    book.record(order_id, "COMPLETED", status)
+    about = {"order_id": order_id, "channel_id": book.orders[order_id]["channel_id"]}
+    book.work.emit(orders_events_pb2.OrderCompleted(status=status, **about))
+    for reason in REASONS:
+        book.lifted.append((order_id, reason))
+
+
+async def _write(book: _Book) -> None:
+    work = book.work
+    await work.release_holds(book.lifted, "the reason is gone")
+    states = await _open_holds(work, sorted(book.orders))
+    raised = {hold["subject_id"] for hold in work.holds}
+    validated = await _validated(work, sorted(book.orders))
+    rows = []
+    for order_id, order in book.orders.items():
+        lines = [Quantities(*(line[name] for name in ("ordered", "waiting", "reserved", "shipped", "cancelled"))) for line in book.lines[order_id].values()]
+        status = derive(lines, validated=order_id in validated, held=order_id in states | raised, delivered=book.delivered.get(order_id, False))
+        rows.append((order_id, int(status), *(order[name] for name in MONEY)))
+    new = work.tx.rows("new", {"order_id": str, "status": int, **dict.fromkeys(MONEY, int)}, rows)
+    values = {name: new.c[name] for name in ("status", *MONEY)}
+    statement = update(ORDERS).where(ORDERS.c.order_id == new.c.order_id)
+    await work.tx.write(statement.values(version=ORDERS.c.version + 1, **values))
+    await _write_lines(book)
+    await work.tx.write(SHIPMENTS.insert(), book.shipments)
+    await work.tx.write(REFUNDS.insert(), book.refunds)
+    await work.tx.write(HISTORY.insert(), book.history)
+
+
+async def _write_lines(book: _Book) -> None:
+    texts = ("item_id", "sku", "tax_class")
+    numbers = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
+    lines = [line for of_order in book.lines.values() for line in of_order.values()]
+    rows = [(line["line_id"], *(line[name] for name in (*texts, *numbers))) for line in lines]
+    columns = {"line_id": str, **dict.fromkeys(texts, str), **dict.fromkeys(numbers, int)}
+    new = book.work.tx.rows("new_lines", columns, rows)
+    statement = update(LINES).where(LINES.c.line_id == new.c.line_id)
+    await book.work.tx.write(statement.values({name: new.c[name] for name in (*texts, *numbers)}))
+
+
+async def _open_holds(work: Work, ids: list[str]) -> set[str]:
+    holds = CHASSIS.holds
+    wanted = work.tx.rows("held", {"order_id": str}, [(one,) for one in ids])
+    still_open = select(holds.c.subject_id).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
+    return {row.subject_id for row in await work.tx.read(still_open)}
+
+
+async def _validated(work: Work, ids: list[str]) -> set[str]:
+    """An order is validated once its lines have items."""
+    wanted = work.tx.rows("known", {"order_id": str}, [(one,) for one in ids])
+    unknown = select(LINES.c.order_id).where(LINES.c.order_id == wanted.c.order_id, LINES.c.item_id == "")
+    return set(ids) - {row.order_id for row in await work.tx.read(unknown)}
+
+

@@ -1,0 +1,55 @@
+"""CaptureTender: records that money was taken; it pays what has shipped first, the rest is kept for what has not."""
+
+from sqlalchemy import func, select, update
+
+from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
+from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import Work
+from services.orders.app.views import load, whole
+from services.orders.process import fulfil_order
+from services.orders.process.messages import Paid
+from services.orders.store.tables import HISTORY, ORDERS, TENDERS
+
+
+async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRequest) -> order_pb2.Order:
+    """Refusals: NO_SUCH_ORDER, NO_SUCH_TENDER, NOTHING_TO_CAPTURE."""
+    order = await load(work.tx, request.order_id, lock=True)
+    rows = await work.tx.read(
+        select(TENDERS).where(TENDERS.c.tender_id == request.tender_id, TENDERS.c.order_id == request.order_id).with_for_update()
+    )
+    if not rows:
+        raise NotFound("NO_SUCH_TENDER", f"the order has no tender {request.tender_id}", field="tender_id")
+    left = rows[0].amount_minor - rows[0].captured_minor
+    amount = request.amount_minor or left
+    if rows[0].state == order_pb2.TENDER_STATE_VOIDED or not 0 < amount <= left:
+        raise FailedPrecondition("NOTHING_TO_CAPTURE", f"of this tender {left} can still be captured", field="amount_minor")
+    to_receivable = min(amount, order.receivable_minor)
+    await work.tx.write(
+        update(TENDERS).where(TENDERS.c.tender_id == request.tender_id).values(
+            state=order_pb2.TENDER_STATE_CAPTURED, captured_minor=rows[0].captured_minor + amount,
+            reference=request.reference or rows[0].reference,
+        )
+    )  # fmt: skip
+    await work.tx.write(
+        update(ORDERS).where(ORDERS.c.order_id == request.order_id).values(
+            captured_minor=order.captured_minor + amount, receivable_minor=order.receivable_minor - to_receivable,
+            deposits_minor=order.deposits_minor + amount - to_receivable, version=order.version + 1,
+        )
+    )  # fmt: skip
+    entry = {"entry_id": new_id(), "order_id": request.order_id, "at": work.now, "actor": work.cause.actor}
+    await work.tx.write(HISTORY.insert(), [{**entry, "kind": "CAPTURED_PAYMENT", "detail": str(amount)}])
+    work.emit(
+        orders_events_pb2.TenderCaptured(
+            order_id=request.order_id, tender_id=request.tender_id, channel_id=order.channel_id, entity=order.entity,
+            currency_code=order.currency_code, amount_minor=amount, to_receivable_minor=to_receivable,
+            to_deposits_minor=amount - to_receivable,
+        )
+    )  # fmt: skip
+    usable = (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
+    tendered = select(func.coalesce(func.sum(TENDERS.c.amount_minor), 0)).where(
+        TENDERS.c.order_id == request.order_id, TENDERS.c.state.in_(usable)
+    )
+    if (await work.tx.read(tendered))[0][0] >= order.total_minor:
+        work.deliver(fulfil_order.NAME, request.order_id, Paid())
+    return await whole(work.tx, request.order_id)

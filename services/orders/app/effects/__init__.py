@@ -1,0 +1,1 @@
+"""The effects of the processes: each one batch call to another service."""

@@ -1,0 +1,186 @@
+"""The effects of `fulfil_order`: each asks another service about many orders in one call."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from argosy.catalog.v1 import items_service_pb2
+from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
+from argosy.finance.v1 import finance_service_pb2
+from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.inventory.v1 import reservations_service_pb2
+from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import Refusal
+from chassis.runtime.channels import Channels
+from chassis.runtime.database import Database
+from chassis.runtime.effects import Effect
+from chassis.runtime.status import from_status
+from services.orders.app.views import to_destination
+from services.orders.process import messages as m
+from services.orders.store.tables import LINES, ORDERS
+
+LONG_S = 30
+Answers = Sequence[Struct | None]
+
+
+class AskOthers:
+    """Performs the effects; reads the orders' own rows where the question needs more than the effect says."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    async def _rows(self, database: Database, effects: Sequence[Effect]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+        async with database.read() as tx:
+            ids = tx.rows("ids", {"order_id": str}, [(effect.asked.order_id,) for effect in effects])
+            orders = {r.order_id: r for r in await tx.read(select(ORDERS).where(ORDERS.c.order_id == ids.c.order_id))}
+            query = select(LINES).where(LINES.c.order_id == ids.c.order_id).order_by(LINES.c.order_id, LINES.c.position)
+            lines: dict[str, list[Any]] = {}
+            for row in await tx.read(query):
+                lines.setdefault(row.order_id, []).append(row)
+        return orders, lines
+
+    async def resolve_items(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks catalog what the SKUs mean."""
+        orders, lines = await self._rows(database, effects)
+        request = items_service_pb2.ResolveLinesRequest()
+        for effect in effects:
+            order = orders[effect.asked.order_id]
+            skus = [line.channel_sku for line in lines[order.order_id]]
+            request.orders.add(
+                channel_id=order.channel_id, channel_skus=skus, placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code
+            )
+        answer = await ItemsServiceStub(self._channels.to("catalog")).ResolveLines(request, timeout=LONG_S)
+        found: list[Struct | None] = []
+        for effect, resolved in zip(effects, answer.orders, strict=True):
+            own = zip(lines[effect.asked.order_id], resolved.lines, strict=True)
+            items = {
+                line.line_id: m.Item(
+                    one.item_id, one.sku, one.units, one.tax_class, one.weight_g, list(one.restricted_countries),
+                    one.list_price_minor, one.price_includes_tax,
+                )
+                for line, one in own if one.item_id
+            }  # fmt: skip
+            found.append(m.ItemsResolved(items))
+        return found
+
+    async def calculate_tax(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks finance for the tax."""
+        orders, lines = await self._rows(database, effects)
+        request = finance_service_pb2.CalculateTaxRequest()
+        for effect in effects:
+            order = orders[effect.asked.order_id]
+            asked = request.orders.add(
+                destination=to_destination(order), placed_at=to_timestamp(order.placed_at), shipping_minor=order.shipping_minor
+            )
+            for line in lines[order.order_id]:
+                asked.lines.add(tax_class=line.tax_class, net_minor=line.amount_minor - line.discount_minor)
+        answer = await FinanceServiceStub(self._channels.to("finance")).CalculateTax(request, timeout=LONG_S)
+        return [
+            m.TaxCalculated(
+                {line.line_id: tax for line, tax in zip(lines[effect.asked.order_id], taxed.line_tax_minor, strict=True)},
+                taxed.shipping_tax_minor, taxed.unknown,
+            )
+            for effect, taxed in zip(effects, answer.orders, strict=True)
+        ]  # fmt: skip
+
+    async def plan_order(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks fulfillment where to ship from."""
+        orders, lines = await self._rows(database, effects)
+        batch = fulfillment_service_pb2.BatchPlanOrderRequest()
+        for effect in effects:
+            order = orders[effect.asked.order_id]
+            own = {line.line_id: line for line in lines[order.order_id]}
+            request = batch.requests.add(
+                request_id=effect.request_id, order_id=order.order_id, channel_id=order.channel_id, entity=order.entity,
+                destination=to_destination(order), currency_code=order.currency_code,
+                excluded_location_ids=effect.asked.excluded_location_ids, ship_complete=effect.asked.ship_complete,
+            )  # fmt: skip
+            for count in effect.asked.lines:
+                line = own[count.line_id]
+                request.lines.add(line_id=line.line_id, item_id=line.item_id, quantity=count.quantity, weight_g=line.weight_g)
+        answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchPlanOrder(batch, timeout=LONG_S)
+        return [_answer(result, "plan", _planned) for result in answer.results]
+
+    async def reserve_stock(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to promise."""
+        orders, lines = await self._rows(database, effects)
+        batch = reservations_service_pb2.BatchReserveRequest()
+        for effect in effects:
+            order_id = effect.asked.order_id
+            items = {line.line_id: line.item_id for line in lines[order_id]}
+            request = batch.requests.add(request_id=effect.request_id, order_id=order_id, cart_id=orders[order_id].cart_id)
+            for part in effect.asked.parts:
+                request.lines.add(
+                    line_id=part.line_id, item_id=items[part.line_id], location_id=part.location_id, quantity=part.quantity
+                )
+        answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchReserve(batch, timeout=LONG_S)
+        return [_answer(result, "reserve", lambda _: m.Reserved(), refused=m.ReserveRefused) for result in answer.results]
+
+    async def release_order(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Gives orders to their locations."""
+        orders, lines = await self._rows(database, effects)
+        batch = fulfillment_service_pb2.BatchReleaseOrderRequest()
+        for effect in effects:
+            order = orders[effect.asked.order_id]
+            own = {line.line_id: line for line in lines[order.order_id]}
+            request = batch.requests.add(
+                request_id=effect.request_id, order_id=order.order_id, channel_id=order.channel_id, entity=order.entity,
+                destination=to_destination(order), currency_code=order.currency_code,
+            )  # fmt: skip
+            for part in effect.asked.parts:
+                line = own[part.line_id]
+                request.lines.add(
+                    line_id=line.line_id, item_id=line.item_id, sku=line.sku, location_id=part.location_id,
+                    quantity=part.quantity, weight_g=line.weight_g,
+                )  # fmt: skip
+        answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchReleaseOrder(batch, timeout=LONG_S)
+        return [_answer(result, "release", lambda _: m.Released()) for result in answer.results]
+
+    async def recall_order(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks the locations to give back."""
+        del database
+        batch = fulfillment_service_pb2.BatchRecallOrderRequest()
+        for effect in effects:
+            lines = [fulfillment_pb2.ParcelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
+            batch.requests.add(
+                request_id=effect.request_id, order_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason
+            )
+        answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchRecallOrder(batch, timeout=LONG_S)
+        return [_answer(result, "recall", lambda response: m.Recalled(_parts(response.lines))) for result in answer.results]
+
+    async def cancel_reservation(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to take back."""
+        del database
+        batch = reservations_service_pb2.BatchCancelReservationRequest()
+        for effect in effects:
+            lines = [reservations_service_pb2.CancelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
+            batch.requests.add(
+                request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason
+            )
+        answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchCancelReservation(batch, timeout=LONG_S)
+        return [_answer(result, "unreserve", lambda _: m.ReservationCancelled()) for result in answer.results]
+
+
+def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Callable[[str], Struct] | None = None) -> Struct | None:
+    """Returns the message for the process: done, refused for good, or None to ask again."""
+    if result.HasField("response"):
+        return done(result.response)
+    refusal: Refusal = from_status(result.error)
+    if refusal.transient:
+        return None
+    text = f"{refusal.reason}: {refusal.message}"
+    return refused(text) if refused is not None else m.StepFailed(step, text)
+
+
+def _parts(lines: Sequence[Any]) -> list[m.Part]:
+    return [m.Part(line.line_id, line.location_id, line.quantity) for line in lines]
+
+
+def _planned(decision: fulfillment_pb2.Decision) -> m.Planned:
+    short = [m.LineCount(line.line_id, line.quantity) for line in decision.short]
+    return m.Planned(_parts(decision.assignments), short)

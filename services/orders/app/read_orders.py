@@ -1,0 +1,104 @@
+"""The queries of orders."""
+
+from sqlalchemy import func, select
+
+from argosy.orders.v1 import order_pb2, orders_service_pb2
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import NotFound
+from chassis.runtime.pages import page
+from chassis.runtime.pipeline import Asked
+from services.orders.app.refund_order import to_refund
+from services.orders.app.views import load, to_address, to_header, to_order, whole
+from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS
+
+
+def _visible(asked: Asked, channel_id: str) -> None:
+    """What is foreign does not exist."""
+    if asked.principal.channel_ids and channel_id not in asked.principal.channel_ids:
+        raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")
+
+
+async def get_order(asked: Asked) -> order_pb2.Order:
+    """Refusals: NO_SUCH_ORDER."""
+    order = await whole(asked.tx, asked.request.order_id)
+    _visible(asked, order.channel_id)
+    return order
+
+
+async def find_order(asked: Asked) -> order_pb2.Order:
+    """Refusals: NO_SUCH_ORDER."""
+    request = asked.request
+    query = select(ORDERS.c.order_id).where(
+        ORDERS.c.channel_id == request.channel_id, ORDERS.c.external_order_id == request.external_order_id
+    )
+    rows = await asked.tx.read(query)
+    if not rows:
+        raise NotFound("NO_SUCH_ORDER", f"the channel has no order {request.external_order_id} here", field="external_order_id")
+    _visible(asked, request.channel_id)
+    return await whole(asked.tx, rows[0].order_id)
+
+
+async def list_orders(asked: Asked) -> orders_service_pb2.ListOrdersResponse:
+    """Lists newest first, without lines."""
+    request = asked.request
+    query = select(ORDERS)
+    for name, wanted in (("status", request.status), ("channel_id", request.channel_id), ("customer_id", request.customer_id)):
+        if wanted:
+            query = query.where(ORDERS.c[name] == wanted)
+    if asked.principal.channel_ids:
+        query = query.where(ORDERS.c.channel_id.in_(sorted(asked.principal.channel_ids)))
+    rows, token = await page(asked.tx, query, [ORDERS.c.order_id], request, descending=True)
+    return orders_service_pb2.ListOrdersResponse(orders=map(to_header, rows), next_page_token=token)
+
+
+async def get_order_lines(asked: Asked) -> orders_service_pb2.GetOrderLinesResponse:
+    """Answers each id; an unknown one with an empty message."""
+    wanted = asked.tx.rows("wanted", {"order_id": str}, [(one,) for one in sorted(set(asked.request.order_ids))])
+    orders = {r.order_id: r for r in await asked.tx.read(select(ORDERS).where(ORDERS.c.order_id == wanted.c.order_id))}
+    rows = await asked.tx.read(select(LINES).where(LINES.c.order_id == wanted.c.order_id).order_by(LINES.c.position))
+    response = orders_service_pb2.GetOrderLinesResponse()
+    for order_id in asked.request.order_ids:
+        if order_id in orders:
+            response.orders.append(to_order(orders[order_id], [row for row in rows if row.order_id == order_id], []))
+        else:
+            response.orders.add()
+    return response
+
+
+async def get_ship_to(asked: Asked) -> orders_service_pb2.ShipTo:
+    """Refusals: NO_SUCH_ORDER."""
+    row = await load(asked.tx, asked.request.order_id)
+    _visible(asked, row.channel_id)
+    return orders_service_pb2.ShipTo(order_id=row.order_id, address=to_address(row.ship_to))
+
+
+async def list_history(asked: Asked) -> orders_service_pb2.ListHistoryResponse:
+    """Lists oldest first."""
+    query = select(HISTORY).where(HISTORY.c.order_id == asked.request.order_id)
+    rows, token = await page(asked.tx, query, [HISTORY.c.entry_id], asked.request)
+    entries = [
+        order_pb2.HistoryEntry(entry_id=r.entry_id, at=to_timestamp(r.at), kind=r.kind, detail=r.detail, actor=r.actor) for r in rows
+    ]
+    return orders_service_pb2.ListHistoryResponse(entries=entries, next_page_token=token)
+
+
+async def list_refunds(asked: Asked) -> orders_service_pb2.ListRefundsResponse:
+    """Refusals: NO_SUCH_ORDER. Lists oldest first."""
+    order = await load(asked.tx, asked.request.order_id)
+    query = select(REFUNDS).where(REFUNDS.c.order_id == asked.request.order_id)
+    rows, token = await page(asked.tx, query, [REFUNDS.c.refund_id], asked.request)
+    refunds = [to_refund(dict(row._mapping), order.currency_code) for row in rows]
+    return orders_service_pb2.ListRefundsResponse(refunds=refunds, next_page_token=token)
+
+
+async def get_figures(asked: Asked) -> orders_service_pb2.Figures:
+    """Counts orders by status and open holds by queue and reason."""
+    figures = orders_service_pb2.Figures()
+    for status, count in await asked.tx.read(select(ORDERS.c.status, func.count()).group_by(ORDERS.c.status)):
+        figures.by_status[order_pb2.OrderStatus.Name(status).removeprefix("ORDER_STATUS_")] = count
+    holds = CHASSIS.holds
+    query = select(holds.c.queue, holds.c.reason, func.count()).where(holds.c.released_at.is_(None))
+    for queue, reason, count in await asked.tx.read(query.group_by(holds.c.queue, holds.c.reason)):
+        figures.by_queue[queue] += count
+        figures.by_reason[reason] += count
+    return figures

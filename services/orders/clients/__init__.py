@@ -1,0 +1,1 @@
+"""What orders asks others for, behind ports."""

@@ -1,0 +1,29 @@
+"""Why an order may wait for a person: queues, owners, due times and what each blocks."""
+
+from chassis.kernel.errors import InvalidArgument
+
+HOUR_S = 3600
+
+# reason → (queue, due in seconds, owner role, blocked step)
+REASONS: dict[str, tuple[str, int, str, str]] = {
+    "UNKNOWN_SKU": ("data", 2 * HOUR_S, "merchandising", "reserve"),
+    "TAX_MISMATCH": ("data", 2 * HOUR_S, "finance", "release"),
+    "PRICE_OVERRIDE": ("data", 2 * HOUR_S, "merchandising", "release"),
+    "RULE_ERROR": ("data", 2 * HOUR_S, "operations", "release"),
+    "AWAITING_PAYMENT": ("payment", 4 * HOUR_S, "support", "release"),
+    "AMOUNT_MISMATCH": ("payment", 4 * HOUR_S, "support", "release"),
+    "HIGH_RISK": ("fraud", HOUR_S, "operations", "release"),
+    "INCORRECT_ADDRESS": ("address", 4 * HOUR_S, "support", "release"),
+    "OUT_OF_STOCK": ("stock", 2 * HOUR_S, "operations", ""),
+    "RESTRICTED_DESTINATION": ("trade", 8 * HOUR_S, "operations", "release"),
+    "NO_ACK": ("node", HOUR_S, "operations", ""),
+    "REFUND_FAILED": ("payment", 4 * HOUR_S, "support", ""),
+    "INTEGRATION_FAILED": ("integration", HOUR_S, "operations", "release"),
+}
+
+
+def blocked_step(reason: str) -> str:
+    """Returns the step that a hold blocks; raises InvalidArgument for an unknown reason."""
+    if reason not in REASONS:
+        raise InvalidArgument("UNKNOWN_REASON", f"{reason} is no reason to hold an order")
+    return REASONS[reason][3]

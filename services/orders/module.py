@@ -1,0 +1,85 @@
+"""orders, composed: what it serves, listens to and runs."""
+
+from argosy.fulfillment.v1 import fulfillment_events_pb2
+from argosy.orders.v1 import customers_service_pb2, orders_service_pb2
+from argosy.returns.v1 import returns_events_pb2
+from chassis.runtime.channels import Channels
+from chassis.runtime.process import ProcessType
+from chassis.runtime.service import Service
+from chassis.runtime.writer import each
+from services.orders.app import (
+    apply_changes,
+    cancel_order,
+    capture_tender,
+    create_order,
+    customers,
+    find_facts,
+    on_fulfillment,
+    on_hold_released,
+    on_return,
+    read_orders,
+    refund_order,
+)
+from services.orders.app import pay_refund as pay
+from services.orders.app.effects.ask_others import AskOthers
+from services.orders.process import fulfil_order, messages, pay_refund
+from services.orders.store.tables import CHASSIS, METADATA
+
+
+def build(channels: Channels) -> Service:
+    """Returns the service; its effects call catalog, finance, fulfillment and inventory."""
+    ask = AskOthers(channels)
+    return Service(
+        name="orders",
+        metadata=METADATA,
+        tables=CHASSIS,
+        contracts=(
+            orders_service_pb2.DESCRIPTOR.services_by_name["OrdersService"],
+            customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
+        ),
+        writes={
+            "CreateOrder": create_order.create_orders,
+            "CancelOrder": each(cancel_order.cancel_order),
+            "CaptureTender": each(capture_tender.capture_tender),
+            "RefundOrder": each(refund_order.refund_order),
+            "CreateCustomer": each(customers.create_customer),
+        },
+        reads={
+            "GetOrder": read_orders.get_order,
+            "FindOrder": read_orders.find_order,
+            "ListOrders": read_orders.list_orders,
+            "GetOrderLines": read_orders.get_order_lines,
+            "GetShipTo": read_orders.get_ship_to,
+            "ListHistory": read_orders.list_history,
+            "ListRefunds": read_orders.list_refunds,
+            "GetFigures": read_orders.get_figures,
+            "GetCustomer": customers.get_customer,
+            "ListCustomers": customers.list_customers,
+        },
+        reactions={
+            fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
+            fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
+            fulfillment_events_pb2.ShipmentDelivered: on_fulfillment.on_delivered,
+            returns_events_pb2.ReturnReceived: on_return.on_return_received,
+        },
+        processes=(
+            ProcessType(
+                fulfil_order.NAME, fulfil_order.State, 1, fulfil_order.decide, apply_changes.apply_changes,
+                {
+                    messages.ResolveItems: ask.resolve_items,
+                    messages.CalculateTax: ask.calculate_tax,
+                    messages.PlanOrder: ask.plan_order,
+                    messages.ReserveStock: ask.reserve_stock,
+                    messages.ReleaseOrder: ask.release_order,
+                    messages.RecallOrder: ask.recall_order,
+                    messages.CancelReservation: ask.cancel_reservation,
+                },
+            ),
+            ProcessType(
+                pay_refund.NAME, pay_refund.State, 1, pay_refund.decide, pay.apply_refund_changes,
+                {pay_refund.RefundTender: pay.refund_tenders},
+            ),
+        ),
+        facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},
+        on_hold_released=on_hold_released.on_hold_released,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The process managers of orders: pure decisions over their own messages."""

@@ -1,0 +1,447 @@
+"""The life of an order, top to bottom: resolve, tax, validate, plan, reserve, release, ship; cancel at any moment.
+
+`decide` takes what the process is told and answers what follows. One thing is asked for at a time (`asking`); what is
+told meanwhile is kept in the state, and `_go_on` chooses the next step from the state alone.
+"""
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chassis.kernel.clock import DAY, MINUTE
+from chassis.kernel.process import Do, Fired, HoldReleased, Next, Timer
+from services.orders.domain.holds import blocked_step
+from services.orders.process.messages import (
+    BookCancellation,
+    BookShipment,
+    CalculateTax,
+    CancelRequested,
+    CancelReservation,
+    Complete,
+    Counts,
+    Item,
+    ItemsResolved,
+    KeepItems,
+    KeepQuantities,
+    KeepTax,
+    LiftHold,
+    LineCount,
+    Paid,
+    Part,
+    Placed,
+    Planned,
+    PlanOrder,
+    RaiseHold,
+    Recalled,
+    RecallOrder,
+    Record,
+    Released,
+    ReleaseOrder,
+    ReservationCancelled,
+    Reserved,
+    ReserveRefused,
+    ReserveStock,
+    ResolveItems,
+    Shipped,
+    Shorted,
+    StepFailed,
+    TaxCalculated,
+    Validated,
+)
+
+NAME = "fulfil_order"
+MOST_PLANS = 3
+RESTOCK_EVERY = 15 * MINUTE
+SHIP_WITHIN = 3 * DAY
+SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT = 1, 2, 3, 4
+
+
+class Line(Struct, frozen=True):
+    """How far a line got, in stock units. Where: location → units."""
+
+    units: int
+    waiting: int
+    reserved: dict[str, int] = field(default_factory=dict)
+    released: dict[str, int] = field(default_factory=dict)
+    shipped: int = 0
+    cancelled: int = 0
+
+
+class State(Struct, frozen=True):
+    """All that the process knows."""
+
+    order_id: str
+    policy: int
+    lines: dict[str, Line]
+    validated: bool = False
+    asking: str = ""
+    asked: int = 0
+    plan: list[Part] = field(default_factory=list)
+    plans: int = 0
+    short: bool = False
+    excluded: list[str] = field(default_factory=list)
+    holds: list[str] = field(default_factory=list)
+    to_cancel: dict[str, int] = field(default_factory=dict)
+    cancelling: list[LineCount] = field(default_factory=list)
+    cancel_reason: str = ""
+
+
+Changes = tuple[Struct, ...]
+Step = tuple[State, Changes]
+
+
+def decide(state: State, message: Struct, now: int) -> Next[State]:
+    """Returns what follows from a message."""
+    following, changes = _told(state, message)
+    following, more, do = _go_on(following)
+    changes += more
+    if following.lines != state.lines:
+        changes = (*changes, KeepQuantities({key: _counts(line) for key, line in following.lines.items()}))
+    ended = _is_over(following)
+    if ended and not _is_over(state):
+        changes = (*changes, Complete())
+    return Next(following, do, _timers(state, following, now, ended), changes, ended)
+
+
+def _is_over(state: State) -> bool:
+    return state.validated and not state.asking and _open_units(state) == 0
+
+
+def _told(state: State, message: Struct) -> Step:
+    match message:
+        case Placed():
+            return _ask(state, "resolve"), ()
+        case ItemsResolved(items):
+            return _resolved(state, items)
+        case TaxCalculated(line_tax_minor, shipping_tax_minor, unknown):
+            return state, (KeepTax(line_tax_minor, shipping_tax_minor, unknown),)
+        case Validated(reasons):
+            return _validated(state, reasons)
+        case Planned(parts, short):
+            return _planned(state, parts, short)
+        case Reserved():
+            return _reserved(state)
+        case ReserveRefused(reason):
+            return replace(state, asking="", plan=[], plans=state.plans + 1), (Record("RESERVE_REFUSED", reason),)
+        case Released():
+            return _released(state) if state.asking == "release" else (replace(state, asking=""), ())
+        case Recalled(parts):
+            return _recalled(state, parts)
+        case ReservationCancelled():
+            return _reservation_cancelled(state)
+        case Shorted(parts):
+            return _shorted(_caught_up(state, parts), parts)
+        case Shipped(shipment_id, parts):
+            return _shipped(_caught_up(state, parts), shipment_id, parts)
+        case CancelRequested(lines, reason):
+            return _cancel_requested(state, lines, reason)
+        case HoldReleased(reason):
+            return _hold_released(state, reason)
+        case Paid():
+            return _paid(state)
+        case StepFailed(step, reason):
+            return _held(replace(state, asking="failed"), "INTEGRATION_FAILED", f"{step}: {reason}")
+        case Fired("restock"):
+            return replace(state, short=False, plans=0, excluded=[]), ()
+        case Fired("ship"):
+            return _held(state, "NO_ACK", "nothing shipped in time") if _released_units(state) else (state, ())
+        case _:
+            raise TypeError(f"{NAME} knows no {type(message).__name__}")
+
+
+def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+    """Chooses the next step from the state alone."""
+    if state.asking == "resolve!" or state.asking == "tax!":
+        kind = state.asking[:-1]
+        effect = ResolveItems(state.order_id) if kind == "resolve" else CalculateTax(state.order_id)
+        return _do(replace(state, asking=kind), effect)
+    if state.asking:
+        return state, (), ()
+    if state.to_cancel:
+        return _cancel_next(state)
+    if not state.validated:
+        return state, (), ()
+    waiting = [LineCount(key, line.waiting) for key, line in state.lines.items() if line.waiting]
+    if waiting and not state.short and "reserve" not in map(blocked_step, state.holds):
+        if state.plan:
+            return _do(replace(state, asking="reserve"), ReserveStock(state.order_id, state.plan))
+        if state.plans >= MOST_PLANS:
+            return _out_of_stock(state)
+        effect = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
+        return _do(replace(state, asking="plan"), effect)
+    reserved = [Part(key, place, count) for key, line in state.lines.items() for place, count in line.reserved.items()]
+    complete = not waiting or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT)
+    if reserved and complete and "release" not in map(blocked_step, state.holds):
+        return _do(replace(state, asking="release", plan=reserved), ReleaseOrder(state.order_id, reserved))
+    return state, (), ()
+
+
+def _ask(state: State, kind: str) -> State:
+    """Marks a question that `_go_on` puts next."""
+    return replace(state, asking=f"{kind}!")
+
+
+def _do(state: State, effect: Struct) -> tuple[State, Changes, tuple[Do, ...]]:
+    asked = state.asked + 1
+    return replace(state, asked=asked), (), (Do(f"{state.asking}/{asked}", effect),)
+
+
+def _resolved(state: State, items: dict[str, Item]) -> Step:
+    lines = {}
+    for key, line in state.lines.items():
+        units = items[key].units if key in items and line.units == 0 else line.units
+        scale = units if line.units == 0 and units else 1
+        lines[key] = replace(line, units=units, waiting=line.waiting * scale)
+    scaled = {key: count * (lines[key].units if not state.lines[key].units else 1) for key, count in state.to_cancel.items()}
+    known = replace(state, lines=lines, to_cancel=scaled, asking="")
+    changes: Changes = (KeepItems(items),)
+    unknown = [key for key, line in lines.items() if not line.units]
+    if unknown:
+        held, more = _held(known, "UNKNOWN_SKU", f"{len(unknown)} lines have a SKU that is not known or not sold")
+        return held, changes + more
+    return _ask(known, "tax"), changes
+
+
+def _validated(state: State, reasons: list[str]) -> Step:
+    state = replace(state, asking="", validated=True)
+    changes: Changes = (Record("VALIDATED", ", ".join(reasons) or "clean"),)
+    return replace(state, holds=sorted({*state.holds, *reasons})), changes
+
+
+def _planned(state: State, parts: list[Part], short: list[LineCount]) -> Step:
+    state = replace(state, asking="")
+    plan = _whole_units(state, parts)
+    if not plan or (short and state.policy in (SHIP_COMPLETE, HOLD_SHORT)):
+        following, changes, _ = _out_of_stock(replace(state, plan=[]))
+        return following, changes
+    return replace(state, plan=plan), ()
+
+
+def _whole_units(state: State, parts: list[Part]) -> list[Part]:
+    """Trims a plan to what the lines still want, in whole units of the channel."""
+    plan = []
+    for key, line in state.lines.items():
+        own = [part for part in parts if part.line_id == key]
+        total = min(sum(part.quantity for part in own), line.waiting)
+        left = total // line.units * line.units if line.units else 0
+        for part in own:
+            taken = min(part.quantity, left)
+            if taken:
+                plan.append(replace(part, quantity=taken))
+                left -= taken
+    return plan
+
+
+def _out_of_stock(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+    """What stock does not cover waits for a person, or is cancelled where the customer wants it so."""
+    waiting = {key: line.waiting for key, line in state.lines.items() if line.waiting}
+    if state.policy == CANCEL_SHORT:
+        lines = {k: replace(v, waiting=0, cancelled=v.cancelled + v.waiting) for k, v in state.lines.items()}
+        booked = BookCancellation([LineCount(k, q) for k, q in waiting.items()], "short")
+        return replace(state, lines=lines, plans=0), (booked,), ()
+    held, changes = _held(replace(state, short=True), "OUT_OF_STOCK", f"{sum(waiting.values())} units cannot be sourced")
+    return held, changes, ()
+
+
+def _reserved(state: State) -> Step:
+    lines = dict(state.lines)
+    for part in state.plan:
+        line = lines[part.line_id]
+        there = {**line.reserved, part.location_id: line.reserved.get(part.location_id, 0) + part.quantity}
+        lines[part.line_id] = replace(line, waiting=line.waiting - part.quantity, reserved=there)
+    units = sum(part.quantity for part in state.plan)
+    places = sorted({part.location_id for part in state.plan})
+    changes: Changes = (Record("RESERVED", f"{units} units at {', '.join(places)}"),)
+    following = replace(state, lines=lines, plan=[], plans=0, asking="")
+    if "OUT_OF_STOCK" in state.holds and not any(line.waiting for line in lines.values()):
+        following = replace(following, holds=[one for one in state.holds if one != "OUT_OF_STOCK"])
+        changes = (*changes, LiftHold("OUT_OF_STOCK"))
+    return following, changes
+
+
+def _released(state: State) -> Step:
+    lines = dict(state.lines)
+    for part in state.plan:
+        line = lines[part.line_id]
+        reserved = _less(line.reserved, part.location_id, part.quantity)
+        released = {**line.released, part.location_id: line.released.get(part.location_id, 0) + part.quantity}
+        lines[part.line_id] = replace(line, reserved=reserved, released=released)
+    places = sorted({part.location_id for part in state.plan})
+    return replace(state, lines=lines, plan=[], asking=""), (Record("RELEASED", f"to {', '.join(places)}"),)
+
+
+def _caught_up(state: State, parts: list[Part]) -> State:
+    """A location may be faster than its answer to the release: then what it was asked counts as released."""
+    known = all(state.lines[part.line_id].released.get(part.location_id, 0) >= part.quantity for part in parts)
+    if known or state.asking != "release":
+        return state
+    return replace(_released(state)[0], asking="released")
+
+
+def _shorted(state: State, parts: list[Part]) -> Step:
+    """What a location does not find is sourced again, elsewhere."""
+    lines = dict(state.lines)
+    for part in parts:
+        line = lines[part.line_id]
+        released = _less(line.released, part.location_id, part.quantity)
+        lines[part.line_id] = replace(line, released=released, waiting=line.waiting + part.quantity)
+    places = sorted({part.location_id for part in parts})
+    excluded = sorted({*state.excluded, *places})
+    following = replace(state, lines=lines, excluded=excluded, short=False, plans=0)
+    return following, (Record("SHORT_PICK", f"{sum(p.quantity for p in parts)} units not found at {', '.join(places)}"),)
+
+
+def _shipped(state: State, shipment_id: str, parts: list[Part]) -> Step:
+    lines = dict(state.lines)
+    for part in parts:
+        line = lines[part.line_id]
+        released = _less(line.released, part.location_id, part.quantity)
+        lines[part.line_id] = replace(line, released=released, shipped=line.shipped + part.quantity)
+    booked = BookShipment(shipment_id, [LineCount(part.line_id, part.quantity) for part in parts])
+    lifted: Changes = (LiftHold("NO_ACK"),) if "NO_ACK" in state.holds else ()
+    holds = [one for one in state.holds if one != "NO_ACK"]
+    return replace(state, lines=lines, holds=holds), (booked, *lifted)
+
+
+def _cancel_requested(state: State, lines: list[LineCount], reason: str) -> Step:
+    wanted = {line.line_id: line.quantity for line in lines} or {key: _open_of(line) for key, line in state.lines.items()}
+    merged = dict(state.to_cancel)
+    for key, quantity in wanted.items():
+        merged[key] = min(_open_of(state.lines[key]), merged.get(key, 0) + quantity)
+    to_cancel = {key: quantity for key, quantity in merged.items() if quantity}
+    following = replace(state, to_cancel=to_cancel, cancel_reason=reason, validated=True)
+    if state.asking == "failed" or (not state.validated and not state.asking):
+        following = replace(following, asking="")
+    return following, (Record("CANCEL_REQUESTED", reason),)
+
+
+def _cancel_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+    """Cancels what waits at once, asks inventory for what is reserved, and the locations for what is released."""
+    lines, to_cancel, now_cancelled = dict(state.lines), dict(state.to_cancel), []
+    for key in list(to_cancel):
+        line = lines[key]
+        quantity = min(to_cancel[key], line.waiting)
+        if quantity:
+            lines[key] = replace(line, waiting=line.waiting - quantity, cancelled=line.cancelled + quantity)
+            now_cancelled.append(LineCount(key, quantity))
+            to_cancel[key] -= quantity
+        to_cancel[key] = min(to_cancel[key], _open_of(lines[key]))
+        if not to_cancel[key]:
+            del to_cancel[key]
+    changes: Changes = (BookCancellation(now_cancelled, state.cancel_reason),) if now_cancelled else ()
+    state = replace(state, lines=lines, to_cancel=to_cancel)
+    reserved = [LineCount(key, min(quantity, _count(lines[key].reserved))) for key, quantity in to_cancel.items()]
+    reserved = [line for line in reserved if line.quantity]
+    if reserved:
+        asking = replace(state, asking="unreserve", cancelling=reserved)
+        following, _, do = _do(asking, CancelReservation(state.order_id, reserved, state.cancel_reason))
+        return following, changes, do
+    released = [LineCount(key, min(quantity, _count(lines[key].released))) for key, quantity in to_cancel.items()]
+    released = [line for line in released if line.quantity]
+    if released:
+        asking = replace(state, asking="recall", cancelling=released)
+        following, _, do = _do(asking, RecallOrder(state.order_id, released, state.cancel_reason))
+        return following, changes, do
+    return replace(state, to_cancel={}), changes, ()
+
+
+def _reservation_cancelled(state: State) -> Step:
+    lines = dict(state.lines)
+    for one in state.cancelling:
+        line, left, reserved = lines[one.line_id], one.quantity, dict(lines[one.line_id].reserved)
+        for place in sorted(reserved):
+            part = min(left, reserved[place])
+            reserved = _less(reserved, place, part)
+            left -= part
+        lines[one.line_id] = replace(line, reserved=reserved, cancelled=line.cancelled + one.quantity)
+    booked = BookCancellation(state.cancelling, state.cancel_reason)
+    return replace(state, lines=lines, cancelling=[], asking="", to_cancel=_rest(state, state.cancelling)), (booked,)
+
+
+def _recalled(state: State, parts: list[Part]) -> Step:
+    lines = dict(state.lines)
+    counts: dict[str, int] = {}
+    for part in parts:
+        line = lines[part.line_id]
+        released = _less(line.released, part.location_id, part.quantity)
+        lines[part.line_id] = replace(line, released=released, cancelled=line.cancelled + part.quantity)
+        counts[part.line_id] = counts.get(part.line_id, 0) + part.quantity
+    back = [LineCount(key, quantity) for key, quantity in counts.items()]
+    kept = sum(one.quantity for one in state.cancelling) - sum(one.quantity for one in back)
+    changes: Changes = (BookCancellation(back, state.cancel_reason),) if back else ()
+    if kept:
+        changes = (*changes, Record("CANCEL_TOO_LATE", f"{kept} units were on their way already"))
+    return replace(state, lines=lines, cancelling=[], asking="", to_cancel={}), changes
+
+
+def _rest(state: State, done: list[LineCount]) -> dict[str, int]:
+    rest = dict(state.to_cancel)
+    for one in done:
+        rest[one.line_id] -= one.quantity
+    return {key: quantity for key, quantity in rest.items() if quantity}
+
+
+def _hold_released(state: State, reason: str) -> Step:
+    following = replace(state, holds=[one for one in state.holds if one != reason])
+    if reason == "UNKNOWN_SKU" and not state.validated:
+        return _ask(following, "resolve"), ()
+    if reason == "INTEGRATION_FAILED" and state.asking == "failed":
+        return (_ask(following, "resolve") if not state.validated else replace(following, asking="", plan=[])), ()
+    if reason == "OUT_OF_STOCK":
+        following = replace(following, short=False, plans=0, excluded=[])
+    return following, ()
+
+
+def _paid(state: State) -> Step:
+    if "AWAITING_PAYMENT" not in state.holds:
+        return state, ()
+    holds = [one for one in state.holds if one != "AWAITING_PAYMENT"]
+    return replace(state, holds=holds), (LiftHold("AWAITING_PAYMENT"),)
+
+
+def _held(state: State, reason: str, detail: str) -> Step:
+    if reason in state.holds:
+        return state, ()
+    return replace(state, holds=sorted({*state.holds, reason})), (RaiseHold(reason, detail),)
+
+
+def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
+    timers = []
+    if ended:
+        return (Timer("restock", None), Timer("ship", None))
+    if after.short and not before.short:
+        timers.append(Timer("restock", now + RESTOCK_EVERY))
+    if _released_units(after) and not _released_units(before):
+        timers.append(Timer("ship", now + SHIP_WITHIN))
+    return tuple(timers)
+
+
+def _counts(line: Line) -> Counts:
+    released = _count(line.released)
+    return Counts(line.waiting, _count(line.reserved) + released, released, line.shipped, line.cancelled)
+
+
+def _count(places: dict[str, int]) -> int:
+    return sum(places.values())
+
+
+def _open_of(line: Line) -> int:
+    return line.waiting + _count(line.reserved) + _count(line.released)
+
+
+def _open_units(state: State) -> int:
+    return sum(_open_of(line) for line in state.lines.values())
+
+
+def _released_units(state: State) -> int:
+    return sum(_count(line.released) for line in state.lines.values())
+
+
+def _less(places: dict[str, int], place: str, quantity: int) -> dict[str, int]:
+    """Takes units from a place; what is not there is taken from the others, so that counts never go below zero."""
+    left = dict(places)
+    for one in [place, *sorted(set(left) - {place})]:
+        part = min(left.get(one, 0), quantity)
+        if part:
+            left[one] -= part
+            quantity -= part
+    return {one: count for one, count in left.items() if count}

@@ -1,0 +1,245 @@
+"""What the process of an order is told, what it asks for, and what it changes. Quantities are in stock units."""
+
+from msgspec import Struct
+
+
+class Part(Struct, frozen=True):
+    """Units of a line at a location."""
+
+    line_id: str
+    location_id: str
+    quantity: int
+
+
+class LineCount(Struct, frozen=True):
+    """Units of a line."""
+
+    line_id: str
+    quantity: int
+
+
+# -- told
+
+
+class Placed(Struct, frozen=True, tag=True):
+    """The order was taken."""
+
+
+class ItemsResolved(Struct, frozen=True, tag=True):
+    """Catalog says what the SKUs mean; `items` has no entry for an unknown one."""
+
+    items: dict[str, "Item"]
+
+
+class Item(Struct, frozen=True):
+    """What a line's SKU means."""
+
+    item_id: str
+    sku: str
+    units: int
+    tax_class: str
+    weight_g: int
+    restricted_countries: list[str]
+    list_price_minor: int
+    price_includes_tax: bool
+
+
+class TaxCalculated(Struct, frozen=True, tag=True):
+    """Finance says what the tax is."""
+
+    line_tax_minor: dict[str, int]
+    shipping_tax_minor: int
+    unknown: bool
+
+
+class Validated(Struct, frozen=True, tag=True):
+    """The rules have spoken."""
+
+    reasons: list[str]
+
+
+class Planned(Struct, frozen=True, tag=True):
+    """Fulfillment says what ships from where."""
+
+    parts: list[Part]
+    short: list[LineCount]
+
+
+class Reserved(Struct, frozen=True, tag=True):
+    """Inventory has promised what was planned."""
+
+
+class ReserveRefused(Struct, frozen=True, tag=True):
+    """Inventory could not promise what was planned."""
+
+    reason: str
+
+
+class Released(Struct, frozen=True, tag=True):
+    """The locations have it."""
+
+
+class Recalled(Struct, frozen=True, tag=True):
+    """The locations gave this back."""
+
+    parts: list[Part]
+
+
+class ReservationCancelled(Struct, frozen=True, tag=True):
+    """Inventory took this back."""
+
+
+class StepFailed(Struct, frozen=True, tag=True):
+    """A step was refused for good."""
+
+    step: str
+    reason: str
+
+
+class Shorted(Struct, frozen=True, tag=True):
+    """A location did not find this."""
+
+    parts: list[Part]
+
+
+class Shipped(Struct, frozen=True, tag=True):
+    """A parcel left."""
+
+    shipment_id: str
+    parts: list[Part]
+
+
+class CancelRequested(Struct, frozen=True, tag=True):
+    """Somebody wants this not to ship; all that is open where empty."""
+
+    lines: list[LineCount]
+    reason: str
+
+
+class Paid(Struct, frozen=True, tag=True):
+    """The order is paid now."""
+
+
+# -- asked for
+
+
+class ResolveItems(Struct, frozen=True, tag=True):
+    """Ask catalog what the order's SKUs mean."""
+
+    order_id: str
+
+
+class CalculateTax(Struct, frozen=True, tag=True):
+    """Ask finance for the tax."""
+
+    order_id: str
+
+
+class PlanOrder(Struct, frozen=True, tag=True):
+    """Ask fulfillment where these lines shall ship from."""
+
+    order_id: str
+    lines: list[LineCount]
+    excluded_location_ids: list[str]
+    ship_complete: bool
+
+
+class ReserveStock(Struct, frozen=True, tag=True):
+    """Ask inventory to promise this."""
+
+    order_id: str
+    parts: list[Part]
+
+
+class ReleaseOrder(Struct, frozen=True, tag=True):
+    """Give this to the locations."""
+
+    order_id: str
+    parts: list[Part]
+
+
+class RecallOrder(Struct, frozen=True, tag=True):
+    """Ask the locations to give this back."""
+
+    order_id: str
+    lines: list[LineCount]
+    reason: str
+
+
+class CancelReservation(Struct, frozen=True, tag=True):
+    """Ask inventory to take this back."""
+
+    order_id: str
+    lines: list[LineCount]
+    reason: str
+
+
+# -- changed
+
+
+class KeepItems(Struct, frozen=True, tag=True):
+    """Write what the SKUs mean into the lines."""
+
+    items: dict[str, Item]
+
+
+class KeepTax(Struct, frozen=True, tag=True):
+    """Write the tax, or compare it with what was charged, and let the rules judge."""
+
+    line_tax_minor: dict[str, int]
+    shipping_tax_minor: int
+    unknown: bool
+
+
+class KeepQuantities(Struct, frozen=True, tag=True):
+    """Write how far the lines got."""
+
+    lines: dict[str, "Counts"]
+
+
+class Counts(Struct, frozen=True):
+    """How far a line got."""
+
+    waiting: int
+    reserved: int
+    released: int
+    shipped: int
+    cancelled: int
+
+
+class BookShipment(Struct, frozen=True, tag=True):
+    """Say what shipped is worth."""
+
+    shipment_id: str
+    lines: list[LineCount]
+
+
+class BookCancellation(Struct, frozen=True, tag=True):
+    """Say what will not ship, and give money for it back."""
+
+    lines: list[LineCount]
+    reason: str
+
+
+class RaiseHold(Struct, frozen=True, tag=True):
+    """Let the order wait for a person."""
+
+    reason: str
+    detail: str
+
+
+class LiftHold(Struct, frozen=True, tag=True):
+    """The reason is gone."""
+
+    reason: str
+
+
+class Record(Struct, frozen=True, tag=True):
+    """Write a line of history."""
+
+    kind: str
+    detail: str
+
+
+class Complete(Struct, frozen=True, tag=True):
+    """Nothing is left to ship."""

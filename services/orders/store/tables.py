@@ -1,0 +1,141 @@
+"""The tables of orders. Quantities of lines are in stock units; `units` of them make one of the channel's."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, UniqueConstraint
+
+from chassis.runtime.tables import chassis_tables, new_metadata
+
+METADATA = new_metadata()
+CHASSIS = chassis_tables(METADATA)
+
+ORDERS = Table(
+    "orders", METADATA,
+    Column("order_id", String(40), primary_key=True),
+    Column("channel_id", String(40), nullable=False),
+    Column("external_order_id", String(100), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("customer_id", String(64), nullable=False, index=True),
+    Column("entity", String(40), nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("country_code", String(2), nullable=False),
+    Column("region", String(100), nullable=False),
+    Column("postal_prefix", String(3), nullable=False),
+    Column("ship_to", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("cart_id", String(64), nullable=False),
+    Column("shipping_minor", BigInteger, nullable=False),
+    Column("shipping_tax_minor", BigInteger, nullable=False),
+    Column("tax_charged", Integer, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    # What the customer paid for units that have not shipped; what has shipped and is not paid.
+    Column("deposits_minor", BigInteger, nullable=False),
+    Column("receivable_minor", BigInteger, nullable=False),
+    Column("shipping_refunded", Integer, nullable=False),
+    Column("shortage_policy", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("channel_id", "external_order_id"),
+    Index("ix_orders_status_order_id", "status", "order_id"),
+    Index("ix_orders_channel_id_order_id", "channel_id", "order_id"),
+    CheckConstraint("deposits_minor >= 0 AND receivable_minor >= 0", name="not_negative"),
+)  # fmt: skip
+
+LINES = Table(
+    "order_lines", METADATA,
+    Column("line_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("channel_sku", String(100), nullable=False),
+    Column("external_line_id", String(100), nullable=False),
+    Column("item_id", String(40), nullable=False),
+    Column("sku", String(64), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("tax_class", String(40), nullable=False),
+    Column("weight_g", BigInteger, nullable=False),
+    # What catalog said when the line was resolved: -1 where no list price is kept.
+    Column("list_price_minor", BigInteger, nullable=False),
+    Column("price_includes_tax", Integer, nullable=False),
+    Column("restricted", Integer, nullable=False),
+    Column("ordered", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("released", BigInteger, nullable=False),
+    Column("shipped", BigInteger, nullable=False),
+    Column("cancelled", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("tax_minor", BigInteger, nullable=False),
+    Column("shipped_at", BigInteger),
+    CheckConstraint("ordered = waiting + reserved + shipped + cancelled", name="adds_up"),
+    CheckConstraint("waiting >= 0 AND reserved >= 0 AND released >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),
+    CheckConstraint("refunded <= shipped AND released <= reserved", name="in_bounds"),
+)  # fmt: skip
+
+TENDERS = Table(
+    "tenders", METADATA,
+    Column("tender_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False, index=True),
+    Column("method", String(40), nullable=False),
+    Column("adapter", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("refunded_minor", BigInteger, nullable=False),
+    Column("reference", String(100), nullable=False),
+    CheckConstraint("refunded_minor <= captured_minor", name="refunds_in_bounds"),
+)  # fmt: skip
+
+REFUNDS = Table(
+    "refunds", METADATA,
+    Column("refund_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False),
+    Column("return_id", String(64), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_refunds_order_id_refund_id", "order_id", "refund_id"),
+)  # fmt: skip
+
+SHIPMENTS = Table(
+    "order_shipments", METADATA,
+    Column("shipment_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False, index=True),
+    Column("delivered", Integer, nullable=False),
+)  # fmt: skip
+
+HISTORY = Table(
+    "order_history", METADATA,
+    Column("entry_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Index("ix_order_history_order_id_entry_id", "order_id", "entry_id"),
+)  # fmt: skip
+
+CUSTOMERS = Table(
+    "customers", METADATA,
+    Column("customer_id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("external_customer_id", String(100), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+RULES = Table(
+    "rules", METADATA,
+    Column("rule_id", String(60), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("reason", String(60), nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("active", Integer, nullable=False),
+)  # fmt: skip

@@ -10,6 +10,7 @@ from argosy.ops.v1 import holds_service_pb2, ops_pb2, ops_service_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime import audit
+from chassis.runtime.contracts import event_type
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
@@ -116,6 +117,10 @@ class Ops:
         facts += [
             ops_pb2.Fact(name=f"parked/{r.producer}/{r.aggregate}", key=r.aggregate_id, value=r.sequence)
             for r in await tx.read(select(parked).where(parked.c.dead_at.is_(None)))
+        ]
+        facts += [
+            ops_pb2.Fact(name=f"listens/{kind.producer}/{kind.aggregate}", key="", value=1)
+            for kind in {event_type(cls) for cls in self._service.reactions}
         ]
         facts += [
             ops_pb2.Fact(name=f"said/{self._service.name}/{r.aggregate}", key=r.aggregate_id, value=r.sequence)

@@ -1,0 +1,40 @@
+"""Calls into a running suite: a typed stub for each gRPC service, and request ids."""
+
+from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
+from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
+from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
+from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
+from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
+from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
+from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
+from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
+from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
+from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
+from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
+from chassis.runtime.channels import Channels
+
+
+class Calls:
+    """Every service's stub."""
+
+    def __init__(self, channels: Channels) -> None:
+        self.channels = channels
+        self.items = ItemsServiceStub(channels.to("catalog"))
+        self.sales_channels = ChannelsServiceStub(channels.to("catalog"))
+        self.stock = StockServiceStub(channels.to("inventory"))
+        self.reservations = ReservationsServiceStub(channels.to("inventory"))
+        self.orders = OrdersServiceStub(channels.to("orders"))
+        self.customers = CustomersServiceStub(channels.to("orders"))
+        self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
+        self.returns = ReturnsServiceStub(channels.to("returns"))
+        self.finance = FinanceServiceStub(channels.to("finance"))
+        self.access = AccessServiceStub(channels.to("gateway"))
+
+    def holds(self, service: str) -> HoldsServiceStub:
+        """Returns a service's holds."""
+        return HoldsServiceStub(self.channels.to(service))
+
+    def ops(self, service: str) -> OpsServiceStub:
+        """Returns a service's operations."""
+        return OpsServiceStub(self.channels.to(service))

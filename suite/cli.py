@@ -1,0 +1,255 @@
+"""`argosy`: the command line of the suite."""
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from argosy.ops.v1 import ops_service_pb2
+from chassis.runtime.auth import Tokens
+from chassis.runtime.channels import GrpcChannels
+from chassis.runtime.host import run_service, service_secret
+from chassis.runtime.logs import set_up_logs
+from chassis.runtime.settings import SERVICES, Settings
+from chassis.runtime.telemetry import Metrics, set_up_metrics
+from gateway.app.keys import resolver
+from suite.calls import Calls
+from suite.demo import DemoDay
+from suite.modules import BUILDS
+from suite.prove import Proof, prove
+from suite.report import show_day, show_proof
+from suite.trade import make_day
+from suite.up import Suite, free_ports, migrate_all, running_suite
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Argosy: orders from every channel to the ledger.")
+dlq = typer.Typer(no_args_is_help=True, help="Events that a consumer gave up.")
+audit = typer.Typer(no_args_is_help=True, help="The audit chains.")
+app.add_typer(dlq, name="dlq")
+app.add_typer(audit, name="audit")
+console = Console()
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs on uvloop."""
+    return uvloop.run(work)
+
+
+async def until_told(*, quiet: bool = False) -> None:
+    """Waits for an interrupt or a termination."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop.set)
+    await stop.wait()
+    if not quiet:
+        console.print("draining …")
+
+
+def client(settings: Settings) -> GrpcChannels:
+    """Returns channels into a suite that runs elsewhere."""
+    return GrpcChannels(settings, Tokens("suite", service_secret(settings)))
+
+
+@app.command()
+def up(processes: Annotated[bool, typer.Option(help="Give each service a process of its own.")] = False) -> None:
+    """Run all services, with a nats-server of their own unless ARGOSY_NATS_URL names one."""
+    settings = Settings()
+    set_up_logs(settings.log_level)
+    set_up_metrics()
+
+    async def work() -> None:
+        own = "nats_url" not in settings.model_fields_set
+        async with running_suite(settings, own_nats=own, processes=processes):
+            for service in SERVICES:
+                console.print(f"{service:12} {settings.address_of(service)}")
+            await until_told()
+
+    run(work())
+
+
+@app.command()
+def serve(service: str) -> None:
+    """Run one service until it is told to stop."""
+    settings = Settings()
+    set_up_logs(settings.log_level)
+    set_up_metrics()
+    if service not in SERVICES:
+        raise typer.BadParameter(f"choose one of {', '.join(SERVICES)}")
+
+    async def work() -> None:
+        await migrate_all(settings, [service])
+        running = await run_service(service, BUILDS[service], settings, resolver, metrics=Metrics())
+        await until_told(quiet=True)
+        await running.stop(settings.drain_s)
+
+    run(work())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring every database to the schema of this version."""
+    run(migrate_all(Settings()))
+    console.print(f"{len(SERVICES)} databases are current")
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(help="How many orders the day has.")] = 400,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same day.")] = 1,
+    exit_after: Annotated[bool, typer.Option("--exit", help="Leave when the proof is shown.")] = False,
+    data_dir: Annotated[Path, typer.Option(help="Where the day's databases lie; emptied first.")] = Path("data/demo"),
+) -> None:
+    """Start the suite, trade a whole day through it, and show what happened and the proof."""
+    set_up_logs("ERROR")
+    set_up_metrics()
+    sys.exit(run(_demo(orders, seed, exit_after, data_dir)))
+
+
+async def _demo(orders: int, seed: int, exit_after: bool, data_dir: Path) -> int:
+    shutil.rmtree(data_dir, ignore_errors=True)
+    ports = free_ports(len(SERVICES) + 1)
+    settings = Settings(
+        data_dir=data_dir, database_url="", ports=dict(zip(SERVICES, ports, strict=False)), nats_url=f"nats://127.0.0.1:{ports[-1]}"
+    )
+    started = time.monotonic()
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await trade(calls, orders, seed)
+        proof = await prove(suite.channels, settled=True)
+        await show_day(console, calls)
+        show_proof(console, proof)
+        console.print(f"{orders} orders of seed {seed} in {time.monotonic() - started:.0f} s, data in {data_dir}")
+        if not exit_after:
+            _invite(suite)
+            await until_told()
+    return 0 if proof.settled else 1
+
+
+async def trade(calls: Calls, orders: int, seed: int) -> DemoDay:
+    """Trades a day with a progress bar for each part of it."""
+    columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bar.add_task(label, total=total)
+            bar.update(tasks[label], completed=done, total=total)
+
+        day = DemoDay(calls, make_day(seed, orders), progress)
+        await day.run()
+    return day
+
+
+def _invite(suite: Suite) -> None:
+    console.print("\nThe suite stays up. Its services answer gRPC (with reflection) on:")
+    for service in SERVICES:
+        console.print(f"  {service:12} {suite.settings.address_of(service)}")
+    console.print("Stop it with Ctrl-C.")
+
+
+@app.command("prove")
+def prove_command(
+    settled: Annotated[bool, typer.Option(help="Wait until nothing is on its way, and demand that.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Check what must always be true of a running suite; exits with 1 on a break."""
+
+    async def work() -> Proof:
+        channels = client(Settings())
+        try:
+            return await prove(channels, settled=settled)
+        finally:
+            await channels.close()
+
+    proof = run(work())
+    if as_json:
+        console.print_json(json.dumps(proof.to_json()))
+    else:
+        show_proof(console, proof)
+    sys.exit(0 if proof.clean else 1)
+
+
+@dlq.command("list")
+def dlq_list() -> None:
+    """List dead events of all services."""
+
+    async def work() -> None:
+        channels = client(Settings())
+        calls = Calls(channels)
+        for service in SERVICES:
+            answer = await calls.ops(service).ListDeadEvents(ops_service_pb2.ListDeadEventsRequest(service=service))
+            for dead in answer.events:
+                console.print(f"{service}  {dead.event.event_id}  {dead.event.type}  {dead.error}", soft_wrap=True)
+        await channels.close()
+
+    run(work())
+
+
+@dlq.command("replay")
+def dlq_replay(service: str, event_id: str) -> None:
+    """Put a dead event back in front of its consumer."""
+
+    async def work() -> None:
+        channels = client(Settings())
+        request = ops_service_pb2.ReplayDeadEventRequest(
+            request_id=f"dlq-replay-{event_id}-{time.time_ns()}", service=service, consumer=service, event_id=event_id
+        )
+        await Calls(channels).ops(service).ReplayDeadEvent(request)
+        await channels.close()
+
+    run(work())
+    console.print("it stands in front of its consumer again")
+
+
+@dlq.command("discard")
+def dlq_discard(service: str, event_id: str, reason: str) -> None:
+    """Give a dead event up for good."""
+
+    async def work() -> None:
+        channels = client(Settings())
+        request = ops_service_pb2.DiscardDeadEventRequest(
+            request_id=f"dlq-discard-{event_id}", service=service, consumer=service, event_id=event_id, reason=reason
+        )
+        await Calls(channels).ops(service).DiscardDeadEvent(request)
+        await channels.close()
+
+    run(work())
+    console.print("it is gone; what stood behind it goes on")
+
+
+@audit.command("verify")
+def audit_verify() -> None:
+    """Walk every audit chain; exits with 1 and names the first broken row."""
+
+    async def work() -> int:
+        channels = client(Settings())
+        calls = Calls(channels)
+        broken = 0
+        for service in SERVICES:
+            answer = await calls.ops(service).VerifyAudit(ops_service_pb2.VerifyAuditRequest(service=service), timeout=60)
+            console.print(f"{service:12} {answer.rows:8} rows  {answer.broken or 'whole'}")
+            broken += bool(answer.broken)
+        await channels.close()
+        return broken
+
+    sys.exit(1 if run(work()) else 0)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

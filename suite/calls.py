@@ -1,5 +1,7 @@
 """Calls into a running suite: a typed stub for each gRPC service, and request ids."""
 
+from typing import TYPE_CHECKING
+
 from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
@@ -13,6 +15,10 @@ from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
 from chassis.runtime.channels import Channels
+
+if TYPE_CHECKING:
+    from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceAsyncStub
+    from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceAsyncStub
 
 
 class Calls:
@@ -31,10 +37,10 @@ class Calls:
         self.finance = FinanceServiceStub(channels.to("finance"))
         self.access = AccessServiceStub(channels.to("gateway"))
 
-    def holds(self, service: str) -> HoldsServiceStub:
+    def holds(self, service: str) -> "HoldsServiceAsyncStub":
         """Returns a service's holds."""
         return HoldsServiceStub(self.channels.to(service))
 
-    def ops(self, service: str) -> OpsServiceStub:
+    def ops(self, service: str) -> "OpsServiceAsyncStub":
         """Returns a service's operations."""
         return OpsServiceStub(self.channels.to(service))

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2
 from argosy.common.v1 import address_pb2
 from argosy.finance.v1 import finance_service_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
-from argosy.inventory.v1 import stock_pb2, stock_service_pb2
+from argosy.inventory.v1 import stock_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
@@ -23,6 +24,13 @@ BATCH = 64
 SETUP_ACTOR = (("argosy-actor", "merchandiser"),)
 CHECK_ACTOR = (("argosy-actor", "merchandising-lead"),)
 TRIES = 40
+DISPOSITIONS = (
+    returns_service_pb2.DISPOSITION_RESTOCK,
+    returns_service_pb2.DISPOSITION_RESTOCK,
+    returns_service_pb2.DISPOSITION_RESTOCK,
+    returns_service_pb2.DISPOSITION_DAMAGED,
+    returns_service_pb2.DISPOSITION_SCRAP,
+)
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 
@@ -44,7 +52,7 @@ class DemoDay:
 
     async def run(self) -> None:
         """Carries the day out."""
-        self.dice = random.Random(self.day.seed + 1)
+        self.dice = random.Random(self.day.seed + 1)  # noqa: S311 - the same seed must make the same day
         await self.set_up()
         half = len(self.day.sales) // 2
         await self.take_orders(self.day.sales[:half], "morning orders")
@@ -66,7 +74,7 @@ class DemoDay:
             await calls.stock.CreateLocation(
                 stock_service_pb2.CreateLocationRequest(
                     request_id=self.rid("location", location_id), location_id=location_id, name=location_id, entity=ENTITY,
-                    kind=stock_pb2.LocationKind.Name(kind), country_code=country, postal_prefix=prefix, currency_code=CURRENCY,
+                    kind=kind, country_code=country, postal_prefix=prefix, currency_code=CURRENCY,
                 )
             )  # fmt: skip
         for country, rate_ppm, _ in COUNTRIES:
@@ -103,7 +111,7 @@ class DemoDay:
         done = 0
         for name, call, message, actor in steps:
             requests = [message(request_id=self.rid(name, sku), item_id=item_id) for sku, item_id in self.items.items()]
-            await _at_once([lambda r=r, c=call, a=actor: c(r, metadata=a) for r in requests])
+            await _at_once([partial(call, request, metadata=actor) for request in requests])
             done += len(requests)
             self.progress("item set-up", done, len(self.items) * len(steps))
         prices = [
@@ -112,20 +120,20 @@ class DemoDay:
             )
             for a in articles
         ]
-        await _at_once([lambda r=r: self.calls.sales_channels.SetPrice(r) for r in prices])
+        await _at_once([partial(self.calls.sales_channels.SetPrice, price) for price in prices])
 
     async def _receive_opening_stock(self) -> None:
         for location_id, *_ in LOCATIONS:
             lines = [
-                stock_service_pb2.ReceiptLine(item_id=self.items[a.sku], quantity=a.stock[location_id], value_minor=a.cost_minor * a.stock[location_id])
+                stock_service_pb2.ReceiptLine(item_id=self.items[a.sku], quantity=units, value_minor=a.cost_minor * units)
                 for a in self.day.articles
-                if location_id in a.stock
-            ]  # fmt: skip
+                if (units := a.stock.get(location_id, 0))
+            ]
             request = stock_service_pb2.ReceiveStockRequest(
                 request_id=self.rid("opening", location_id), location_id=location_id, kind=stock_service_pb2.RECEIPT_KIND_OPENING,
                 reference="opening", lines=lines,
             )  # fmt: skip
-            await _until_known(lambda r=request: self.calls.stock.ReceiveStock(r))
+            await _until_known(partial(self.calls.stock.ReceiveStock, request))
 
     async def take_orders(self, sales: Sequence[Sale], label: str) -> None:
         """Takes orders in batches; some are sent twice, some are cancelled at once."""
@@ -137,7 +145,7 @@ class DemoDay:
             for request, result in zip(requests, answer.results, strict=True):
                 if result.HasField("response"):
                     self.orders[request.external_order_id] = result.response.order_id
-            await _at_once([lambda s=sale: self._cancel(s) for sale in chunk if sale.cancelled])
+            await _at_once([partial(self._cancel, sale) for sale in chunk if sale.cancelled])
             self.progress(label, start + len(chunk), len(sales))
 
     def _order(self, sale: Sale, *, again: bool = False) -> orders_service_pb2.CreateOrderRequest:
@@ -153,7 +161,9 @@ class DemoDay:
         shipping = 490
         total = sum(_gross(line.amount_minor - line.discount_minor, rate_ppm) for line in lines) + _gross(shipping, rate_ppm)
         states = {"captured": order_pb2.TENDER_STATE_CAPTURED, "authorised": order_pb2.TENDER_STATE_AUTHORISED}
-        tenders = [orders_service_pb2.TenderInput(method="card", state=states[sale.paid], amount_minor=total)] if sale.paid in states else []
+        tenders = (
+            [orders_service_pb2.TenderInput(method="card", state=states[sale.paid], amount_minor=total)] if sale.paid in states else []
+        )
         city, postcode = CITIES[sale.country_code]
         address = address_pb2.Address(
             name="A. Customer", lines=["Main Street 1"] if sale.address_complete else [], locality=city, postal_code=postcode,
@@ -162,7 +172,7 @@ class DemoDay:
         return orders_service_pb2.CreateOrderRequest(
             request_id=self.rid("order", sale.number, again), channel_id=sale.channel_id, external_order_id=sale.number,
             currency_code=CURRENCY, entity=ENTITY, ship_to=address, lines=lines, tenders=tenders, shipping_minor=shipping,
-            shortage_policy=order_pb2.ShortagePolicy.Name(sale.policy),
+            shortage_policy=sale.policy,
         )  # fmt: skip
 
     async def _cancel(self, sale: Sale) -> None:
@@ -184,7 +194,7 @@ class DemoDay:
                 await asyncio.sleep(0.25)
                 continue
             quiet = 0
-            await _at_once([lambda o=order: self._pick(o) for order in found])
+            await _at_once([partial(self._pick, order) for order in found])
             await self._ship([order.fulfillment_order_id for order in found])
             done += len(found)
             self.progress(label, done, done + 1)
@@ -245,10 +255,8 @@ class DemoDay:
         await returns.ReceiveReturn(
             returns_service_pb2.ReceiveReturnRequest(request_id=self.rid("receive", order_id), return_id=asked.return_id, lines=[received])
         )
-        disposition = self.dice.choice((1, 1, 1, 3, 4))
-        judged = returns_service_pb2.InspectedLine(
-            line_id=line.line_id, quantity=line.shipped, disposition=returns_service_pb2.Disposition.Name(disposition)
-        )
+        disposition = self.dice.choice(DISPOSITIONS)
+        judged = returns_service_pb2.InspectedLine(line_id=line.line_id, quantity=line.shipped, disposition=disposition)
         await returns.InspectReturn(
             returns_service_pb2.InspectReturnRequest(request_id=self.rid("inspect", order_id), return_id=asked.return_id, lines=[judged])
         )
@@ -279,5 +287,3 @@ async def _until_known(call: Callable[[], Awaitable[T]]) -> T:
         except NotFound:
             await asyncio.sleep(0.1)
     return await call()
-
-

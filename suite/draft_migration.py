@@ -13,16 +13,24 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
+from chassis.runtime.auth import Tokens
+from chassis.runtime.channels import DirectChannels
 from chassis.runtime.database import Database
 from chassis.runtime.migrations import config_for, folder_of, migrate
 from suite.modules import BUILDS
 
-HEAD = '"""{title}."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\nrevision = "{revision}"\ndown_revision = {down}\nbranch_labels = None\ndepends_on = None\n\n\n'
+HEAD = '''"""{title}."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = {down}
+branch_labels = None
+depends_on = None
 
 
-class _Nowhere:
-    def to(self, service: str) -> None:
-        """No service is called while drafting."""
+'''
 
 
 def differences(connection: Connection, metadata: MetaData) -> tuple[str, str]:
@@ -35,7 +43,7 @@ def differences(connection: Connection, metadata: MetaData) -> tuple[str, str]:
 
 async def draft(service: str, slug: str) -> Path:
     """Writes the draft and returns its path."""
-    metadata = BUILDS[service](_Nowhere()).metadata
+    metadata = BUILDS[service](DirectChannels(Tokens(service, ""))).metadata
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite+aiosqlite:///{folder}/{service}.db")
         await migrate(service, database)

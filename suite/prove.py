@@ -115,11 +115,11 @@ async def _look(channels: Channels) -> Proof:
     for service in SERVICES:
         for name, values in numbers[f"P9/{service}"].items():
             proof.in_flight[name] = proof.in_flight.get(name, 0) + sum(values.values())
-        proof.in_flight["unsealed"] = proof.in_flight.get("unsealed", 0) + sum(
-            numbers[f"P8/{service}"].get("unsealed", {}).values()
-        )
+        proof.in_flight["unsealed"] = proof.in_flight.get("unsealed", 0) + sum(numbers[f"P8/{service}"].get("unsealed", {}).values())
     for check, left, consumer, right, producer in AGREE:
-        proof.breaks += _compare(check, consumer, numbers[f"{check}/{consumer}"].get(left, {}), numbers[f"{check}/{producer}"].get(right, {}))
+        proof.breaks += _compare(
+            check, consumer, numbers[f"{check}/{consumer}"].get(left, {}), numbers[f"{check}/{producer}"].get(right, {})
+        )
     proof.breaks += _sequences({service: numbers[f"P5/{service}"] for service in SERVICES}, proof)
     return proof
 
@@ -171,5 +171,3 @@ def _sequences(numbers: Mapping[str, Numbers], proof: Proof) -> list[Break]:
                     breaks.append(Break("P5", consumer, f"{aggregate} {key}", detail))
     proof.in_flight["events"] = behind_all
     return breaks
-
-

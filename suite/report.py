@@ -98,18 +98,18 @@ async def _splits(console: Console, calls: Calls) -> None:
 
 
 async def _stock(console: Console, calls: Calls) -> None:
-    totals: Counter[tuple[str, int]] = Counter()
+    totals: Counter[tuple[str, str]] = Counter()
     token = ""
     while True:
         answer = await calls.stock.ListBalances(stock_service_pb2.ListBalancesRequest(page_size=500, page_token=token))
         for balance in answer.balances:
-            totals[balance.location_id, balance.state] += balance.quantity
+            state = stock_pb2.StockState.Name(balance.state).removeprefix("STOCK_STATE_").lower()
+            totals[balance.location_id, state] += balance.quantity
         token = answer.next_page_token
         if not token:
             break
     states = sorted({state for _, state in totals})
-    names = [stock_pb2.StockState.Name(state).removeprefix("STOCK_STATE_").lower() for state in states]
-    table = _table("Stock by state, units", ("location", "left"), *((name, "right") for name in names))
+    table = _table("Stock by state, units", ("location", "left"), *((name, "right") for name in states))
     for location in sorted({location for location, _ in totals}):
         table.add_row(location, *(f"{totals[location, state]:,}" for state in states))
     console.print(table)
@@ -129,7 +129,13 @@ async def _returns(console: Console, calls: Calls) -> None:
 async def _margin(console: Console, calls: Calls) -> None:
     answer = await calls.finance.GetMargin(finance_service_pb2.GetMarginRequest())
     table = _table(
-        "Margin by channel", ("channel", "left"), ("revenue", "right"), ("cost", "right"), ("freight", "right"), ("margin", "right"), ("", "right")
+        "Margin by channel",
+        ("channel", "left"),
+        ("revenue", "right"),
+        ("cost", "right"),
+        ("freight", "right"),
+        ("margin", "right"),
+        ("", "right"),
     )
     for one in answer.channels:
         share = f"{one.margin_minor / one.revenue_minor:.0%}" if one.revenue_minor else ""

@@ -4,12 +4,28 @@ The shape is that of real trade: a few items sell most, most orders are small an
 twice, unpaid, wrong or more than there is, and some come back.
 """
 
+from __future__ import annotations
+
 import random
 from dataclasses import dataclass, field
 
+from argosy.inventory.v1 import stock_pb2
+from argosy.orders.v1 import order_pb2
+
 COUNTRIES = (("DE", 190_000, 60), ("AT", 200_000, 15), ("FR", 200_000, 15), ("NL", 210_000, 10))
 CITIES = {"DE": ("Berlin", "10115"), "AT": ("Wien", "1010"), "FR": ("Paris", "75001"), "NL": ("Utrecht", "3511")}
-LOCATIONS = (("BER", "DE", "101", 1), ("HAM", "DE", "200", 1), ("CGN-STORE", "DE", "506", 2), ("LYS-3PL", "FR", "690", 3))
+LOCATIONS = (
+    ("BER", "DE", "101", stock_pb2.LOCATION_KIND_WAREHOUSE),
+    ("HAM", "DE", "200", stock_pb2.LOCATION_KIND_WAREHOUSE),
+    ("CGN-STORE", "DE", "506", stock_pb2.LOCATION_KIND_STORE),
+    ("LYS-3PL", "FR", "690", stock_pb2.LOCATION_KIND_THIRD_PARTY),
+)
+POLICIES = (
+    order_pb2.SHORTAGE_POLICY_SHIP_AVAILABLE,
+    order_pb2.SHORTAGE_POLICY_SHIP_COMPLETE,
+    order_pb2.SHORTAGE_POLICY_CANCEL_SHORT,
+    order_pb2.SHORTAGE_POLICY_HOLD,
+)
 CHANNELS = (("web", "Web shop", 55), ("marketplace", "Marketplace", 30), ("b2b", "Wholesale", 15))
 KINDS = ("Mug", "Lamp", "Candle", "Tray", "Clock", "Basket", "Frame", "Bowl", "Blanket", "Garland")
 COLOURS = ("Red", "Blue", "Ivory", "Green", "Slate", "Copper", "Rose", "Sand")
@@ -40,7 +56,7 @@ class Sale:
     country_code: str
     lines: tuple[tuple[str, int], ...]
     paid: str
-    policy: int
+    policy: order_pb2.ShortagePolicy.ValueType
     discount_percent: int
     twice: bool
     cancelled: bool
@@ -58,7 +74,7 @@ class Day:
 
 def make_day(seed: int, orders: int, articles: int = 150) -> Day:
     """Makes a day; the same seed makes the same day."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - the same seed must make the same day
     day = Day(seed=seed)
     per_article = max(8, orders * 8 // articles)
     for index in range(articles):
@@ -92,6 +108,6 @@ def _sale(dice: random.Random, index: int, articles: list[Article]) -> Sale:
     return Sale(
         f"{channel[0].upper()}{100_000 + index}", channel, country, lines,
         dice.choices(("captured", "authorised", "missing"), (88, 9, 3))[0],
-        dice.choices((1, 2, 3, 4), (70, 15, 10, 5))[0], dice.choice((0, 0, 0, 10)), dice.random() < 0.04,
+        dice.choices(POLICIES, (70, 15, 10, 5))[0], dice.choice((0, 0, 0, 10)), dice.random() < 0.04,
         dice.random() < 0.05, dice.random() > 0.01,
     )  # fmt: skip

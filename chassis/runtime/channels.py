@@ -5,7 +5,7 @@ A channel fits the generated stubs: `OrdersServiceStub(channels.to("orders")).Ge
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -33,7 +33,7 @@ OPTIONS = [
 class Channels(Protocol):
     """Gives a channel to a service."""
 
-    def to(self, service: str) -> Any:
+    def to(self, service: str) -> aio.Channel:
         """Returns a channel that the generated stubs take."""
 
 
@@ -45,11 +45,11 @@ class GrpcChannels:
         self._tokens = tokens
         self._channels: dict[str, aio.Channel] = {}
 
-    def to(self, service: str) -> Any:
+    def to(self, service: str) -> aio.Channel:
         """Returns the channel to a service."""
         if service not in self._channels:
             self._channels[service] = aio.insecure_channel(self._settings.address_of(service), options=OPTIONS)
-        return GrpcChannel(self._channels[service], self._tokens, self._settings.deadline_s)
+        return cast(aio.Channel, GrpcChannel(self._channels[service], self._tokens, self._settings.deadline_s))
 
     async def close(self) -> None:
         """Closes all channels."""
@@ -97,9 +97,9 @@ class DirectChannels:
         self._tokens = tokens
         self.pipelines: dict[str, tuple[Pipeline, dict[str, Method]]] = {}
 
-    def to(self, service: str) -> "DirectChannel":
+    def to(self, service: str) -> aio.Channel:
         """Returns the channel to a service."""
-        return DirectChannel(self, service)
+        return cast(aio.Channel, DirectChannel(self, service))
 
     async def call(self, service: str, path: str, request: bytes) -> Message:
         """Runs a call; Unavailable where the service does not run."""

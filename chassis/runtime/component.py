@@ -87,21 +87,18 @@ class Component:
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
             *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
             *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),
-        ]  # type: ignore[misc]
+        ]
 
     def start(self) -> None:
         """Starts the loops."""
-        self._tasks = [
-            asyncio.ensure_future(run()) for _, run in self.loops()  # type: ignore[arg-type]
-        ]
+        self._tasks = [asyncio.ensure_future(run()) for _, run in self.loops()]
 
     async def stop(self) -> None:
         """Stops taking events and effects, lets the writer finish what it has, and closes the database."""
         for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._tasks[1:], return_exceptions=True)
-        while self.writer.waiting:
-            await asyncio.sleep(0.01)
+        await self.writer.finish()
         if self._tasks:
             self._tasks[0].cancel()
             await asyncio.gather(self._tasks[0], return_exceptions=True)

@@ -86,9 +86,18 @@ def _method(service: str, descriptor: MethodDescriptor) -> Method:
     )
 
 
-@cache
+_EVENT_TYPES: dict[type[Message], EventType] = {}
+
+
 def event_type(cls: type[Message]) -> EventType:
     """Returns what the contract says of an event; raises ValueError for a message that is none."""
+    known = _EVENT_TYPES.get(cls)
+    if known is None:
+        known = _EVENT_TYPES[cls] = _read_event_type(cls)
+    return known
+
+
+def _read_event_type(cls: type[Message]) -> EventType:
     option = cls.DESCRIPTOR.GetOptions().Extensions[options_pb2.event]
     if not option.aggregate:
         raise ValueError(f"{cls.DESCRIPTOR.full_name} is not an event")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from sqlalchemy import ARRAY, BigInteger, Executable, FromClause, Text, bindparam, event, func, select
-from sqlalchemy.engine import Row, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
@@ -34,7 +34,7 @@ class Tx:
         self.dialect = dialect
         self.writes = 0
 
-    async def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+    async def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Returns all rows of a query."""
         return (await self._connection.execute(statement, parameters)).all()  # type: ignore[no-any-return]
 
@@ -45,7 +45,7 @@ class Tx:
         self.writes += 1
         return int((await self._connection.execute(statement, rows)).rowcount)
 
-    async def returning(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Sequence[Row[Any]]:
+    async def returning(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Sequence[Any]:
         """Runs a change with RETURNING and returns its rows."""
         if rows is not None and not rows:
             return []
@@ -148,6 +148,4 @@ def _sqlite_reader(path: str) -> AsyncEngine:
 
 
 def _postgres(url: str) -> AsyncEngine:
-    return create_async_engine(
-        url, pool_size=6, max_overflow=2, pool_pre_ping=False, connect_args={"server_settings": POSTGRES_TIMEOUTS}
-    )
+    return create_async_engine(url, pool_size=6, max_overflow=2, pool_pre_ping=False, connect_args={"server_settings": POSTGRES_TIMEOUTS})

@@ -94,7 +94,8 @@ class Inbox:
                 return
             if not isinstance(error, NotYet):
                 log.exception("event failed", service=self._name, type=records[0].type, exc_info=error)
-            await self._writer.run(lambda work: self._park(work, producer, [(records[0], repr(error))]), _cause(records[0]))
+            failed = [(records[0], repr(error))]
+            await self._writer.run(lambda work: self._park(work, producer, failed), _cause(records[0]))
 
     async def _apply(self, work: Work, producer: str, records: Sequence[ops_pb2.EventRecord]) -> None:
         keys = sorted({(producer, r.aggregate, r.aggregate_id) for r in records})
@@ -250,9 +251,7 @@ class Inbox:
 
 
 def _cause(record: ops_pb2.EventRecord) -> Cause:
-    return Cause(
-        f"event:{record.type.rsplit('.', 1)[1]}", record.type, record.event_id, record.traceparent, record.correlation_id
-    )
+    return Cause(f"event:{record.type.rsplit('.', 1)[1]}", record.type, record.event_id, record.traceparent, record.correlation_id)
 
 
 def _received(record: ops_pb2.EventRecord) -> Received:

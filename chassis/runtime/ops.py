@@ -1,6 +1,5 @@
 """OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -107,7 +106,7 @@ class Ops:
             breaks=[] if start else breaks, facts=facts[start : start + FACTS_PAGE], next_page_token=following
         )
 
-    async def _sequences(self, tx: Tx, now: int) -> FoundFacts:
+    async def _sequences(self, tx: Tx, _: int) -> FoundFacts:
         """P5: what was said last of each aggregate, what was taken last, and what is parked."""
         heads, inbox, parked = self._tables.event_heads, self._tables.inbox, self._tables.parked_events
         facts = [
@@ -127,9 +126,12 @@ class Ops:
             for r in await tx.read(select(heads))
         ]
         outbox = self._tables.outbox
-        doubled = select(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence, func.max(outbox.c.sequence).label("last")).join(
-            outbox, (outbox.c.aggregate == heads.c.aggregate) & (outbox.c.aggregate_id == heads.c.aggregate_id)
-        ).group_by(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence).having(func.max(outbox.c.sequence) != heads.c.sequence)  # fmt: skip
+        doubled = (
+            select(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence, func.max(outbox.c.sequence).label("last"))
+            .join(outbox, (outbox.c.aggregate == heads.c.aggregate) & (outbox.c.aggregate_id == heads.c.aggregate_id))
+            .group_by(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence)
+            .having(func.max(outbox.c.sequence) != heads.c.sequence)
+        )
         breaks = [
             _break("P5", f"{r.aggregate} {r.aggregate_id}", f"its outbox ends at {r.last}, its head at {r.sequence}")
             for r in await tx.read(doubled)

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import protovalidate
 import structlog
@@ -22,10 +22,14 @@ from chassis.runtime.contracts import Method
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.status import to_status
 from chassis.runtime.telemetry import Metrics, Telemetry
-from chassis.runtime.writer import Call, Outcome, Principal, Writer
 from chassis.runtime.work import Cause
+from chassis.runtime.writer import Call, Outcome, Principal, Writer
 
-SHARES = {options_pb2.ADMISSION_SHEDDABLE: 0.5, options_pb2.ADMISSION_UNSPECIFIED: 0.8, options_pb2.ADMISSION_CRITICAL: 1.0}
+SHARES: dict[int, float] = {
+    options_pb2.ADMISSION_SHEDDABLE: 0.5,
+    options_pb2.ADMISSION_UNSPECIFIED: 0.8,
+    options_pb2.ADMISSION_CRITICAL: 1.0,
+}
 LEAST_TIME_S = 0.02
 log = structlog.get_logger()
 
@@ -149,7 +153,7 @@ def validate(request: Message) -> None:
         found = [(_path(v.proto.field), v.proto.message or v.proto.rule_id) for v in violations]
         raise InvalidArgument(
             "INVALID_FIELD", "; ".join(f"{name}: {text}" for name, text in found[:10]), field=found[0][0],
-            **{f"violation.{name}": text for name, text in found[:20]},
+            **cast(dict[str, Any], {f"violation.{name}": text for name, text in found[:20]}),
         )  # fmt: skip
     if b"\x00" in request.SerializeToString():
         name = _with_nul(request)
@@ -176,5 +180,3 @@ def _with_nul(message: Message, prefix: str = "") -> str:
             if isinstance(item, Message) and (inner := _with_nul(item, f"{name}.")):
                 return inner
     return ""
-
-

@@ -79,9 +79,7 @@ class Runner:
         for process, by_id in messages.items():
             await self._advance_kind(work, self._types[process], by_id, fresh[process])
 
-    async def _advance_kind(
-        self, work: Work, kind: ProcessType, messages: dict[str, list[Struct]], fresh: dict[str, _Instance]
-    ) -> None:
+    async def _advance_kind(self, work: Work, kind: ProcessType, messages: dict[str, list[Struct]], fresh: dict[str, _Instance]) -> None:
         instances = await self._load(work.tx, kind, sorted(set(messages) - set(fresh))) | fresh
         for process_id, instance in instances.items():
             for message in messages[process_id]:
@@ -114,9 +112,7 @@ class Runner:
             for row in rows
         }  # fmt: skip
 
-    async def _save(
-        self, work: Work, kind: ProcessType, instances: dict[str, _Instance], fresh: dict[str, _Instance]
-    ) -> None:
+    async def _save(self, work: Work, kind: ProcessType, instances: dict[str, _Instance], fresh: dict[str, _Instance]) -> None:
         table = self._tables.processes
         inserts, updates = [], []
         for process_id, instance in instances.items():
@@ -134,9 +130,7 @@ class Runner:
         await work.tx.write(table.insert(), inserts)
         if updates:
             new = work.tx.rows("new", {"process_id": str, "state": str, "ended": int, "version": int}, updates)
-            match = and_(
-                table.c.process == kind.name, table.c.process_id == new.c.process_id, table.c.version == new.c.version
-            )
+            match = and_(table.c.process == kind.name, table.c.process_id == new.c.process_id, table.c.version == new.c.version)
             changed = await work.tx.write(
                 update(table).where(match).values(
                     state=new.c.state, ended=new.c.ended, version=table.c.version + 1,
@@ -164,9 +158,7 @@ class Runner:
         if not timers:
             return
         table = self._tables.timers
-        match = and_(
-            table.c.process == kind.name, table.c.process_id == bindparam("b_process_id"), table.c.name == bindparam("b_name")
-        )
+        match = and_(table.c.process == kind.name, table.c.process_id == bindparam("b_process_id"), table.c.name == bindparam("b_name"))
         await work.tx.write(delete(table).where(match), [{"b_process_id": p, "b_name": n} for p, n in sorted(timers)])
         rows = [
             {"process": kind.name, "process_id": process_id, "name": name, "due_at": due_at}

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 from grpc import aio
+from grpc_health.v1 import _async as health_aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
@@ -33,7 +34,7 @@ class Server:
     def __init__(self, component: Component, address: str) -> None:
         self._component = component
         self._server = aio.server(options=OPTIONS)
-        self._health = health.aio.HealthServicer()
+        self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = sorted({method.service for method in component.methods.values()})
         handlers: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -41,9 +42,7 @@ class Server:
             handlers[method.service][method.name] = grpc.unary_unary_rpc_method_handler(
                 _answer(component, method), method.request.FromString, _serialize
             )
-        self._server.add_generic_rpc_handlers(
-            tuple(grpc.method_handlers_generic_handler(name, bound) for name, bound in handlers.items())
-        )
+        self._server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(name, bound) for name, bound in handlers.items()))
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port = self._server.add_insecure_port(address)
 

@@ -42,9 +42,7 @@ def from_status(status: status_pb2.Status) -> Refusal:
     )  # fmt: skip
 
 
-def _unpack(
-    detail: Any, info: error_details_pb2.ErrorInfo, bad: error_details_pb2.BadRequest, retry: error_details_pb2.RetryInfo
-) -> None:
+def _unpack(detail: Any, info: error_details_pb2.ErrorInfo, bad: error_details_pb2.BadRequest, retry: error_details_pb2.RetryInfo) -> None:
     for message in (info, bad, retry):
         if detail.Is(message.DESCRIPTOR):
             detail.Unpack(message)

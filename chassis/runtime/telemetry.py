@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from opentelemetry import metrics, trace
+from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -32,7 +32,7 @@ class Telemetry:
     def __init__(self, component: str, ratio: float, *, processor: SpanProcessor | None = None) -> None:
         self.component = component
         self._ratio = ratio
-        self._random = random.Random()
+        self._random = random.Random()  # noqa: S311 - it only chooses which traces are kept
         resource = Resource.create({"service.name": f"argosy-{component}", "service.namespace": "argosy"})
         provider = TracerProvider(resource=resource)
         self._provider = provider
@@ -55,9 +55,7 @@ class Telemetry:
             yield traceparent
             return
         parent = _propagator.extract({"traceparent": traceparent}) if traceparent != "new" else None
-        with self._tracer.start_as_current_span(
-            name, context=parent, kind=kind, attributes={"argosy.component": self.component}
-        ):
+        with self._tracer.start_as_current_span(name, context=parent, kind=kind, attributes={"argosy.component": self.component}):
             carrier: dict[str, str] = {}
             _propagator.inject(carrier)
             token = current_traceparent.set(carrier["traceparent"])

@@ -99,9 +99,7 @@ class Work:
             return
         holds = self.tables.holds
         wanted = self.tx.rows("wanted", {"subject_id": str, "reason": str}, list(subjects))
-        match = and_(
-            holds.c.subject_id == wanted.c.subject_id, holds.c.reason == wanted.c.reason, holds.c.released_at.is_(None)
-        )
+        match = and_(holds.c.subject_id == wanted.c.subject_id, holds.c.reason == wanted.c.reason, holds.c.released_at.is_(None))
         await self.tx.write(update(holds).where(match).values(released_at=self.now, resolution=resolution))
 
     def note(self, subject_type: str, subject_id: str, *, reason: str = "", detail: str = "") -> None:

@@ -49,9 +49,7 @@ class Principal:
 
     def may(self, permission: str) -> bool:
         """Says whether the permission is held; a held trailing * means all that begin so."""
-        return any(
-            held == permission or (held.endswith("*") and permission.startswith(held[:-1])) for held in self.permissions
-        )
+        return any(held == permission or (held.endswith("*") and permission.startswith(held[:-1])) for held in self.permissions)
 
 
 @dataclass
@@ -117,16 +115,13 @@ class Writer:
         self._calls: deque[Call] = deque()
         self._jobs: deque[tuple[Callable[[Work], Awaitable[Any]], Cause, asyncio.Future[Any]]] = deque()
         self._wake = asyncio.Event()
-
-    @property
-    def waiting(self) -> int:
-        """How much waits."""
-        return len(self._calls) + len(self._jobs)
+        self._idle = asyncio.Event()
 
     async def submit(self, call: Call) -> Outcome:
         """Runs a call in the next transaction and returns its outcome."""
         call.fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).digest()
         self._calls.append(call)
+        self._idle.clear()
         self._wake.set()
         return await asyncio.shield(call.answer)
 
@@ -134,13 +129,20 @@ class Writer:
         """Runs a job in a transaction of its own; what it raises comes back and nothing is written."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.append((job, cause, done))
+        self._idle.clear()
         self._wake.set()
         return await asyncio.shield(done)
+
+    async def finish(self) -> None:
+        """Waits until all that was taken is committed."""
+        await self._idle.wait()
 
     async def serve(self) -> None:
         """Works until cancelled."""
         while True:
+            self._idle.set()
             await self._wake.wait()
+            self._idle.clear()
             self._wake.clear()
             while self._calls or self._jobs:
                 if self._calls:
@@ -271,9 +273,7 @@ class Writer:
         ]
         columns = {"principal": str, "method": str, "request_id": str, "response": str, "refusal": str}
         new = work.tx.rows("new", columns, rows)
-        match = and_(
-            table.c.principal == new.c.principal, table.c.method == new.c.method, table.c.request_id == new.c.request_id
-        )
+        match = and_(table.c.principal == new.c.principal, table.c.method == new.c.method, table.c.request_id == new.c.request_id)
         await work.tx.write(update(table).where(match).values(response=new.c.response, refusal=new.c.refusal))
 
 

@@ -43,9 +43,9 @@ async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             text = f"item.{double}: {value[double]} belongs to another item"
             outcomes.append(AlreadyExists(f"DUPLICATE_{double.upper()}", text, field=f"item.{double}"))
             continue
-        for name in taken:
+        for name, values_taken in taken.items():
             if value[name]:
-                taken[name].add(value[name])
+                values_taken.add(value[name])
         row = {
             **value, "item_id": new_id(), "lifecycle": int(Lifecycle.DRAFT), "submitted_by": "", "version": 1,
             "created_at": work.now, "updated_at": work.now,

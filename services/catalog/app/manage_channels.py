@@ -64,5 +64,3 @@ async def need_channel(tx: Tx, channel_id: str) -> None:
     """Raises NotFound where there is no such channel."""
     if not await tx.read(select(CHANNELS.c.channel_id).where(CHANNELS.c.channel_id == channel_id)):
         raise NotFound("NO_SUCH_CHANNEL", f"there is no channel {channel_id}", field="channel_id")
-
-

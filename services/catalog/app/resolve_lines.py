@@ -67,5 +67,7 @@ async def _prices(tx: Tx, item_ids: list[str]) -> dict[str, list[Any]]:
 
 def _price_of(prices: list[Any], order: items_service_pb2.OrderSkus) -> Any:
     moment = from_timestamp(order.placed_at)
-    fitting = [p for p in prices if p.currency_code == order.currency_code and p.valid_from <= moment and p.channel_id in ("", order.channel_id)]
+    fitting = [
+        p for p in prices if p.currency_code == order.currency_code and p.valid_from <= moment and p.channel_id in ("", order.channel_id)
+    ]
     return next((p for p in fitting if p.channel_id), next(iter(fitting), None))

@@ -56,5 +56,7 @@ def after(step: str, now: int) -> Lifecycle:
     allowed, following = STEPS[step]
     if now not in allowed:
         names = " or ".join(sorted(one.name for one in allowed))
-        raise FailedPrecondition("WRONG_LIFECYCLE", f"to {step} it, an item must be {names}; it is {Lifecycle(now).name}", lifecycle=Lifecycle(now).name)
+        raise FailedPrecondition(
+            "WRONG_LIFECYCLE", f"to {step} it, an item must be {names}; it is {Lifecycle(now).name}", lifecycle=Lifecycle(now).name
+        )
     return following

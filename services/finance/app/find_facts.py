@@ -16,17 +16,19 @@ async def entries(tx: Tx, now: int) -> FoundFacts:
     off = func.sum(ENTRY_LINES.c.debit_minor) - func.sum(ENTRY_LINES.c.credit_minor)
     query = select(ENTRY_LINES.c.entry_id, off.label("off")).group_by(ENTRY_LINES.c.entry_id).having(off != 0)
     breaks = [_break("P3", f"entry {r.entry_id}", f"debit and credit differ by {r.off}") for r in await tx.read(query.limit(100))]
+    net = (ENTRY_LINES.c.debit_minor - ENTRY_LINES.c.credit_minor).label("net")
+    owner = ENTRIES.c.entry_id == ENTRY_LINES.c.entry_id
     sides = [
-        select(ENTRIES.c.entity, ENTRIES.c.currency_code, ENTRY_LINES.c.account, (ENTRY_LINES.c.debit_minor - ENTRY_LINES.c.credit_minor).label("net")).join(
-            ENTRIES, ENTRIES.c.entry_id == ENTRY_LINES.c.entry_id
-        ),
+        select(ENTRIES.c.entity, ENTRIES.c.currency_code, ENTRY_LINES.c.account, net).join(ENTRIES, owner),
         select(ACCOUNT_DAYS.c.entity, ACCOUNT_DAYS.c.currency_code, ACCOUNT_DAYS.c.account, (NET * literal(-1)).label("net")),
-    ]  # fmt: skip
+    ]
     both = union_all(*sides).subquery("both")
     keys = (both.c.entity, both.c.currency_code, both.c.account)
     total = func.sum(both.c.net)
     for row in await tx.read(select(*keys, total.label("off")).group_by(*keys).having(total != 0).limit(100)):
-        breaks.append(_break("P3", f"account {row.account} of {row.entity}", f"journal and balances differ by {row.off} {row.currency_code}"))
+        breaks.append(
+            _break("P3", f"account {row.account} of {row.entity}", f"journal and balances differ by {row.off} {row.currency_code}")
+        )
     return breaks, []
 
 
@@ -43,7 +45,9 @@ async def money(tx: Tx, now: int) -> FoundFacts:
     for name, account, sign in (("booked_deposits", "2100", -1), ("booked_receivable", "1200", 1)):
         keys = (ACCOUNT_DAYS.c.entity, ACCOUNT_DAYS.c.currency_code)
         query = select(*keys, func.sum(NET)).where(ACCOUNT_DAYS.c.account == account).group_by(*keys)
-        facts += [ops_pb2.Fact(name=name, key=f"{entity}/{currency}", value=sign * int(net)) for entity, currency, net in await tx.read(query)]
+        facts += [
+            ops_pb2.Fact(name=name, key=f"{entity}/{currency}", value=sign * int(net)) for entity, currency, net in await tx.read(query)
+        ]
     return [], facts
 
 

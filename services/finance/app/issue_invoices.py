@@ -26,9 +26,7 @@ async def issue_invoices(work: Work, events: Sequence[Received]) -> None:
     following = {(row.entity, row.kind): row.last - counts[row.entity, row.kind] for row in taken}
     for one in wanted:
         following[one["entity"], one["kind"]] += 1
-        one.update(
-            invoice_id=new_id(), number=f"{PREFIX[one['kind']]}-{following[one['entity'], one['kind']]:08d}", issued_at=work.now
-        )
+        one.update(invoice_id=new_id(), number=f"{PREFIX[one['kind']]}-{following[one['entity'], one['kind']]:08d}", issued_at=work.now)
     await work.tx.write(INVOICES.insert(), wanted)
 
 

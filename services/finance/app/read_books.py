@@ -92,6 +92,7 @@ async def get_trial_balance(asked: Asked) -> finance_service_pb2.TrialBalance:
 async def get_margin(asked: Asked) -> finance_service_pb2.GetMarginResponse:
     """Sums revenue, cost and freight by channel."""
     days = ACCOUNT_DAYS
+
     def part(accounts: tuple[str, ...]) -> Any:
         return func.sum(case((days.c.account.in_(accounts), NET), else_=0))
 

@@ -103,8 +103,6 @@ def _ship(
     )  # fmt: skip
     for line_id, quantity in parcel.items():
         order.add(line_id, shipped=quantity)
-        event.lines.add(
-            line_id=line_id, item_id=order.lines[line_id].item_id, location_id=row["location_id"], quantity=quantity
-        )
+        event.lines.add(line_id=line_id, item_id=order.lines[line_id].item_id, location_id=row["location_id"], quantity=quantity)
     work.emit(event)
     return row

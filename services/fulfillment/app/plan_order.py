@@ -71,7 +71,11 @@ def _decide(work: Work, call: Call, policy: Policy, rates: dict[tuple[str, str],
     sourced = source(wants, places, own, policy, complete=request.ship_complete)
     _take_from(picture, sourced)
     decision = fulfillment_pb2.Decision(
-        decision_id=new_id(), order_id=request.order_id, policy_version=policy.version, decided_at=to_timestamp(work.now), eliminated=eliminated
+        decision_id=new_id(),
+        order_id=request.order_id,
+        policy_version=policy.version,
+        decided_at=to_timestamp(work.now),
+        eliminated=eliminated,
     )
     for share in sourced.chosen.shares if sourced.chosen is not None else ():
         decision.assignments.add(line_id=share.line_id, item_id=share.item_id, location_id=share.location_id, quantity=share.quantity)

@@ -8,9 +8,7 @@ from services.fulfillment.app.save_lines import OpenOrder, save
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 
 
-async def recall_order(
-    work: Work, request: fulfillment_service_pb2.RecallOrderRequest
-) -> fulfillment_service_pb2.RecallOrderResponse:
+async def recall_order(work: Work, request: fulfillment_service_pb2.RecallOrderRequest) -> fulfillment_service_pb2.RecallOrderResponse:
     """Answers with what will not ship."""
     orders = await _open_orders(work, request.order_id)
     wanted = {line.line_id: line.quantity for line in request.lines}
@@ -27,7 +25,12 @@ async def recall_order(
                 order.add(line_id, cancelled=part)
                 if wanted:
                     wanted[line_id] -= part
-                values = {"line_id": line_id, "item_id": order.lines[line_id].item_id, "location_id": order.row.location_id, "quantity": part}
+                values = {
+                    "line_id": line_id,
+                    "item_id": order.lines[line_id].item_id,
+                    "location_id": order.row.location_id,
+                    "quantity": part,
+                }
                 event.lines.add(**values)
                 response.lines.add(**values)
         if event.lines:

@@ -18,9 +18,7 @@ class OpenOrder:
     def __init__(self, row: Any, lines: Sequence[Any]) -> None:
         self.row = row
         self.lines = {line.line_id: line for line in lines}
-        self.counts = {
-            line.line_id: Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled) for line in lines
-        }
+        self.counts = {line.line_id: Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled) for line in lines}
 
     def add(self, line_id: str, **changes: int) -> None:
         """Adds to a line's quantities."""

@@ -92,11 +92,7 @@ def source(wants: Sequence[Want], places: Sequence[Place], rates: Sequence[Rate]
     """Compares all splits over the places that have something, and chooses; nothing where `complete` cannot be met."""
     useful = [place for place in places if any(place.promisable.get(want.item_id, 0) > 0 for want in wants)]
     useful = sorted(useful, key=lambda place: -_reach(place, wants))[:MOST_PLACES]
-    plans = [
-        _plan(wants, chosen, rates, policy)
-        for count in range(1, policy.most_locations + 1)
-        for chosen in combinations(useful, count)
-    ]
+    plans = [_plan(wants, chosen, rates, policy) for count in range(1, policy.most_locations + 1) for chosen in combinations(useful, count)]
     plans = [plan for plan in plans if len({share.location_id for share in plan.shares}) == len(plan.location_ids)]
     plans.sort(key=lambda plan: (-plan.filled, plan.total_minor, plan.location_ids))
     best = plans[0] if plans and plans[0].filled else None
@@ -129,7 +125,9 @@ def _plan(wants: Sequence[Want], places: Sequence[Place], rates: Sequence[Rate],
                 weights[index] += part * want.weight_g
                 shares.append(Share(want.line_id, want.item_id, place.location_id, part))
     used = {share.location_id for share in shares}
-    shipping = sum(cheapest(rates, weight).cost(weight) for place, weight in zip(ordered, weights, strict=True) if place.location_id in used)
+    shipping = sum(
+        cheapest(rates, weight).cost(weight) for place, weight in zip(ordered, weights, strict=True) if place.location_id in used
+    )
     return Plan(
         tuple(sorted(place.location_id for place in ordered)), tuple(shares), sum(share.quantity for share in shares),
         shipping, policy.handling_minor * len(used), policy.split_penalty_minor * max(0, len(used) - 1),

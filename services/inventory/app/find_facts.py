@@ -27,7 +27,9 @@ async def balances(tx: Tx, now: int) -> FoundFacts:
     total = func.sum(both.c.quantity)
     wrong = select(*(both.c[k] for k in KEY), total.label("off")).group_by(*(both.c[k] for k in KEY)).having(total != 0)
     breaks = [
-        _break("P1", f"item {r.item_id} at {r.location_id}, {stock_pb2.StockState.Name(r.state)}", f"movements and balance differ by {r.off}")
+        _break(
+            "P1", f"item {r.item_id} at {r.location_id}, {stock_pb2.StockState.Name(r.state)}", f"movements and balance differ by {r.off}"
+        )
         for r in await tx.read(wrong.limit(100))
     ]
     negative = await tx.read(select(BALANCES).where(BALANCES.c.quantity < 0).limit(100))
@@ -64,7 +66,9 @@ async def reservations(tx: Tx, now: int) -> FoundFacts:
     for name, (state, quantity) in states.items():
         sides = [
             select(RESERVATIONS.c.item_id, RESERVATIONS.c.location_id, quantity.label("quantity")),
-            select(BALANCES.c.item_id, BALANCES.c.location_id, (BALANCES.c.quantity * literal(-1)).label("quantity")).where(BALANCES.c.state == state),
+            select(BALANCES.c.item_id, BALANCES.c.location_id, (BALANCES.c.quantity * literal(-1)).label("quantity")).where(
+                BALANCES.c.state == state
+            ),
         ]
         both = union_all(*sides).subquery("both")
         total = func.sum(both.c.quantity)

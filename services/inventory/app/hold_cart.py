@@ -20,9 +20,7 @@ TTL_S = 900
 MOST = 500
 
 
-async def hold_cart(
-    work: Work, request: reservations_service_pb2.HoldCartRequest
-) -> reservations_service_pb2.ReserveResponse:
+async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartRequest) -> reservations_service_pb2.ReserveResponse:
     """A second hold replaces the first. Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
     before = await reservations.load(work, [request.cart_id])
     keys = [(line.item_id, line.location_id) for line in request.lines]

@@ -13,7 +13,6 @@ from services.inventory.store import reservations
 from services.inventory.store.stock_book import Document, StockBook
 
 
-
 async def move_reservation(
     work: Work, request: reservations_service_pb2.MoveReservationRequest
 ) -> reservations_service_pb2.ReserveResponse:

@@ -114,7 +114,12 @@ def _give_back_elsewhere(booking: "_Booking", event: Received, line: "_Line") ->
     """What shipped from here needs not stay reserved for the line elsewhere."""
     surplus = booking.left
     for held in booking.held:
-        if surplus and held.owner_id == event.message.order_id and held.line_id == line.line_id and held.location_id != event.message.location_id:
+        if (
+            surplus
+            and held.owner_id == event.message.order_id
+            and held.line_id == line.line_id
+            and held.location_id != event.message.location_id
+        ):
             part = min(held.reserved, surplus)
             if part:
                 booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)

@@ -25,7 +25,9 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
     for event in events:
         work.cause = event.cause
         message = event.message
-        returned = inventory_events_pb2.StockReturned(document_id=f"return-{message.receipt_id}", cost_basis="ISSUE", **_about(book, message))
+        returned = inventory_events_pb2.StockReturned(
+            document_id=f"return-{message.receipt_id}", cost_basis="ISSUE", **_about(book, message)
+        )
         document = Document("return", returned.document_id, "received")
         for line in message.lines:
             value, basis = _cost(work, book, message, line, issues.get(line.line_id, []))

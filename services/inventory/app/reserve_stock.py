@@ -61,9 +61,7 @@ def _reserve(
     return take_lines(work, book, request.lines, request.order_id, State.RESERVED, stock_pb2.RESERVATION_KIND_ORDER, None)
 
 
-def need_available(
-    book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Counter[tuple[str, str]]
-) -> None:
+def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Counter[tuple[str, str]]) -> None:
     """Raises FailedPrecondition where the lines together want more than is available, `extra` included."""
     wanted: Counter[tuple[str, str]] = Counter()
     for line in lines:

@@ -5,7 +5,6 @@ from typing import Any
 from argosy.inventory.v1 import stock_pb2
 from chassis.kernel.clock import to_timestamp
 from services.inventory.domain.cost import unit_cost
-from services.inventory.store.reservations import Held
 
 
 def to_location(row: Any) -> stock_pb2.Location:
@@ -26,7 +25,7 @@ def to_movement(row: Any) -> stock_pb2.Movement:
     )  # fmt: skip
 
 
-def to_reservation(held: Held) -> stock_pb2.Reservation:
+def to_reservation(held: Any) -> stock_pb2.Reservation:
     """Returns a reservation as the contract shows it."""
     return stock_pb2.Reservation(
         reservation_id=held.reservation_id, kind=held.kind, owner_id=held.owner_id,

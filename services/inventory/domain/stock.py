@@ -30,7 +30,9 @@ SOURCED_KINDS = frozenset({1, 2, 3, 5})
 def by_hand(state: int, field: str) -> State:
     """Returns a state that people may change by hand; raises InvalidArgument for the others."""
     if state not in BY_HAND:
-        raise InvalidArgument("INVALID_STATE", f"{field}: must be AVAILABLE, QUARANTINE or DAMAGED; the others follow from documents", field=field)
+        raise InvalidArgument(
+            "INVALID_STATE", f"{field}: must be AVAILABLE, QUARANTINE or DAMAGED; the others follow from documents", field=field
+        )
     return State(state)
 
 

@@ -130,7 +130,9 @@ class StockBook:
             }
         )  # fmt: skip
 
-    def add_layer(self, item_id: str, location_id: str, quantity: int, value_minor: int, document_id: str, *, return_id: str = "", line_id: str = "") -> None:
+    def add_layer(
+        self, item_id: str, location_id: str, quantity: int, value_minor: int, document_id: str, *, return_id: str = "", line_id: str = ""
+    ) -> None:
         """Keeps what came in and what it cost."""
         layer = Layer(new_id(), quantity, value_minor, return_id, line_id)
         self._layers.setdefault((item_id, location_id), []).append(layer)
@@ -158,7 +160,11 @@ class StockBook:
     def estimate(self, item_id: str, location_id: str, quantity: int) -> tuple[int, str]:
         """Returns what a quantity of unknown cost is worth, and by which basis: LAST, STANDARD or NONE."""
         layers = self._layers.get((item_id, location_id), [])
-        last = (layers[-1].value_minor, layers[-1].quantity) if layers and layers[-1].quantity else self._last_costs.get((item_id, location_id))
+        last = (
+            (layers[-1].value_minor, layers[-1].quantity)
+            if layers and layers[-1].quantity
+            else self._last_costs.get((item_id, location_id))
+        )
         if last is not None and last[1]:
             return last[0] * quantity // last[1], "LAST"
         item = self.items.get(item_id)

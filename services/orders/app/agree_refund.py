@@ -17,7 +17,9 @@ class Tender:
     left_minor: int
 
 
-def start_refund(work: Work, order_id: str, tenders: Sequence[Tender], amount_minor: int, *, kind: str, reason: str, return_id: str) -> dict[str, Any]:
+def start_refund(
+    work: Work, order_id: str, tenders: Sequence[Tender], amount_minor: int, *, kind: str, reason: str, return_id: str
+) -> dict[str, Any]:
     """Starts paying a refund back to the tenders in their order, and returns its row, which the caller writes."""
     refund_id = new_id()
     parts, left = [], amount_minor

@@ -151,7 +151,9 @@ def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax, rules: list[Rule]) -> 
 def _facts(book: _Book, order_id: str, tax: m.KeepTax, difference: int) -> dict[str, object]:
     order, lines = book.orders[order_id], book.lines[order_id]
     address = json.loads(order["ship_to"])
-    tendered = sum(t.amount_minor for t in book.tenders[order_id] if t.state in (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED))
+    tendered = sum(
+        t.amount_minor for t in book.tenders[order_id] if t.state in (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
+    )
     return {
         "total_minor": order["total_minor"], "tendered_minor": tendered, "captured_minor": order["captured_minor"],
         "channel_id": order["channel_id"], "country_code": order["country_code"], "guest": not order["customer_id"],
@@ -180,7 +182,7 @@ def _priced(line: dict[str, Any]) -> Priced:
     return Priced(line["ordered"], line["amount_minor"], line["discount_minor"], line["tax_minor"])
 
 
-def _about(order: dict[str, Any]) -> dict[str, str]:
+def _about(order: dict[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("order_id", "channel_id", "entity", "currency_code")}
 
 
@@ -266,8 +268,13 @@ async def _write(book: _Book) -> None:
     validated = await _validated(work, sorted(book.orders))
     rows = []
     for order_id, order in book.orders.items():
-        lines = [Quantities(*(line[name] for name in ("ordered", "waiting", "reserved", "shipped", "cancelled"))) for line in book.lines[order_id].values()]
-        status = derive(lines, validated=order_id in validated, held=order_id in states | raised, delivered=book.delivered.get(order_id, False))
+        lines = [
+            Quantities(*(line[name] for name in ("ordered", "waiting", "reserved", "shipped", "cancelled")))
+            for line in book.lines[order_id].values()
+        ]
+        status = derive(
+            lines, validated=order_id in validated, held=order_id in states | raised, delivered=book.delivered.get(order_id, False)
+        )
         rows.append((order_id, int(status), *(order[name] for name in MONEY)))
     new = work.tx.rows("new", {"order_id": str, "status": int, **dict.fromkeys(MONEY, int)}, rows)
     values = {name: new.c[name] for name in ("status", *MONEY)}
@@ -302,5 +309,3 @@ async def _validated(work: Work, ids: list[str]) -> set[str]:
     wanted = work.tx.rows("known", {"order_id": str}, [(one,) for one in ids])
     unknown = select(LINES.c.order_id).where(LINES.c.order_id == wanted.c.order_id, LINES.c.item_id == "")
     return set(ids) - {row.order_id for row in await work.tx.read(unknown)}
-
-

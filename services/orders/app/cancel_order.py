@@ -24,7 +24,9 @@ async def cancel_order(work: Work, request: orders_service_pb2.CancelOrderReques
         line = lines[wanted.line_id]
         left = (line.waiting + line.reserved) // line.units
         if wanted.quantity > left:
-            raise FailedPrecondition("NOTHING_TO_CANCEL", f"only {left} of the line can still be cancelled", field=f"lines[{index}].quantity")
+            raise FailedPrecondition(
+                "NOTHING_TO_CANCEL", f"only {left} of the line can still be cancelled", field=f"lines[{index}].quantity"
+            )
         counts.append(LineCount(wanted.line_id, wanted.quantity * line.units))
     if not any(line.waiting + line.reserved for line in lines.values()):
         raise FailedPrecondition("NOTHING_TO_CANCEL", "all of the order has shipped or is cancelled; return what shipped", field="order_id")

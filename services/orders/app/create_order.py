@@ -97,7 +97,7 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
     order_id = new_id()
     captured = sum(t.amount_minor for t in request.tenders if t.state == order_pb2.TENDER_STATE_CAPTURED)
     total = sum(line.total_minor for line in priced) + request.shipping_minor + request.shipping_tax_minor
-    order = {
+    order: dict[str, Any] = {
         "order_id": order_id, "channel_id": request.channel_id, "external_order_id": request.external_order_id,
         "content_hash": content, "customer_id": request.customer_id, "entity": request.entity,
         "currency_code": request.currency_code, "status": int(Status.PENDING), "country_code": request.ship_to.country_code,
@@ -147,7 +147,8 @@ def _line(order_id: str, index: int, given: orders_service_pb2.OrderLineInput, a
     return {
         "line_id": new_id(), "order_id": order_id, "position": index, "channel_sku": given.channel_sku,
         "external_line_id": given.external_line_id or str(index), "item_id": "", "sku": "", "units": 1, "tax_class": "",
-        "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0, "ordered": given.quantity, "waiting": given.quantity, "reserved": 0, "released": 0, "shipped": 0,
+        "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0,
+        "ordered": given.quantity, "waiting": given.quantity, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,
     }  # fmt: skip

@@ -38,12 +38,19 @@ async def money(tx: Tx, now: int) -> FoundFacts:
     wrong = (LINES.c.refunded > LINES.c.shipped) | (LINES.c.shipped > LINES.c.ordered)
     for row in await tx.read(select(LINES).where(wrong).limit(100)):
         breaks.append(_break("P7", f"order {row.order_id} line {row.line_id}", "more units refunded than shipped, or shipped than ordered"))
-    captured = select(ORDERS.c.order_id, ORDERS.c.captured_minor, func.sum(TENDERS.c.captured_minor).label("sum")).join(
-        TENDERS, TENDERS.c.order_id == ORDERS.c.order_id
-    ).group_by(ORDERS.c.order_id, ORDERS.c.captured_minor).having(func.sum(TENDERS.c.captured_minor) != ORDERS.c.captured_minor)  # fmt: skip
+    captured = (
+        select(ORDERS.c.order_id, ORDERS.c.captured_minor, func.sum(TENDERS.c.captured_minor).label("sum"))
+        .join(TENDERS, TENDERS.c.order_id == ORDERS.c.order_id)
+        .group_by(ORDERS.c.order_id, ORDERS.c.captured_minor)
+        .having(func.sum(TENDERS.c.captured_minor) != ORDERS.c.captured_minor)
+    )
     for row in await tx.read(captured.limit(100)):
         breaks.append(_break("P7", f"order {row.order_id}", f"captured {row.captured_minor}, its tenders {row.sum}"))
-    deposits = (await tx.read(select(ORDERS.c.entity, ORDERS.c.currency_code, func.sum(ORDERS.c.deposits_minor), func.sum(ORDERS.c.receivable_minor)).group_by(ORDERS.c.entity, ORDERS.c.currency_code)))
+    deposits = await tx.read(
+        select(ORDERS.c.entity, ORDERS.c.currency_code, func.sum(ORDERS.c.deposits_minor), func.sum(ORDERS.c.receivable_minor)).group_by(
+            ORDERS.c.entity, ORDERS.c.currency_code
+        )
+    )
     facts = []
     for entity, currency, held, owed in deposits:
         facts.append(ops_pb2.Fact(name="deposits", key=f"{entity}/{currency}", value=int(held)))

@@ -41,8 +41,7 @@ def spread_discount(lines: list[Priced], discount_minor: int) -> list[Priced]:
     """Spreads an order's discount over its lines by what they cost after their own, by largest remainder."""
     parts = allocate(discount_minor, [line.amount_minor - line.discount_minor for line in lines])
     return [
-        Priced(line.units, line.amount_minor, line.discount_minor + part, line.tax_minor)
-        for line, part in zip(lines, parts, strict=True)
+        Priced(line.units, line.amount_minor, line.discount_minor + part, line.tax_minor) for line, part in zip(lines, parts, strict=True)
     ]
 
 

@@ -150,7 +150,7 @@ def _told(state: State, message: Struct) -> Step:
 
 def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
     """Chooses the next step from the state alone."""
-    if state.asking == "resolve!" or state.asking == "tax!":
+    if state.asking in {"resolve!", "tax!"}:
         kind = state.asking[:-1]
         effect = ResolveItems(state.order_id) if kind == "resolve" else CalculateTax(state.order_id)
         return _do(replace(state, asking=kind), effect)
@@ -166,8 +166,8 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
             return _do(replace(state, asking="reserve"), ReserveStock(state.order_id, state.plan))
         if state.plans >= MOST_PLANS:
             return _out_of_stock(state)
-        effect = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
-        return _do(replace(state, asking="plan"), effect)
+        question = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
+        return _do(replace(state, asking="plan"), question)
     reserved = [Part(key, place, count) for key, line in state.lines.items() for place, count in line.reserved.items()]
     complete = not waiting or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT)
     if reserved and complete and "release" not in map(blocked_step, state.holds):

@@ -25,7 +25,9 @@ async def inspect_return(work: Work, request: returns_service_pb2.InspectReturnR
             raise NotFound("NO_SUCH_LINE", f"the return has no line {one.line_id}", field=f"lines[{index}].line_id")
         left = line["received"] - line["restocked"] - line["damaged"] - line["scrapped"]
         if one.quantity > left:
-            raise FailedPrecondition("NOT_RECEIVED", f"only {left} of the line came in and wait to be judged", field=f"lines[{index}].quantity")
+            raise FailedPrecondition(
+                "NOT_RECEIVED", f"only {left} of the line came in and wait to be judged", field=f"lines[{index}].quantity"
+            )
         name, count = DISPOSITIONS[one.disposition]
         line[count] += one.quantity
         event.lines.add(

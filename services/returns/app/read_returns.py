@@ -35,6 +35,7 @@ async def list_policies(asked: Asked) -> returns_service_pb2.ListPoliciesRespons
     """Lists by channel."""
     rows, token = await page(asked.tx, select(POLICIES), [POLICIES.c.channel_id], asked.request)
     policies = [
-        returns_service_pb2.Policy(channel_id=r.channel_id, window_days=r.window_days, refund_shipping=bool(r.refund_shipping)) for r in rows
+        returns_service_pb2.Policy(channel_id=r.channel_id, window_days=r.window_days, refund_shipping=bool(r.refund_shipping))
+        for r in rows
     ]
     return returns_service_pb2.ListPoliciesResponse(policies=policies, next_page_token=token)

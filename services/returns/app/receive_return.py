@@ -27,8 +27,6 @@ async def receive_return(work: Work, request: returns_service_pb2.ReceiveReturnR
         if came.quantity > left:
             raise FailedPrecondition("MORE_THAN_AUTHORISED", f"only {left} more may come of the line", field=f"lines[{index}].quantity")
         line["received"] += came.quantity
-        event.lines.add(
-            line_id=came.line_id, item_id=line["item_id"], quantity=came.quantity, stock_quantity=came.quantity * line["units"]
-        )
+        event.lines.add(line_id=came.line_id, item_id=line["item_id"], quantity=came.quantity, stock_quantity=came.quantity * line["units"])
     work.emit(event)
     return await save(work, row, list(lines.values()))

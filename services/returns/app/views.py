@@ -43,7 +43,9 @@ async def load(tx: Tx, return_id: str, *, lock: bool = False) -> tuple[Any, list
 async def save(work: Work, row: Any, lines: Sequence[dict[str, Any]]) -> returns_service_pb2.Return:
     """Writes lines and the status that follows from them, and returns the return as it is now."""
     names = ("received", "restocked", "damaged", "scrapped")
-    new = work.tx.rows("new", {"line_id": str, **dict.fromkeys(names, int)}, [(line["line_id"], *(line[n] for n in names)) for line in lines])
+    new = work.tx.rows(
+        "new", {"line_id": str, **dict.fromkeys(names, int)}, [(line["line_id"], *(line[n] for n in names)) for line in lines]
+    )
     change = update(LINES).where(LINES.c.return_id == row.return_id, LINES.c.line_id == new.c.line_id)
     await work.tx.write(change.values({name: new.c[name] for name in names}))
     counts = [Counts(line["quantity"], line["received"], line["restocked"] + line["damaged"] + line["scrapped"]) for line in lines]

@@ -21,13 +21,10 @@ class Orders:
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
-    def _stub(self) -> OrdersServiceStub:
-        return OrdersServiceStub(self._channels.to("orders"))
-
     async def prepare(self, requests: Sequence[Any]) -> Sequence[Any]:
         """Returns the order of each request, with lines; an empty message where there is none."""
         ids = [request.order_id for request in requests]
-        answer = await self._stub().GetOrderLines(orders_service_pb2.GetOrderLinesRequest(order_ids=ids))
+        answer = await OrdersServiceStub(self._channels.to("orders")).GetOrderLines(orders_service_pb2.GetOrderLinesRequest(order_ids=ids))
         return list(answer.orders)
 
     async def refund(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
@@ -41,7 +38,7 @@ class Orders:
                 request_id=effect.request_id, order_id=asked.order_id, return_id=asked.return_id, lines=lines,
                 include_shipping=asked.include_shipping, reason="return",
             )  # fmt: skip
-        answer = await self._stub().BatchRefundOrder(batch, timeout=30)
+        answer = await OrdersServiceStub(self._channels.to("orders")).BatchRefundOrder(batch, timeout=30)
         return [_told(result) for result in answer.results]
 
 

@@ -115,9 +115,7 @@ class AskOthers:
             items = {line.line_id: line.item_id for line in lines[order_id]}
             request = batch.requests.add(request_id=effect.request_id, order_id=order_id, cart_id=orders[order_id].cart_id)
             for part in effect.asked.parts:
-                request.lines.add(
-                    line_id=part.line_id, item_id=items[part.line_id], location_id=part.location_id, quantity=part.quantity
-                )
+                request.lines.add(line_id=part.line_id, item_id=items[part.line_id], location_id=part.location_id, quantity=part.quantity)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchReserve(batch, timeout=LONG_S)
         return [_answer(result, "reserve", lambda _: m.Reserved(), refused=m.ReserveRefused) for result in answer.results]
 
@@ -147,9 +145,7 @@ class AskOthers:
         batch = fulfillment_service_pb2.BatchRecallOrderRequest()
         for effect in effects:
             lines = [fulfillment_pb2.ParcelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
-            batch.requests.add(
-                request_id=effect.request_id, order_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason
-            )
+            batch.requests.add(request_id=effect.request_id, order_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason)
         answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchRecallOrder(batch, timeout=LONG_S)
         return [_answer(result, "recall", lambda response: m.Recalled(_parts(response.lines))) for result in answer.results]
 
@@ -159,9 +155,7 @@ class AskOthers:
         batch = reservations_service_pb2.BatchCancelReservationRequest()
         for effect in effects:
             lines = [reservations_service_pb2.CancelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
-            batch.requests.add(
-                request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason
-            )
+            batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchCancelReservation(batch, timeout=LONG_S)
         return [_answer(result, "unreserve", lambda _: m.ReservationCancelled()) for result in answer.results]
 

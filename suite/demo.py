@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2
 from argosy.common.v1 import address_pb2
@@ -23,7 +23,7 @@ from suite.trade import CHANNELS, CITIES, COUNTRIES, CURRENCY, ENTITY, LOCATIONS
 BATCH = 64
 SETUP_ACTOR = (("argosy-actor", "merchandiser"),)
 CHECK_ACTOR = (("argosy-actor", "merchandising-lead"),)
-TRIES = 40
+TRIES = 300
 DISPOSITIONS = (
     returns_service_pb2.DISPOSITION_RESTOCK,
     returns_service_pb2.DISPOSITION_RESTOCK,
@@ -31,7 +31,6 @@ DISPOSITIONS = (
     returns_service_pb2.DISPOSITION_DAMAGED,
     returns_service_pb2.DISPOSITION_SCRAP,
 )
-T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 
 
@@ -129,11 +128,22 @@ class DemoDay:
                 for a in self.day.articles
                 if (units := a.stock.get(location_id, 0))
             ]
+            await self._receive(location_id, lines)
+
+    async def _receive(self, location_id: str, lines: Sequence[stock_service_pb2.ReceiptLine]) -> None:
+        """Receives, again under another id while the items are still on their way from catalog to inventory."""
+        for attempt in range(TRIES):
             request = stock_service_pb2.ReceiveStockRequest(
-                request_id=self.rid("opening", location_id), location_id=location_id, kind=stock_service_pb2.RECEIPT_KIND_OPENING,
-                reference="opening", lines=lines,
+                request_id=self.rid("opening", location_id, attempt), location_id=location_id, reference="opening", lines=lines,
+                kind=stock_service_pb2.RECEIPT_KIND_OPENING,
             )  # fmt: skip
-            await _until_known(partial(self.calls.stock.ReceiveStock, request))
+            try:
+                await self.calls.stock.ReceiveStock(request)
+            except NotFound:
+                await asyncio.sleep(0.1)
+            else:
+                return
+        raise RuntimeError(f"inventory does not know the items of {location_id} after {TRIES} tries")
 
     async def take_orders(self, sales: Sequence[Sale], label: str) -> None:
         """Takes orders in batches; some are sent twice, some are cancelled at once."""
@@ -277,13 +287,3 @@ def _gross(net_minor: int, rate_ppm: int) -> int:
 async def _at_once(calls: Sequence[Callable[[], Awaitable[Any]]]) -> None:
     for start in range(0, len(calls), BATCH):
         await asyncio.gather(*(call() for call in calls[start : start + BATCH]))
-
-
-async def _until_known(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeats a call whose items are still on their way from catalog to inventory."""
-    for _ in range(TRIES):
-        try:
-            return await call()
-        except NotFound:
-            await asyncio.sleep(0.1)
-    return await call()

@@ -10,10 +10,12 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
+from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES, Settings
 from suite.up import free_ports
 
 DATABASES = ("sqlite", "postgresql")
+set_up_logs("CRITICAL")
 
 
 @pytest.fixture(scope="session")

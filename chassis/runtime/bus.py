@@ -45,7 +45,9 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
-    """Carries events from services to services."""
+    """Carries events from services to services. `connections` counts how often it was connected."""
+
+    connections: int
 
     async def declare(self, producer: str) -> StreamState:
         """Makes sure that a producer's stream exists and says which one it is."""
@@ -106,12 +108,16 @@ class NatsBus:
         self._name = name
         self._client: Any = None
         self._js: Any = None
+        self.connections = 0
+
+    async def _connected(self) -> None:
+        self.connections += 1
 
     async def connect(self) -> None:
         """Connects, waiting for the server where it is not there yet."""
         self._client = await nats.connect(
             self._url, name=self._name, max_reconnect_attempts=-1, pending_size=0, reconnect_time_wait=0.25,
-            allow_reconnect=True, error_cb=_quiet, connect_timeout=2, ping_interval=5,
+            allow_reconnect=True, error_cb=_quiet, reconnected_cb=self._connected, connect_timeout=2, ping_interval=5,
         )  # fmt: skip
         self._js = self._client.jetstream(timeout=5)
 
@@ -191,6 +197,7 @@ class MemoryBus:
         self.streams: dict[str, list[tuple[str, ops_pb2.EventRecord]]] = {}
         self.floors: dict[tuple[str, str], int] = {}
         self.generation = 0
+        self.connections = 0
         self.arrived = asyncio.Event()
 
     async def declare(self, producer: str) -> StreamState:
@@ -218,6 +225,7 @@ class MemoryBus:
         self.streams.clear()
         self.floors.clear()
         self.generation += 1
+        self.connections += 1
 
 
 class MemorySubscription:

@@ -50,11 +50,12 @@ class Relay:
     async def serve(self) -> None:
         """Publishes until cancelled; a bus that is away is waited for."""
         loop = asyncio.get_running_loop()
-        healed_at = -HEAL_S
+        healed_at, connections = -HEAL_S, -1
         while True:
             try:
                 if await self._leases.hold("relay"):
-                    if loop.time() - healed_at >= HEAL_S:
+                    if loop.time() - healed_at >= HEAL_S or connections != self._bus.connections:
+                        connections = self._bus.connections
                         await self.heal()
                         healed_at = loop.time()
                     while await self.publish_page():

@@ -25,6 +25,7 @@ check: $(READY)
 
 gen: $(READY)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
+	$(BIN)/python -m gateway.http.openapi build/contracts.binpb
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only '$(ONLY)')

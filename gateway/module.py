@@ -5,6 +5,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.service import Service
 from chassis.runtime.writer import each
 from gateway.app import keys
+from gateway.http import server
 from gateway.store.tables import CHASSIS, METADATA
 
 
@@ -18,4 +19,5 @@ def build(channels: Channels) -> Service:
         contracts=(access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],),
         writes={"CreateKey": each(keys.create_key), "RevokeKey": each(keys.revoke_key)},
         reads={"ListKeys": keys.list_keys, "ResolveKey": keys.resolve_key},
+        front=server.start,
     )

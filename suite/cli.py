@@ -15,6 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from argosy.gateway.v1 import access_service_pb2
 from argosy.ops.v1 import ops_service_pb2
 from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import GrpcChannels
@@ -33,9 +34,11 @@ from suite.up import Suite, free_ports, migrate_all, running_suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Argosy: orders from every channel to the ledger.")
 dlq = typer.Typer(no_args_is_help=True, help="Events that a consumer gave up.")
+key = typer.Typer(no_args_is_help=True, help="API keys.")
 audit = typer.Typer(no_args_is_help=True, help="The audit chains.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(audit, name="audit")
+app.add_typer(key, name="key")
 console = Console()
 
 
@@ -72,6 +75,7 @@ def up(processes: Annotated[bool, typer.Option(help="Give each service a process
         async with running_suite(settings, own_nats=own, processes=processes):
             for service in SERVICES:
                 console.print(f"{service:12} {settings.address_of(service)}")
+            console.print(f"{'HTTP':12} http://{settings.host}:{settings.http_port}/docs")
             await until_told()
 
     run(work())
@@ -117,9 +121,13 @@ def demo(
 
 async def _demo(orders: int, seed: int, exit_after: bool, data_dir: Path) -> int:
     shutil.rmtree(data_dir, ignore_errors=True)
-    ports = free_ports(len(SERVICES) + 1)
+    ports = free_ports(len(SERVICES) + 2)
     settings = Settings(
-        data_dir=data_dir, database_url="", ports=dict(zip(SERVICES, ports, strict=False)), nats_url=f"nats://127.0.0.1:{ports[-1]}"
+        data_dir=data_dir,
+        database_url="",
+        ports=dict(zip(SERVICES, ports, strict=False)),
+        nats_url=f"nats://127.0.0.1:{ports[-1]}",
+        http_port=ports[-2],
     )
     started = time.monotonic()
     async with running_suite(settings) as suite:
@@ -130,7 +138,7 @@ async def _demo(orders: int, seed: int, exit_after: bool, data_dir: Path) -> int
         show_proof(console, proof)
         console.print(f"{orders} orders of seed {seed} in {time.monotonic() - started:.0f} s, data in {data_dir}")
         if not exit_after:
-            _invite(suite)
+            await _invite(suite, calls)
             await until_told()
     return 0 if proof.settled else 1
 
@@ -151,10 +159,16 @@ async def trade(calls: Calls, orders: int, seed: int) -> DemoDay:
     return day
 
 
-def _invite(suite: Suite) -> None:
-    console.print("\nThe suite stays up. Its services answer gRPC (with reflection) on:")
+async def _invite(suite: Suite, calls: Calls) -> None:
+    request = access_service_pb2.CreateKeyRequest(request_id=f"demo-{time.time_ns()}", account="visitor", permissions=["*"])
+    secret = (await calls.access.CreateKey(request)).secret
+    address = f"http://{suite.settings.host}:{suite.settings.http_port}"
+    console.print(f"\nThe suite stays up. Read its contracts at {address}/docs, or look around:\n", highlight=False)
+    for path in ("/v1/orders?page_size=3", "/v1/trialBalance", "/v1/holds/orders"):
+        console.print(f"  curl -s '{address}{path}' -H 'Authorization: Bearer {secret}'", soft_wrap=True, highlight=False)
+    console.print("\nIts services answer gRPC (with reflection) on:")
     for service in SERVICES:
-        console.print(f"  {service:12} {suite.settings.address_of(service)}")
+        console.print(f"  {service:12} {suite.settings.address_of(service)}", highlight=False)
     console.print("Stop it with Ctrl-C.")
 
 
@@ -244,6 +258,22 @@ def audit_verify() -> None:
         return broken
 
     sys.exit(1 if run(work()) else 0)
+
+
+@key.command("create")
+def key_create(
+    account: str, permission: Annotated[list[str], typer.Option(help="What it may do; a trailing * means all that begin so.")]
+) -> None:
+    """Make an API key for an account and show its secret, this once."""
+
+    async def work() -> str:
+        channels = client(Settings())
+        request = access_service_pb2.CreateKeyRequest(request_id=f"key-{time.time_ns()}", account=account, permissions=permission)
+        created = await Calls(channels).access.CreateKey(request)
+        await channels.close()
+        return created.secret
+
+    console.print(run(work()), soft_wrap=True, highlight=False)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ A channel fits the generated stubs: `OrdersServiceStub(channels.to("orders")).Ge
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 import grpc
@@ -69,13 +69,19 @@ class GrpcChannel:
         underlying = self._channel.unary_unary(path, request_serializer, response_deserializer)
 
         async def call(request: Message, timeout: float | None = None, metadata: Any = None) -> Any:
-            headers = [("authorization", f"Bearer {self._tokens.current()}"), ("traceparent", current_traceparent.get())]
             try:
-                return await underlying(request, timeout=timeout or self._deadline_s, metadata=[*headers, *(metadata or ())])
+                return await underlying(request, timeout=timeout or self._deadline_s, metadata=self._headers(metadata or ()))
             except aio.AioRpcError as error:
                 raise refusal_from(error) from error
 
         return call
+
+    def _headers(self, given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Who calls: whoever the call names, else this service."""
+        headers = [("traceparent", current_traceparent.get()), *given]
+        if not any(key == "authorization" for key, _ in given):
+            headers.append(("authorization", f"Bearer {self._tokens.current()}"))
+        return headers
 
 
 def refusal_from(error: aio.AioRpcError) -> Refusal:

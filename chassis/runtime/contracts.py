@@ -19,7 +19,7 @@ from argosy.common.v1 import options_pb2
 
 @dataclass(frozen=True)
 class Method:
-    """An rpc: its path, its messages and how the pipeline treats it."""
+    """An rpc: its path, its messages and how the pipeline treats it. `secrets` are response fields marked debug_redact."""
 
     service: str
     name: str
@@ -29,6 +29,7 @@ class Method:
     read_only: bool
     admission: int
     http: Any
+    secrets: tuple[str, ...]
 
     @property
     def path(self) -> str:
@@ -83,6 +84,7 @@ def _method(service: str, descriptor: MethodDescriptor) -> Method:
         read_only=access.read_only,
         admission=access.admission,
         http=options.Extensions[annotations_pb2.http],
+        secrets=tuple(field.name for field in descriptor.output_type.fields if field.GetOptions().debug_redact),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,12 @@ class Running:
     bus: NatsBus
     channels: GrpcChannels
     lock: Any = field(default=None)
+    stop_front: Callable[[], Awaitable[None]] | None = field(default=None)
 
     async def stop(self, drain_s: float) -> None:
         """Drains and closes."""
+        if self.stop_front is not None:
+            await self.stop_front()
         await self.server.drain(drain_s)
         await self.component.stop()
         await self.channels.close()
@@ -86,7 +89,9 @@ async def run_service(
     server = Server(component, f"{settings.host}:{settings.ports[name]}")
     component.start()
     await server.start()
-    return Running(component, server, bus, channels, lock)
+    front = component.service.front
+    stop_front = await front(component, channels, settings) if front is not None else None
+    return Running(component, server, bus, channels, lock, stop_front)
 
 
 def _lock_embedded(folder: Path, name: str) -> Any:

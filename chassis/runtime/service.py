@@ -19,6 +19,8 @@ from chassis.runtime.writer import SetHandler
 
 FoundFacts = tuple[Sequence[ops_pb2.Break], Sequence[ops_pb2.Fact]]
 FindFacts = Callable[[Tx, int], Awaitable[FoundFacts]]
+# Starts what listens beside gRPC, given the component, its channels and the settings; returns how to stop it.
+Front = Callable[[Any, Any, Any], Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,4 @@ class Service:
     periodics: Sequence[Periodic] = ()
     facts: Mapping[str, FindFacts] = field(default_factory=dict)
     on_hold_released: Callable[[Work, Any], Awaitable[None]] | None = None
+    front: Front | None = None

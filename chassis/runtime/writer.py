@@ -268,7 +268,7 @@ class Writer:
         if not kept:
             return
         rows = [
-            (*call.key, b64encode(outcome.SerializeToString()).decode() if isinstance(outcome, Message) else "", _refusal_text(outcome))
+            (*call.key, b64encode(_kept(call.method, outcome)).decode() if isinstance(outcome, Message) else "", _refusal_text(outcome))
             for call, outcome in kept
         ]
         columns = {"principal": str, "method": str, "request_id": str, "response": str, "refusal": str}
@@ -287,6 +287,17 @@ def _audit(work: Work, call: Call, response: Message) -> None:
             "detail": call.fingerprint.hex(),
         }
     )  # fmt: skip
+
+
+def _kept(method: Method, response: Message) -> bytes:
+    """Returns a response as it is stored: secrets are shown once and not kept."""
+    if method.secrets:
+        copy = method.response()
+        copy.CopyFrom(response)
+        for name in method.secrets:
+            copy.ClearField(name)
+        response = copy
+    return response.SerializeToString()
 
 
 def _same(call: Call, fingerprint: bytes, outcome: Outcome) -> Outcome:

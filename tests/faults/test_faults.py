@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from argosy.orders.v1 import orders_service_pb2
 from chassis.runtime.settings import SERVICES, Settings
 from suite.calls import Calls
 from suite.demo import DemoDay
@@ -45,8 +46,6 @@ async def repeated(step, hurt: list[str]) -> None:  # type: ignore[no-untyped-de
 
 
 async def shipped(day: DemoDay) -> int:
-    from argosy.orders.v1 import orders_service_pb2
-
     figures = await day.calls.orders.GetFigures(orders_service_pb2.GetFiguresRequest())
     return figures.by_status["SHIPPED"]
 

@@ -91,7 +91,10 @@ async def test_a_short_pick_is_sourced_again(settings: Settings) -> None:
 
         await eventually(second)
         found = await until_released(calls, placed.order_id)
-        assert {one.location_id: one.lines[0].quantity for one in found} == {first.location_id: 3, ({"BER", "HAM"} - {first.location_id}).pop(): 2}
+        assert {one.location_id: one.lines[0].quantity for one in found} == {
+            first.location_id: 3,
+            ({"BER", "HAM"} - {first.location_id}).pop(): 2,
+        }
         await ship_all(calls, placed.order_id)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
         assert (await prove(suite.channels, settled=True)).breaks == []
@@ -165,7 +168,9 @@ async def test_an_unpaid_order_is_reserved_but_not_released_until_it_is_paid(set
             return found.lines[0].reserved == 1
 
         await eventually(reserved)
-        request = orders_service_pb2.CaptureTenderRequest(request_id=new_id(), order_id=placed.order_id, tender_id=held.tenders[0].tender_id)
+        request = orders_service_pb2.CaptureTenderRequest(
+            request_id=new_id(), order_id=placed.order_id, tender_id=held.tenders[0].tender_id
+        )
         await calls.orders.CaptureTender(request)
         await ship_all(calls, placed.order_id)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)

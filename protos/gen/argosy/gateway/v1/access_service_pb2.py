@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/gateway/v1/access_service.proto\x12\x11\x61rgosy.gateway.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\x12\x13\n\x0b\x63hannel_ids\x18\x04 \x03(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaf\x01\n\x10\x43reateKeyRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1a\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x36\n\x0bpermissions\x18\x03 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x08\x01\x10\x64\"\x15r\x13\x32\x11^[a-z*][a-z._*]*$\x12\x1d\n\x0b\x63hannel_ids\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"A\n\nCreatedKey\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.argosy.gateway.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"N\n\x0fListKeysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Q\n\x10ListKeysResponse\x12$\n\x04keys\x18\x01 \x03(\x0b\x32\x16.argosy.gateway.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x10RevokeKeyRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x19\n\x06key_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"E\n\x11ResolveKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\rsecret_sha256\x18\x02 \x01(\x0c\x32\x9d\x04\n\rAccessService\x12|\n\tCreateKey\x12#.argosy.gateway.v1.CreateKeyRequest\x1a\x1d.argosy.gateway.v1.CreatedKey\"+\x8a\xb5\x18\x14\n\x12gateway.keys.write\x82\xd3\xe4\x93\x02\r\"\x08/v1/keys:\x01*\x12~\n\x08ListKeys\x12\".argosy.gateway.v1.ListKeysRequest\x1a#.argosy.gateway.v1.ListKeysResponse\")\x8a\xb5\x18\x15\n\x11gateway.keys.read\x10\x01\x82\xd3\xe4\x93\x02\n\x12\x08/v1/keys\x12\x85\x01\n\tRevokeKey\x12#.argosy.gateway.v1.RevokeKeyRequest\x1a\x16.argosy.gateway.v1.Key\";\x8a\xb5\x18\x14\n\x12gateway.keys.write\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/keys/{key_id}:revoke:\x01*\x12\x85\x01\n\nResolveKey\x12$.argosy.gateway.v1.ResolveKeyRequest\x1a\x16.argosy.gateway.v1.Key\"9\x8a\xb5\x18\x1a\n\x14gateway.keys.resolve\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/keys:resolve:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/gateway/v1/access_service.proto\x12\x11\x61rgosy.gateway.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x13\n\x0bpermissions\x18\x03 \x03(\t\x12\x13\n\x0b\x63hannel_ids\x18\x04 \x03(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaf\x01\n\x10\x43reateKeyRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1a\n\x07\x61\x63\x63ount\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x36\n\x0bpermissions\x18\x03 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x08\x01\x10\x64\"\x15r\x13\x32\x11^[a-z*][a-z._*]*$\x12\x1d\n\x0b\x63hannel_ids\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"F\n\nCreatedKey\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.argosy.gateway.v1.Key\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\"N\n\x0fListKeysRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Q\n\x10ListKeysResponse\x12$\n\x04keys\x18\x01 \x03(\x0b\x32\x16.argosy.gateway.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x10RevokeKeyRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x19\n\x06key_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"E\n\x11ResolveKeyRequest\x12\x19\n\x06key_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\rsecret_sha256\x18\x02 \x01(\x0c\x32\x9d\x04\n\rAccessService\x12|\n\tCreateKey\x12#.argosy.gateway.v1.CreateKeyRequest\x1a\x1d.argosy.gateway.v1.CreatedKey\"+\x8a\xb5\x18\x14\n\x12gateway.keys.write\x82\xd3\xe4\x93\x02\r\"\x08/v1/keys:\x01*\x12~\n\x08ListKeys\x12\".argosy.gateway.v1.ListKeysRequest\x1a#.argosy.gateway.v1.ListKeysResponse\")\x8a\xb5\x18\x15\n\x11gateway.keys.read\x10\x01\x82\xd3\xe4\x93\x02\n\x12\x08/v1/keys\x12\x85\x01\n\tRevokeKey\x12#.argosy.gateway.v1.RevokeKeyRequest\x1a\x16.argosy.gateway.v1.Key\";\x8a\xb5\x18\x14\n\x12gateway.keys.write\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/keys/{key_id}:revoke:\x01*\x12\x85\x01\n\nResolveKey\x12$.argosy.gateway.v1.ResolveKeyRequest\x1a\x16.argosy.gateway.v1.Key\"9\x8a\xb5\x18\x1a\n\x14gateway.keys.resolve\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/keys:resolve:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYREQUEST'].fields_by_name['permissions']._serialized_options = b'\272H\036\222\001\033\010\001\020d\"\025r\0232\021^[a-z*][a-z._*]*$'
   _globals['_CREATEKEYREQUEST'].fields_by_name['channel_ids']._loaded_options = None
   _globals['_CREATEKEYREQUEST'].fields_by_name['channel_ids']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_CREATEDKEY'].fields_by_name['secret']._loaded_options = None
+  _globals['_CREATEDKEY'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -66,15 +68,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYREQUEST']._serialized_start=365
   _globals['_CREATEKEYREQUEST']._serialized_end=540
   _globals['_CREATEDKEY']._serialized_start=542
-  _globals['_CREATEDKEY']._serialized_end=607
-  _globals['_LISTKEYSREQUEST']._serialized_start=609
-  _globals['_LISTKEYSREQUEST']._serialized_end=687
-  _globals['_LISTKEYSRESPONSE']._serialized_start=689
-  _globals['_LISTKEYSRESPONSE']._serialized_end=770
-  _globals['_REVOKEKEYREQUEST']._serialized_start=772
-  _globals['_REVOKEKEYREQUEST']._serialized_end=859
-  _globals['_RESOLVEKEYREQUEST']._serialized_start=861
-  _globals['_RESOLVEKEYREQUEST']._serialized_end=930
-  _globals['_ACCESSSERVICE']._serialized_start=933
-  _globals['_ACCESSSERVICE']._serialized_end=1474
+  _globals['_CREATEDKEY']._serialized_end=612
+  _globals['_LISTKEYSREQUEST']._serialized_start=614
+  _globals['_LISTKEYSREQUEST']._serialized_end=692
+  _globals['_LISTKEYSRESPONSE']._serialized_start=694
+  _globals['_LISTKEYSRESPONSE']._serialized_end=775
+  _globals['_REVOKEKEYREQUEST']._serialized_start=777
+  _globals['_REVOKEKEYREQUEST']._serialized_end=864
+  _globals['_RESOLVEKEYREQUEST']._serialized_start=866
+  _globals['_RESOLVEKEYREQUEST']._serialized_end=935
+  _globals['_ACCESSSERVICE']._serialized_start=938
+  _globals['_ACCESSSERVICE']._serialized_end=1479
 # @@protoc_insertion_point(module_scope)

@@ -116,7 +116,7 @@ class CreatedKey(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """What to send as Authorization: Bearer."""
+    """What to send as Authorization: Bearer. Empty where the request was sent before: a secret is shown once."""
     @_builtins.property
     def key(self) -> Global___Key:
         """The key."""

@@ -7,6 +7,8 @@ from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
+from argosy.gateway.v1.connections_service_pb2_grpc import ConnectionsServiceStub
+from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
@@ -36,6 +38,8 @@ class Calls:
         self.returns = ReturnsServiceStub(channels.to("returns"))
         self.finance = FinanceServiceStub(channels.to("finance"))
         self.access = AccessServiceStub(channels.to("gateway"))
+        self.connections = ConnectionsServiceStub(channels.to("gateway"))
+        self.deliveries = DeliveriesServiceStub(channels.to("gateway"))
 
     def holds(self, service: str) -> "HoldsServiceAsyncStub":
         """Returns a service's holds."""

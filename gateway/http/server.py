@@ -8,12 +8,13 @@ import uvicorn
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route as HttpRoute
 
-from chassis.kernel.errors import ResourceExhausted
+from chassis.kernel.errors import Refusal, ResourceExhausted
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
@@ -21,9 +22,11 @@ from gateway.http.problem import problem
 from gateway.http.reading import reading_page
 from gateway.http.routes import Routes, contracts
 from gateway.http.transcode import Transcoder
+from gateway.http.webhooks import Webhooks
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 PER_SECOND = 2000
+Door = Callable[[Request], Awaitable[Response]]
 VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -54,21 +57,32 @@ def make_app(component: Component, channels: Channels) -> Starlette:
     """Returns the application."""
     limiter = MovingWindowRateLimiter(MemoryStorage())
     limit = RateLimitItemPerSecond(PER_SECOND)
-    transcoder = Transcoder(channels, Routes(contracts()), component.telemetry)
+    transcoder = Transcoder(channels, Routes(contracts()))
+    webhooks = Webhooks(channels)
 
-    async def answer(request: Request) -> Response:
-        caller = request.headers.get("authorization", "") or (request.client.host if request.client else "")
-        if not await limiter.hit(limit, caller[:40]):
-            refusal = ResourceExhausted("RATE_LIMITED", f"at most {PER_SECOND} requests a second", retry_after_s=1)
-            return problem(refusal, request.url.path)
-        return await transcoder(request)
+    def limited(door: Door) -> Door:
+        """Puts the limit, the trace and the problem documents in front of a door."""
+
+        async def answer(request: Request) -> Response:
+            caller = request.headers.get("authorization", "") or (request.client.host if request.client else "")
+            traceparent = component.telemetry.begin(request.headers.get("traceparent", ""))
+            with component.telemetry.span(f"HTTP {request.method}", SpanKind.SERVER, traceparent):
+                try:
+                    if not await limiter.hit(limit, caller[:40]):
+                        raise ResourceExhausted("RATE_LIMITED", f"at most {PER_SECOND} requests a second", retry_after_s=1)
+                    return await door(request)
+                except Refusal as refusal:
+                    return problem(refusal, request.url.path)
+
+        return answer
 
     return Starlette(
         routes=[
             HttpRoute("/openapi.json", _openapi),
             HttpRoute("/docs", _docs),
             HttpRoute("/healthz", _health),
-            HttpRoute("/{path:path}", answer, methods=VERBS),
+            HttpRoute("/webhooks/{channel_id}", limited(webhooks), methods=["POST"]),
+            HttpRoute("/{path:path}", limited(transcoder), methods=VERBS),
         ]
     )
 

@@ -1,23 +1,19 @@
 """HTTP to gRPC: decodes a request by its route, calls the service that owns it as the caller, encodes the answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.kernel.errors import InvalidArgument, NotFound, Refusal, Unauthenticated
+from chassis.kernel.errors import InvalidArgument, NotFound, Unauthenticated
 from chassis.runtime.channels import Channels
 from chassis.runtime.settings import SERVICES
-from chassis.runtime.telemetry import Telemetry
 from gateway.http.codec import Codecs
-from gateway.http.problem import problem
 from gateway.http.routes import Route, Routes
 
 MOST_BYTES = 1024 * 1024
-Answer = Callable[[Request], Awaitable[Response]]
 
 
 async def body_of(request: Request) -> bytes:
@@ -34,23 +30,14 @@ async def body_of(request: Request) -> bytes:
 class Transcoder:
     """Answers every rpc over HTTP."""
 
-    def __init__(self, channels: Channels, routes: Routes, telemetry: Telemetry) -> None:
+    def __init__(self, channels: Channels, routes: Routes) -> None:
         self._channels = channels
         self._routes = routes
-        self._telemetry = telemetry
         self._codecs = Codecs()
         self._calls: dict[tuple[str, str], Any] = {}
 
     async def __call__(self, request: Request) -> Response:
-        """Answers a request; a refusal becomes a problem document."""
-        traceparent = self._telemetry.begin(request.headers.get("traceparent", ""))
-        with self._telemetry.span(f"HTTP {request.method}", SpanKind.SERVER, traceparent):
-            try:
-                return await self._answer(request)
-            except Refusal as refusal:
-                return problem(refusal, request.url.path)
-
-    async def _answer(self, request: Request) -> Response:
+        """Answers a request; raises a Refusal."""
         route, variables = self._routes.find(request.method, request.scope["raw_path"].decode("latin-1"))
         authorization = request.headers.get("authorization", "")
         if not authorization:

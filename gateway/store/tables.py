@@ -1,6 +1,6 @@
 """The tables of the gateway. A delivery is kept as it came before anybody understands it."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from chassis.runtime.tables import chassis_tables, new_metadata
 
@@ -21,12 +21,21 @@ KEYS = Table(
 CONNECTIONS = Table(
     "channel_connections", METADATA,
     Column("channel_id", String(40), primary_key=True),
-    Column("dialect", String(40), nullable=False),
+    Column("dialect", Integer, nullable=False),
     Column("entity", String(40), nullable=False),
+    Column("mapping_id", String(40), nullable=False),
+    Column("returns_location_id", String(64), nullable=False),
     # Two at once, so that one can be exchanged without losing a delivery.
     Column("secret", Text, nullable=False),
     Column("previous_secret", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+FILE_MAPPINGS = Table(
+    "file_mappings", METADATA,
+    Column("mapping_id", String(40), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )  # fmt: skip
 
 DELIVERIES = Table(
@@ -35,12 +44,18 @@ DELIVERIES = Table(
     Column("channel_id", String(40), nullable=False),
     Column("provider_delivery_id", String(200), nullable=False),
     Column("topic", String(100), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("orders", Integer, nullable=False),
+    Column("open_orders", Integer, nullable=False),
+    Column("report", LargeBinary, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     UniqueConstraint("channel_id", "provider_delivery_id"),
-    Index("ix_deliveries_state_delivery_id", "state", "delivery_id"),
+    Index("ix_deliveries_channel_id", "channel_id", "delivery_id"),
+    Index("ix_deliveries_state", "state", "delivery_id"),
 )  # fmt: skip
 
 # The newest that a channel said of an order: what is older is dropped.
@@ -49,12 +64,28 @@ EXTERNAL_ORDERS = Table(
     Column("channel_id", String(40), primary_key=True),
     Column("external_order_id", String(100), primary_key=True),
     Column("updated_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+# What a channel said once and may say again, e.g. a refund: only who writes it first carries it out.
+EXTERNAL_STEPS = Table(
+    "external_steps", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("external_order_id", String(100), primary_key=True),
+    Column("step", String(200), primary_key=True),
     Column("delivery_id", String(40), nullable=False),
 )  # fmt: skip
 
-FILE_MAPPINGS = Table(
-    "file_mappings", METADATA,
-    Column("mapping_id", String(40), primary_key=True),
-    Column("body", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+# What customers of order files bought, so that what comes back finds what it was.
+SOLD_LINES = Table(
+    "sold_lines", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("external_order_id", String(100), primary_key=True),
+    Column("external_line_id", String(100), primary_key=True),
+    Column("customer", String(100), nullable=False),
+    Column("channel_sku", String(100), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("given_back", BigInteger, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+    CheckConstraint("given_back >= 0 AND given_back <= quantity", name="given_back"),
+    Index("ix_sold_lines_customer", "channel_id", "customer", "channel_sku", "placed_at"),
 )  # fmt: skip

@@ -36,7 +36,8 @@ def to_line(row: Any) -> order_pb2.OrderLine:
     units = row.units or 1
     counts = {name: getattr(row, name) // units for name in ("ordered", "waiting", "shipped", "cancelled", "returned", "refunded")}
     return order_pb2.OrderLine(
-        line_id=row.line_id, channel_sku=row.channel_sku, item_id=row.item_id, sku=row.sku, units=units,
+        line_id=row.line_id, external_line_id=row.external_line_id,
+        channel_sku=row.channel_sku, item_id=row.item_id, sku=row.sku, units=units,
         reserved=counts["ordered"] - counts["waiting"] - counts["shipped"] - counts["cancelled"],
         released=row.released // units, amount_minor=row.amount_minor, discount_minor=row.discount_minor,
         tax_minor=row.tax_minor, shipped_at=to_timestamp(row.shipped_at) if row.shipped_at is not None else None, **counts,

@@ -49,11 +49,13 @@ def upgrade() -> None:
     op.create_table(
         "channel_connections",
         sa.Column("channel_id", sa.String(length=40), nullable=False),
-        sa.Column("dialect", sa.String(length=40), nullable=False),
+        sa.Column("dialect", sa.Integer(), nullable=False),
         sa.Column("entity", sa.String(length=40), nullable=False),
+        sa.Column("mapping_id", sa.String(length=40), nullable=False),
+        sa.Column("returns_location_id", sa.String(length=64), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("previous_secret", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("channel_id", name=op.f("pk_channel_connections")),
     )
     op.create_table(
@@ -62,14 +64,20 @@ def upgrade() -> None:
         sa.Column("channel_id", sa.String(length=40), nullable=False),
         sa.Column("provider_delivery_id", sa.String(length=200), nullable=False),
         sa.Column("topic", sa.String(length=100), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("orders", sa.Integer(), nullable=False),
+        sa.Column("open_orders", sa.Integer(), nullable=False),
+        sa.Column("report", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("channel_id", "provider_delivery_id", name=op.f("uq_deliveries_channel_id_provider_delivery_id")),
     )
-    op.create_index("ix_deliveries_state_delivery_id", "deliveries", ["state", "delivery_id"], unique=False)
+    op.create_index("ix_deliveries_channel_id", "deliveries", ["channel_id", "delivery_id"], unique=False)
+    op.create_index("ix_deliveries_state", "deliveries", ["state", "delivery_id"], unique=False)
     op.create_table(
         "effects",
         sa.Column("effect_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -99,14 +107,21 @@ def upgrade() -> None:
         sa.Column("channel_id", sa.String(length=40), nullable=False),
         sa.Column("external_order_id", sa.String(length=100), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("delivery_id", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("channel_id", "external_order_id", name=op.f("pk_external_orders")),
+    )
+    op.create_table(
+        "external_steps",
+        sa.Column("channel_id", sa.String(length=40), nullable=False),
+        sa.Column("external_order_id", sa.String(length=100), nullable=False),
+        sa.Column("step", sa.String(length=200), nullable=False),
+        sa.Column("delivery_id", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("channel_id", "external_order_id", "step", name=op.f("pk_external_steps")),
     )
     op.create_table(
         "file_mappings",
         sa.Column("mapping_id", sa.String(length=40), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("mapping_id", name=op.f("pk_file_mappings")),
     )
     op.create_table(
@@ -229,6 +244,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_requests_created_at"), "requests", ["created_at"], unique=False)
     op.create_table(
+        "sold_lines",
+        sa.Column("channel_id", sa.String(length=40), nullable=False),
+        sa.Column("external_order_id", sa.String(length=100), nullable=False),
+        sa.Column("external_line_id", sa.String(length=100), nullable=False),
+        sa.Column("customer", sa.String(length=100), nullable=False),
+        sa.Column("channel_sku", sa.String(length=100), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("given_back", sa.BigInteger(), nullable=False),
+        sa.Column("placed_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("given_back >= 0 AND given_back <= quantity", name=op.f("ck_sold_lines_given_back")),
+        sa.PrimaryKeyConstraint("channel_id", "external_order_id", "external_line_id", name=op.f("pk_sold_lines")),
+    )
+    op.create_index("ix_sold_lines_customer", "sold_lines", ["channel_id", "customer", "channel_sku", "placed_at"], unique=False)
+    op.create_table(
         "timers",
         sa.Column("process", sa.String(length=40), nullable=False),
         sa.Column("process_id", sa.String(length=64), nullable=False),
@@ -244,6 +273,8 @@ def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_index(op.f("ix_timers_due_at"), table_name="timers")
     op.drop_table("timers")
+    op.drop_index("ix_sold_lines_customer", table_name="sold_lines")
+    op.drop_table("sold_lines")
     op.drop_index(op.f("ix_requests_created_at"), table_name="requests")
     op.drop_table("requests")
     op.drop_index("ix_processes_open", table_name="processes", postgresql_where=sa.text("ended = 0"), sqlite_where=sa.text("ended = 0"))
@@ -268,12 +299,14 @@ def downgrade() -> None:
     )
     op.drop_table("holds")
     op.drop_table("file_mappings")
+    op.drop_table("external_steps")
     op.drop_table("external_orders")
     op.drop_table("event_heads")
     op.drop_index("ix_effects_process_id", table_name="effects")
     op.drop_index("ix_effects_kind_due_at", table_name="effects")
     op.drop_table("effects")
-    op.drop_index("ix_deliveries_state_delivery_id", table_name="deliveries")
+    op.drop_index("ix_deliveries_state", table_name="deliveries")
+    op.drop_index("ix_deliveries_channel_id", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_table("channel_connections")
     op.drop_index(

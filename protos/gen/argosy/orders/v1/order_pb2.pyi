@@ -288,6 +288,7 @@ class OrderLine(_message.Message):
     DISCOUNT_MINOR_FIELD_NUMBER: _builtins.int
     TAX_MINOR_FIELD_NUMBER: _builtins.int
     SHIPPED_AT_FIELD_NUMBER: _builtins.int
+    EXTERNAL_LINE_ID_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The line's id."""
     channel_sku: _builtins.str
@@ -320,6 +321,8 @@ class OrderLine(_message.Message):
     """Discount on the whole line, without tax, its share of the order's discount included."""
     tax_minor: _builtins.int
     """Tax on the whole line."""
+    external_line_id: _builtins.str
+    """The line's id in the channel."""
     @_builtins.property
     def shipped_at(self) -> _timestamp_pb2.Timestamp:
         """When units of it last shipped; unset before."""
@@ -344,10 +347,11 @@ class OrderLine(_message.Message):
         discount_minor: _builtins.int = ...,
         tax_minor: _builtins.int = ...,
         shipped_at: _timestamp_pb2.Timestamp | None = ...,
+        external_line_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["shipped_at", b"shipped_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "external_line_id", b"external_line_id", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,92 @@
+"""SetConnection, ListConnections, SetFileMapping, GetFileMapping."""
+
+import codecs
+from collections.abc import Sequence
+from typing import Any
+
+from babel.numbers import list_currencies
+from sqlalchemy import select
+
+from argosy.gateway.v1 import connections_service_pb2
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import InvalidArgument, NotFound
+from chassis.runtime.database import Tx
+from chassis.runtime.pages import page
+from chassis.runtime.pipeline import Asked
+from chassis.runtime.work import Work
+from gateway.store.tables import CONNECTIONS, FILE_MAPPINGS
+
+
+async def set_connection(work: Work, request: connections_service_pb2.SetConnectionRequest) -> connections_service_pb2.Connection:
+    """Refusals: INVALID_FIELD, NO_SUCH_MAPPING."""
+    rows = await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == request.channel_id).with_for_update())
+    before = rows[0] if rows else None
+    secret, previous = (before.secret, before.previous_secret) if before is not None else ("", "")
+    if request.secret and request.secret != secret:
+        secret, previous = request.secret, secret
+    if request.dialect == connections_service_pb2.DIALECT_SHOPIFY and not secret:
+        raise InvalidArgument("INVALID_FIELD", "secret: Shopify signs its webhooks; give the app's client secret", field="secret")
+    if request.dialect == connections_service_pb2.DIALECT_ORDER_FILE:
+        await load_mapping(work.tx, request.mapping_id)
+    row = {
+        "channel_id": request.channel_id, "dialect": request.dialect, "entity": request.entity, "mapping_id": request.mapping_id,
+        "returns_location_id": request.returns_location_id, "secret": secret,
+        "previous_secret": "" if request.end_previous_secret else previous, "updated_at": work.now,
+    }  # fmt: skip
+    await work.tx.write(CONNECTIONS.delete().where(CONNECTIONS.c.channel_id == request.channel_id))
+    await work.tx.write(CONNECTIONS.insert(), [row])
+    return _to_connection((await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == request.channel_id)))[0])
+
+
+async def list_connections(asked: Asked) -> connections_service_pb2.ListConnectionsResponse:
+    """Lists by channel."""
+    rows, token = await page(asked.tx, select(CONNECTIONS), [CONNECTIONS.c.channel_id], asked.request)
+    return connections_service_pb2.ListConnectionsResponse(connections=map(_to_connection, rows), next_page_token=token)
+
+
+async def set_file_mapping(work: Work, request: connections_service_pb2.SetFileMappingRequest) -> connections_service_pb2.FileMapping:
+    """Refusals: INVALID_FIELD."""
+    mapping = connections_service_pb2.FileMapping()
+    mapping.CopyFrom(request.mapping)
+    mapping.mapping_id = request.mapping_id
+    _check(mapping)
+    await work.tx.write(FILE_MAPPINGS.delete().where(FILE_MAPPINGS.c.mapping_id == request.mapping_id))
+    row = {"mapping_id": request.mapping_id, "body": mapping.SerializeToString(), "updated_at": work.now}
+    await work.tx.write(FILE_MAPPINGS.insert(), [row])
+    return mapping
+
+
+def _check(mapping: connections_service_pb2.FileMapping) -> None:
+    """Raises InvalidArgument that names the field."""
+    try:
+        codecs.lookup(mapping.encoding or "utf-8")
+    except LookupError as error:
+        raise InvalidArgument("INVALID_FIELD", "mapping.encoding: is no encoding", field="mapping.encoding") from error
+    if mapping.currency_code not in list_currencies():
+        raise InvalidArgument("INVALID_FIELD", "mapping.currency_code: is no ISO 4217 code", field="mapping.currency_code")
+    if mapping.delimiter in ('"', "\n", "\r"):
+        raise InvalidArgument("INVALID_FIELD", "mapping.delimiter: cannot separate columns", field="mapping.delimiter")
+    if not mapping.columns.country and not mapping.default_country_code:
+        name = "mapping.default_country_code"
+        raise InvalidArgument("INVALID_FIELD", f"{name}: is needed where no column names the country", field=name)
+
+
+async def get_file_mapping(asked: Asked) -> connections_service_pb2.FileMapping:
+    """Refusals: NO_SUCH_MAPPING."""
+    return await load_mapping(asked.tx, asked.request.mapping_id)
+
+
+async def load_mapping(tx: Tx, mapping_id: str) -> connections_service_pb2.FileMapping:
+    """Returns a mapping; raises NotFound."""
+    rows: Sequence[Any] = await tx.read(select(FILE_MAPPINGS).where(FILE_MAPPINGS.c.mapping_id == mapping_id))
+    if not rows:
+        raise NotFound("NO_SUCH_MAPPING", f"there is no mapping {mapping_id or '(empty)'}", field="mapping_id")
+    return connections_service_pb2.FileMapping.FromString(rows[0].body)
+
+
+def _to_connection(row: Any) -> connections_service_pb2.Connection:
+    return connections_service_pb2.Connection(
+        channel_id=row.channel_id, dialect=row.dialect, entity=row.entity, mapping_id=row.mapping_id,
+        previous_secret_holds=bool(row.previous_secret), updated_at=to_timestamp(row.updated_at),
+        returns_location_id=row.returns_location_id,
+    )  # fmt: skip

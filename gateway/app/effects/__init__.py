@@ -1,0 +1,1 @@
+"""What processes of the gateway ask of other services."""

@@ -1,0 +1,195 @@
+"""Reads what was delivered: each delivery becomes commands, carried out order by order by `take_order`.
+
+One that nobody understands is kept, marked and held for a person; it never stops the others.
+"""
+
+import time
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import and_, select, update
+
+from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
+from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.work import HoldKind, Work
+from gateway.app.connections import load_mapping
+from gateway.channels import order_file, shopify
+from gateway.channels.commands import OrderSteps, Understood, Unreadable
+from gateway.process import take_order
+from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTERNAL_STEPS, SOLD_LINES
+
+AT_ONCE = 32
+BUSY_S = 0.5
+HOUR_S = 3600
+UNREADABLE = HoldKind("DELIVERY_UNREADABLE", "channels", 2 * HOUR_S, "channel-manager")
+ROWS_LEFT_OUT = HoldKind("ROWS_LEFT_OUT", "channels", 8 * HOUR_S, "channel-manager")
+CHARGES = {
+    connections_service_pb2.CHARGE_KIND_SHIPPING: order_file.SHIPPING,
+    connections_service_pb2.CHARGE_KIND_DISCOUNT: order_file.DISCOUNT,
+    connections_service_pb2.CHARGE_KIND_REPORT: order_file.REPORT,
+}
+
+
+async def read_deliveries(work: Work) -> None:
+    """Reads the oldest that nobody has read; stops after half a second, so that others get their turn."""
+    query = select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
+    started = time.monotonic()
+    for row in await work.tx.read(query.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
+        await _read(work, row)
+        if time.monotonic() - started > BUSY_S:
+            break
+
+
+class _Outcome(Struct):
+    state: int
+    detail: str = ""
+    orders: int = 0
+    report: bytes = b""
+
+
+async def _read(work: Work, row: Any) -> None:
+    connections = await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == row.channel_id))
+    try:
+        if not connections:
+            raise Unreadable(f"the channel {row.channel_id} is not connected any more")
+        if connections[0].dialect == connections_service_pb2.DIALECT_SHOPIFY:
+            understood = shopify.understand(row.topic, row.content, connections[0].entity, row.channel_id)
+            outcome = await _begin(work, row, understood)
+        else:
+            outcome = await _read_file(work, row, connections[0])
+    except (Unreadable, Refusal) as error:
+        work.hold(UNREADABLE, "delivery", row.delivery_id, str(error))
+        outcome = _Outcome(deliveries_service_pb2.DELIVERY_STATE_UNREADABLE, str(error)[:2000])
+    await work.tx.write(
+        update(DELIVERIES).where(DELIVERIES.c.delivery_id == row.delivery_id).values(
+            state=outcome.state, detail=outcome.detail, orders=outcome.orders, open_orders=outcome.orders, report=outcome.report
+        )
+    )  # fmt: skip
+
+
+async def _begin(work: Work, row: Any, understood: Understood) -> _Outcome:
+    """Starts what is to be carried out; what is older than what the channel said before is not."""
+    if understood.ignored:
+        return _Outcome(deliveries_service_pb2.DELIVERY_STATE_IGNORED, understood.ignored)
+    fresh = [one for one in understood.orders if await _is_news(work, row.channel_id, one)]
+    if not fresh:
+        return _Outcome(deliveries_service_pb2.DELIVERY_STATE_SUPERSEDED, "the channel has said something newer before")
+    wanted = [(one.external_order_id, step.once) for one in fresh for step in one.steps if step.once]
+    claimed = await _claim(work, row, wanted)
+    for one in fresh:
+        commands = [step.command for step in one.steps if not step.once or (one.external_order_id, step.once) in claimed]
+        state = take_order.State(row.delivery_id, row.channel_id, one.external_order_id, commands)
+        work.start(take_order.NAME, new_id(), state, take_order.Started())
+    return _Outcome(deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD, orders=len(fresh))
+
+
+async def _is_news(work: Work, channel_id: str, order: OrderSteps) -> bool:
+    if not order.updated_at:
+        return True
+    statement = work.insert(EXTERNAL_ORDERS)
+    statement = statement.on_conflict_do_update(
+        index_elements=[EXTERNAL_ORDERS.c.channel_id, EXTERNAL_ORDERS.c.external_order_id],
+        set_={"updated_at": statement.excluded.updated_at},
+        where=EXTERNAL_ORDERS.c.updated_at <= statement.excluded.updated_at,
+    ).returning(EXTERNAL_ORDERS.c.updated_at)
+    row = {"channel_id": channel_id, "external_order_id": order.external_order_id, "updated_at": order.updated_at}
+    return bool(await work.tx.returning(statement, [row]))
+
+
+async def _claim(work: Work, row: Any, wanted: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Claims steps for this delivery and returns those that no other has claimed."""
+    rows = [
+        {"channel_id": row.channel_id, "external_order_id": external, "step": step, "delivery_id": row.delivery_id}
+        for external, step in sorted(set(wanted))
+    ]
+    statement = work.insert(EXTERNAL_STEPS).on_conflict_do_nothing()
+    statement = statement.returning(EXTERNAL_STEPS.c.external_order_id, EXTERNAL_STEPS.c.step)
+    return {(r.external_order_id, r.step) for r in await work.tx.returning(statement, rows)}
+
+
+async def _read_file(work: Work, row: Any, connection: Any) -> _Outcome:
+    mapping = _plain(await load_mapping(work.tx, connection.mapping_id))
+    read = order_file.read_file(row.content, mapping)
+    claimed = await _claim(work, row, [(one.number, "taken back") for one in read.give_backs])
+    read.give_backs = [one for one in read.give_backs if (one.number, "taken back") in claimed]
+    await _keep_sold(work, row.channel_id, read)
+    sold = await _bought(work, row.channel_id, read)
+    back, touched = order_file.match(read, sold, connection.returns_location_id, work.now)
+    if touched:
+        new = work.tx.rows(
+            "new", {"external_order_id": str, "external_line_id": str, "left": int},
+            [(line.external_order_id, line.external_line_id, line.left) for line in touched],
+        )  # fmt: skip
+        match = and_(
+            SOLD_LINES.c.channel_id == row.channel_id,
+            SOLD_LINES.c.external_order_id == new.c.external_order_id,
+            SOLD_LINES.c.external_line_id == new.c.external_line_id,
+        )
+        await work.tx.write(update(SOLD_LINES).where(match).values(given_back=SOLD_LINES.c.quantity - new.c.left))
+    steps = order_file.steps(read.orders, back, mapping, row.channel_id, connection.entity)
+    if read.left_out:
+        work.hold(ROWS_LEFT_OUT, "delivery", row.delivery_id, f"{read.left_out} of {read.rows} rows were left out; see the report")
+    report = _report(read)
+    if not steps:
+        return _Outcome(deliveries_service_pb2.DELIVERY_STATE_DONE, "no row was fit", report=report)
+    outcome = await _begin(work, row, Understood(steps))
+    outcome.report = report
+    return outcome
+
+
+async def _keep_sold(work: Work, channel_id: str, read: order_file.FileRead) -> None:
+    rows = [
+        {
+            "channel_id": channel_id, "external_order_id": order.number, "external_line_id": external, "customer": order.customer,
+            "channel_sku": line.sku, "quantity": line.quantity, "given_back": 0, "placed_at": order.placed_us(work.now),
+        }
+        for order in read.orders if order.customer
+        for external, line in zip(order.quantities, order.lines, strict=True)
+    ]  # fmt: skip
+    if rows:
+        await work.tx.returning(work.insert(SOLD_LINES).on_conflict_do_nothing().returning(SOLD_LINES.c.channel_id), rows)
+
+
+async def _bought(work: Work, channel_id: str, read: order_file.FileRead) -> list[order_file.Sold]:
+    keys = sorted({(one.customer, line.sku) for one in read.give_backs for line in one.lines if one.customer})
+    if not keys:
+        return []
+    wanted = work.tx.rows("wanted", {"customer": str, "channel_sku": str}, keys)
+    match = and_(
+        SOLD_LINES.c.channel_id == channel_id,
+        SOLD_LINES.c.customer == wanted.c.customer,
+        SOLD_LINES.c.channel_sku == wanted.c.channel_sku,
+        SOLD_LINES.c.given_back < SOLD_LINES.c.quantity,
+    )
+    return [
+        order_file.Sold(r.external_order_id, r.external_line_id, r.customer, r.channel_sku, r.quantity - r.given_back, r.placed_at)
+        for r in await work.tx.read(select(SOLD_LINES).where(match))
+    ]
+
+
+def _plain(mapping: connections_service_pb2.FileMapping) -> order_file.Mapping:
+    address = mapping.default_address
+    named = {descriptor.name: value for descriptor, value in mapping.columns.ListFields()}
+    return order_file.Mapping(
+        columns=named, currency_code=mapping.currency_code, encoding=mapping.encoding or "utf-8", delimiter=mapping.delimiter or ",",
+        date_format=mapping.date_format, decimal_mark=mapping.decimal_mark or ".", cancellation_prefix=mapping.cancellation_prefix,
+        charges={charge.code.upper(): CHARGES[charge.kind] for charge in mapping.charges},
+        countries={country.name: country.country_code for country in mapping.countries},
+        default_country_code=mapping.default_country_code, paid_by=mapping.paid_by,
+        default_address={
+            "name": address.name, "lines": [address.line] if address.line else [], "locality": address.locality,
+            "postal_code": address.postal_code,
+        },
+    )  # fmt: skip
+
+
+def _report(read: order_file.FileRead) -> bytes:
+    reported = [
+        deliveries_service_pb2.ReportedRow(row=one.row, order_number=one.order_number, field=one.field, reason=one.reason)
+        for one in read.reported
+    ]
+    return deliveries_service_pb2.FileReport(
+        rows=read.rows, duplicates=read.duplicates, orders=len(read.orders), give_backs=len(read.give_backs), reported=reported,
+        left_out=read.left_out,
+    ).SerializeToString()  # fmt: skip

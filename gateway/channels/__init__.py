@@ -1,0 +1,1 @@
+"""Dialects: what a channel delivers, understood as commands. Pure: no database, no calls."""

@@ -1,0 +1,40 @@
+"""The door of channels: a webhook is kept as it came, and answered when it is kept."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from argosy.gateway.v1 import deliveries_service_pb2
+from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
+from chassis.kernel.errors import InvalidArgument
+from chassis.kernel.ids import new_id
+from chassis.runtime.channels import Channels
+from gateway.http.transcode import body_of
+
+
+class Webhooks:
+    """Answers POST /webhooks/{channel_id} for Shopify: topic, id and signature are headers."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._deliveries = DeliveriesServiceStub(channels.to("gateway"))
+
+    async def __call__(self, request: Request) -> Response:
+        """Keeps a delivery; raises a Refusal."""
+        # The same delivery again is found by its own id, so each attempt to bring it is a request of its own.
+        taken = deliveries_service_pb2.TakeDeliveryRequest(
+            request_id=new_id(),
+            channel_id=request.path_params["channel_id"],
+            provider_delivery_id=_header(request, "x-shopify-webhook-id"),
+            topic=_header(request, "x-shopify-topic"),
+            signature=_header(request, "x-shopify-hmac-sha256"),
+            content=await body_of(request),
+        )
+        delivery = await self._deliveries.TakeDelivery(taken)
+        return Response(msgspec.json.encode({"delivery_id": delivery.delivery_id}), media_type="application/json")
+
+
+def _header(request: Request, name: str) -> str:
+    value = request.headers.get(name, "")
+    if not value:
+        raise InvalidArgument("NO_HEADER", f"{name}: is needed", field=name)
+    return value

@@ -1,0 +1,1 @@
+"""Process managers of the gateway: pure decisions, their own messages and effects."""

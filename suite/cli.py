@@ -6,17 +6,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from argosy.gateway.v1 import access_service_pb2
 from argosy.ops.v1 import ops_service_pb2
+from chassis.kernel.errors import Refusal
 from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import GrpcChannels
 from chassis.runtime.host import run_service, service_secret
@@ -25,20 +28,24 @@ from chassis.runtime.settings import SERVICES, Settings
 from chassis.runtime.telemetry import Metrics, set_up_metrics
 from gateway.app.keys import resolver
 from suite.calls import Calls
-from suite.demo import DemoDay
+from suite.demo import DemoDay, Progress
+from suite.file_day import FileDay
+from suite.files import MAPPINGS, RowResult, connect_files, import_items, import_orders, import_stock, load_mapping
 from suite.modules import BUILDS
 from suite.prove import Proof, prove
-from suite.report import show_day, show_proof
+from suite.report import show_day, show_delivery, show_proof, show_rows
 from suite.trade import make_day
 from suite.up import Suite, free_ports, migrate_all, running_suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Argosy: orders from every channel to the ledger.")
 dlq = typer.Typer(no_args_is_help=True, help="Events that a consumer gave up.")
 key = typer.Typer(no_args_is_help=True, help="API keys.")
+imports = typer.Typer(no_args_is_help=True, help="Bring files in, with a report row by row.")
 audit = typer.Typer(no_args_is_help=True, help="The audit chains.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(audit, name="audit")
 app.add_typer(key, name="key")
+app.add_typer(imports, name="import")
 console = Console()
 
 
@@ -112,14 +119,21 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed makes the same day.")] = 1,
     exit_after: Annotated[bool, typer.Option("--exit", help="Leave when the proof is shown.")] = False,
     data_dir: Annotated[Path, typer.Option(help="Where the day's databases lie; emptied first.")] = Path("data/demo"),
+    files: Annotated[list[Path] | None, typer.Argument(help="Order files to trade instead of a generated day.")] = None,
+    mapping: Annotated[Path, typer.Option(help="How the order files are read.")] = MAPPINGS / "online_retail.json",
 ) -> None:
     """Start the suite, trade a whole day through it, and show what happened and the proof."""
     set_up_logs("ERROR")
     set_up_metrics()
-    sys.exit(run(_demo(orders, seed, exit_after, data_dir)))
+
+    def make(calls: Calls, progress: Progress) -> DemoDay:
+        return FileDay(calls, files, load_mapping(mapping), progress) if files else DemoDay(calls, make_day(seed, orders), progress)
+
+    what = ", ".join(path.name for path in files) if files else f"{orders} orders of seed {seed}"
+    sys.exit(run(_demo(make, what, exit_after, data_dir)))
 
 
-async def _demo(orders: int, seed: int, exit_after: bool, data_dir: Path) -> int:
+async def _demo(make: Callable[[Calls, Progress], DemoDay], what: str, exit_after: bool, data_dir: Path) -> int:
     shutil.rmtree(data_dir, ignore_errors=True)
     ports = free_ports(len(SERVICES) + 2)
     settings = Settings(
@@ -132,21 +146,33 @@ async def _demo(orders: int, seed: int, exit_after: bool, data_dir: Path) -> int
     started = time.monotonic()
     async with running_suite(settings) as suite:
         calls = Calls(suite.channels)
-        await trade(calls, orders, seed)
+        day = await trade(calls, make)
         proof = await prove(suite.channels, settled=True)
         await show_day(console, calls)
+        if isinstance(day, FileDay):
+            for delivery in day.delivered:
+                show_delivery(console, delivery)
         show_proof(console, proof)
-        console.print(f"{orders} orders of seed {seed} in {time.monotonic() - started:.0f} s, data in {data_dir}")
+        console.print(f"{what} in {time.monotonic() - started:.0f} s, data in {data_dir}")
         if not exit_after:
             await _invite(suite, calls)
             await until_told()
     return 0 if proof.settled else 1
 
 
-async def trade(calls: Calls, orders: int, seed: int) -> DemoDay:
+async def trade(calls: Calls, make: Callable[[Calls, Progress], DemoDay]) -> DemoDay:
     """Trades a day with a progress bar for each part of it."""
+    with progress_bars() as progress:
+        day = make(calls, progress)
+        await day.run()
+    return day
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Shows a bar for each label that is reported."""
     columns = (TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
+    with Bars(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
 
         def progress(label: str, done: int, total: int) -> None:
@@ -154,9 +180,7 @@ async def trade(calls: Calls, orders: int, seed: int) -> DemoDay:
                 tasks[label] = bar.add_task(label, total=total)
             bar.update(tasks[label], completed=done, total=total)
 
-        day = DemoDay(calls, make_day(seed, orders), progress)
-        await day.run()
-    return day
+        yield progress
 
 
 async def _invite(suite: Suite, calls: Calls) -> None:
@@ -258,6 +282,76 @@ def audit_verify() -> None:
         return broken
 
     sys.exit(1 if run(work()) else 0)
+
+
+def _import(work: Callable[[Calls, Progress], Coroutine[Any, Any, Sequence[RowResult]]], report: Path | None) -> None:
+    """Runs an import with its progress bar, shows what was refused, and exits with 1 where anything was."""
+
+    async def all_of_it() -> Sequence[RowResult]:
+        channels = client(Settings())
+        try:
+            with progress_bars() as progress:
+                return await work(Calls(channels), progress)
+        finally:
+            await channels.close()
+
+    try:
+        rows = run(all_of_it())
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    show_rows(console, rows, report)
+    sys.exit(1 if any(row.refusal for row in rows) else 0)
+
+
+@imports.command("items")
+def import_items_command(
+    file: Path, report: Annotated[Path | None, typer.Option(help="Write what became of every row here, as CSV.")] = None
+) -> None:
+    """Set items up as drafts from a CSV file whose columns are the fields of an item."""
+    _import(lambda calls, progress: import_items(calls, file, progress), report)
+
+
+@imports.command("stock")
+def import_stock_command(
+    file: Path,
+    currency: Annotated[str, typer.Option(help="ISO 4217 code of the values.")] = "EUR",
+    report: Annotated[Path | None, typer.Option(help="Write what became of every row here, as CSV.")] = None,
+) -> None:
+    """Take opening stock in from a CSV file: location_id, sku, quantity, value, lot."""
+    _import(lambda calls, progress: import_stock(calls, file, currency, progress), report)
+
+
+@imports.command("orders")
+def import_orders_command(
+    files: list[Path],
+    channel: Annotated[str, typer.Option(help="The channel that the orders are of.")],
+    mapping: Annotated[Path | None, typer.Option(help="Connect the channel with this mapping first.")] = None,
+    entity: Annotated[str, typer.Option(help="The legal entity that sold them, for a new connection.")] = "DE01",
+    returns_location: Annotated[str, typer.Option(help="Where goods come back, for a new connection.")] = "",
+) -> None:
+    """Deliver order files of a channel and wait until they are carried out."""
+
+    async def work() -> int:
+        channels = client(Settings())
+        calls = Calls(channels)
+        left_out = 0
+        try:
+            if mapping is not None:
+                await connect_files(calls, channel, entity, load_mapping(mapping), returns_location)
+            with progress_bars() as progress:
+                found = [await import_orders(calls, file, channel, progress) for file in files]
+            for delivery in found:
+                show_delivery(console, delivery)
+                left_out += delivery.report.left_out + delivery.open_orders
+        finally:
+            await channels.close()
+        return left_out
+
+    try:
+        left_out = run(work())
+    except (ValueError, OSError, Refusal) as error:
+        raise typer.BadParameter(str(error)) from error
+    sys.exit(1 if left_out else 0)
 
 
 @key.command("create")

@@ -18,9 +18,10 @@ from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import request_id
 from chassis.kernel.money import proportion
 from suite.calls import Calls
-from suite.trade import CHANNELS, CITIES, COUNTRIES, CURRENCY, ENTITY, LOCATIONS, Article, Day, Sale
+from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64
+MOST_LINES = 500
 SETUP_ACTOR = (("argosy-actor", "merchandiser"),)
 CHECK_ACTOR = (("argosy-actor", "merchandising-lead"),)
 TRIES = 300
@@ -63,20 +64,24 @@ class DemoDay:
     async def set_up(self) -> None:
         """Items through their governed life, channels, locations, taxes, rates, and opening stock."""
         calls = self.calls
-        for channel_id, name, _ in CHANNELS:
+        for channel_id, name in self.day.channels.items():
             await calls.sales_channels.CreateChannel(
                 channels_service_pb2.CreateChannelRequest(
-                    request_id=self.rid("channel", channel_id), channel_id=channel_id, name=name, currency_code=CURRENCY, entity=ENTITY
+                    request_id=self.rid("channel", channel_id),
+                    channel_id=channel_id,
+                    name=name,
+                    currency_code=self.day.currency_code,
+                    entity=ENTITY,
                 )
             )
         for location_id, country, prefix, kind in LOCATIONS:
             await calls.stock.CreateLocation(
                 stock_service_pb2.CreateLocationRequest(
                     request_id=self.rid("location", location_id), location_id=location_id, name=location_id, entity=ENTITY,
-                    kind=kind, country_code=country, postal_prefix=prefix, currency_code=CURRENCY,
+                    kind=kind, country_code=country, postal_prefix=prefix, currency_code=self.day.currency_code,
                 )
             )  # fmt: skip
-        for country, rate_ppm, _ in COUNTRIES:
+        for country, rate_ppm in self.day.rates_ppm.items():
             request = finance_service_pb2.SetTaxRateRequest(
                 request_id=self.rid("tax", country), country_code=country, rate_ppm=rate_ppm, valid_from="2020-01-01"
             )
@@ -85,7 +90,7 @@ class DemoDay:
                 await calls.fulfillment.SetRate(
                     fulfillment_service_pb2.SetRateRequest(
                         request_id=self.rid("rate", carrier, country), carrier=carrier, service="standard", country_code=country,
-                        base_minor=base + (0 if country == "DE" else 400), per_kg_minor=per_kg, currency_code=CURRENCY,
+                        base_minor=base + (0 if country == "DE" else 400), per_kg_minor=per_kg, currency_code=self.day.currency_code,
                     )
                 )  # fmt: skip
         await self._set_up_items()
@@ -96,7 +101,9 @@ class DemoDay:
         for start in range(0, len(articles), BATCH):
             chunk = articles[start : start + BATCH]
             requests = [
-                items_service_pb2.CreateItemRequest(request_id=self.rid("item", article.sku), item=_item_input(article))
+                items_service_pb2.CreateItemRequest(
+                    request_id=self.rid("item", article.sku), item=_item_input(article, self.day.currency_code)
+                )
                 for article in chunk
             ]
             answer = await self.calls.items.BatchCreateItem(items_service_pb2.BatchCreateItemRequest(requests=requests))
@@ -115,9 +122,13 @@ class DemoDay:
             self.progress("item set-up", done, len(self.items) * len(steps))
         prices = [
             channels_service_pb2.SetPriceRequest(
-                request_id=self.rid("price", a.sku), item_id=self.items[a.sku], currency_code=CURRENCY, amount_minor=a.price_minor
+                request_id=self.rid("price", a.sku),
+                item_id=self.items[a.sku],
+                currency_code=self.day.currency_code,
+                amount_minor=a.price_minor,
             )
             for a in articles
+            if a.price_minor
         ]
         await _at_once([partial(self.calls.sales_channels.SetPrice, price) for price in prices])
 
@@ -128,13 +139,14 @@ class DemoDay:
                 for a in self.day.articles
                 if (units := a.stock.get(location_id, 0))
             ]
-            await self._receive(location_id, lines)
+            for start in range(0, len(lines), MOST_LINES):
+                await self._receive(location_id, start, lines[start : start + MOST_LINES])
 
-    async def _receive(self, location_id: str, lines: Sequence[stock_service_pb2.ReceiptLine]) -> None:
+    async def _receive(self, location_id: str, part: int, lines: Sequence[stock_service_pb2.ReceiptLine]) -> None:
         """Receives, again under another id while the items are still on their way from catalog to inventory."""
         for attempt in range(TRIES):
             request = stock_service_pb2.ReceiveStockRequest(
-                request_id=self.rid("opening", location_id, attempt), location_id=location_id, reference="opening", lines=lines,
+                request_id=self.rid("opening", location_id, part, attempt), location_id=location_id, reference="opening", lines=lines,
                 kind=stock_service_pb2.RECEIPT_KIND_OPENING,
             )  # fmt: skip
             try:
@@ -167,7 +179,7 @@ class DemoDay:
             )
             for sku, quantity in sale.lines
         ]  # fmt: skip
-        rate_ppm = next(rate for country, rate, _ in COUNTRIES if country == sale.country_code)
+        rate_ppm = self.day.rates_ppm[sale.country_code]
         shipping = 490
         total = sum(_gross(line.amount_minor - line.discount_minor, rate_ppm) for line in lines) + _gross(shipping, rate_ppm)
         states = {"captured": order_pb2.TENDER_STATE_CAPTURED, "authorised": order_pb2.TENDER_STATE_AUTHORISED}
@@ -181,7 +193,7 @@ class DemoDay:
         )  # fmt: skip
         return orders_service_pb2.CreateOrderRequest(
             request_id=self.rid("order", sale.number, again), channel_id=sale.channel_id, external_order_id=sale.number,
-            currency_code=CURRENCY, entity=ENTITY, ship_to=address, lines=lines, tenders=tenders, shipping_minor=shipping,
+            currency_code=self.day.currency_code, entity=ENTITY, ship_to=address, lines=lines, tenders=tenders, shipping_minor=shipping,
             shortage_policy=sale.policy,
         )  # fmt: skip
 
@@ -261,21 +273,27 @@ class DemoDay:
         )  # fmt: skip
         if asked.status != returns_service_pb2.RETURN_STATUS_AUTHORIZED:
             return
-        received = returns_service_pb2.ReceivedLine(line_id=line.line_id, quantity=line.shipped)
-        await returns.ReceiveReturn(
-            returns_service_pb2.ReceiveReturnRequest(request_id=self.rid("receive", order_id), return_id=asked.return_id, lines=[received])
+        await self.receive_and_judge(asked, self.dice.choice(DISPOSITIONS))
+
+    async def receive_and_judge(self, asked: returns_service_pb2.Return, disposition: returns_service_pb2.Disposition.ValueType) -> None:
+        """All of a return comes in and gets one disposition."""
+        return_id = asked.return_id
+        received = [returns_service_pb2.ReceivedLine(line_id=line.line_id, quantity=line.quantity) for line in asked.lines]
+        await self.calls.returns.ReceiveReturn(
+            returns_service_pb2.ReceiveReturnRequest(request_id=self.rid("receive", return_id), return_id=return_id, lines=received)
         )
-        disposition = self.dice.choice(DISPOSITIONS)
-        judged = returns_service_pb2.InspectedLine(line_id=line.line_id, quantity=line.shipped, disposition=disposition)
-        await returns.InspectReturn(
-            returns_service_pb2.InspectReturnRequest(request_id=self.rid("inspect", order_id), return_id=asked.return_id, lines=[judged])
+        judged = [
+            returns_service_pb2.InspectedLine(line_id=line.line_id, quantity=line.quantity, disposition=disposition) for line in asked.lines
+        ]
+        await self.calls.returns.InspectReturn(
+            returns_service_pb2.InspectReturnRequest(request_id=self.rid("inspect", return_id), return_id=return_id, lines=judged)
         )
 
 
-def _item_input(article: Article) -> item_pb2.ItemInput:
+def _item_input(article: Article, currency_code: str) -> item_pb2.ItemInput:
     return item_pb2.ItemInput(
         sku=article.sku, name=article.name, brand="Harbour", tax_class="standard", weight_g=article.weight_g, hs_code="691200",
-        origin_country_code="PT", standard_cost_minor=article.cost_minor, cost_currency_code=CURRENCY,
+        origin_country_code="PT", standard_cost_minor=article.cost_minor, cost_currency_code=currency_code,
         restricted_countries=article.restricted,
     )  # fmt: skip
 

@@ -1,6 +1,9 @@
 """What a person is shown after a day of trade: tables of what happened, and the proof."""
 
+import csv
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 from babel.numbers import format_currency, get_currency_precision
 from rich.console import Console
@@ -8,15 +11,19 @@ from rich.table import Table
 
 from argosy.finance.v1 import finance_service_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.gateway.v1 import deliveries_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.settings import SERVICES
 from suite.calls import Calls
+from suite.files import RowResult
 from suite.prove import CHECKS, Proof
 
-HOLDERS = tuple(service for service in SERVICES if service not in ("catalog", "gateway"))
+SHOWN = 20
+
+HOLDERS = tuple(service for service in SERVICES if service != "catalog")
 
 
 def money(amount_minor: int, currency_code: str) -> str:
@@ -46,6 +53,39 @@ def show_proof(console: Console, proof: Proof) -> None:
     console.print(table)
     for one in proof.breaks[:20]:
         console.print(f"[red]{one.check}[/red] {one.service}: {one.subject}: {one.detail}", soft_wrap=True)
+
+
+def show_delivery(console: Console, delivery: deliveries_service_pb2.Delivery) -> None:
+    """Prints what was found in an order file, and the rows that were left out by their reason."""
+    report = delivery.report
+    state = deliveries_service_pb2.DeliveryState.Name(delivery.state).removeprefix("DELIVERY_STATE_")
+    table = _table(f"{delivery.provider_delivery_id.rsplit(':', 1)[0]}: {state} {delivery.detail}", ("rows", "left"), ("", "right"))
+    table.add_row("in the file", str(report.rows))
+    table.add_row("orders", str(report.orders))
+    table.add_row("cancellations and returns", str(report.give_backs))
+    table.add_row("exact duplicates, dropped", str(report.duplicates))
+    table.add_row("left out", str(report.left_out))
+    table.add_row("orders that wait for a person", str(delivery.open_orders))
+    console.print(table)
+    for row in report.reported[:SHOWN]:
+        console.print(f"  line {row.row}, {row.order_number} {row.field}: {row.reason}", soft_wrap=True, highlight=False)
+    if report.left_out > SHOWN:
+        console.print(f"  … and {report.left_out - SHOWN} more; ask GET /v1/deliveries/{delivery.delivery_id}", soft_wrap=True)
+
+
+def show_rows(console: Console, rows: Sequence[RowResult], report: Path | None) -> None:
+    """Prints how many rows were taken and what was refused; writes every row to a CSV file where one is named."""
+    refused = [row for row in rows if row.refusal]
+    console.print(f"{len(rows) - len(refused)} of {len(rows)} rows were taken")
+    for row in refused[:SHOWN]:
+        console.print(f"  line {row.row}, {row.subject}: {row.refusal}: {row.detail}", soft_wrap=True, highlight=False)
+    if len(refused) > SHOWN:
+        console.print(f"  … and {len(refused) - SHOWN} more; name a --report to have them all")
+    if report is not None:
+        with report.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("row", "subject", "refusal", "detail"))
+            writer.writerows((row.row, row.subject, row.refusal, row.detail) for row in rows)
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:

@@ -70,6 +70,9 @@ class Day:
     articles: list[Article] = field(default_factory=list)
     sales: list[Sale] = field(default_factory=list)
     seed: int = 0
+    currency_code: str = CURRENCY
+    channels: dict[str, str] = field(default_factory=lambda: {channel_id: name for channel_id, name, _ in CHANNELS})
+    rates_ppm: dict[str, int] = field(default_factory=lambda: {country: rate for country, rate, _ in COUNTRIES})
 
 
 def make_day(seed: int, orders: int, articles: int = 150) -> Day:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import delete, select, update
 
 from chassis.kernel.clock import SECOND
+from chassis.kernel.errors import Refusal
 from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
 from chassis.runtime.process import Perform, ProcessType
@@ -95,19 +96,44 @@ class Executor:
             )
             for row in rows
         ]  # fmt: skip
-        try:
-            answers: Sequence[Struct | None] = await perform(asked, self._database)
-            error = ""
-        except Exception as failure:
-            answers, error = [None] * len(rows), repr(failure)
-            log.warning("effects failed", kind=name, count=len(rows), error=error)
-        await self._writer.run(lambda work: self._record(work, rows, answers, error), asked[0].cause)
+        answers, errors = await self._ask(name, perform, asked)
+        await self._keep(rows, answers, errors, asked[0].cause)
         return len(rows) == MOST or any(answer is None for answer in answers)
 
-    async def _record(self, work: Work, rows: Sequence[Any], answers: Sequence[Struct | None], error: str) -> None:
+    async def _ask(self, name: str, perform: Perform, asked: Sequence[Effect]) -> tuple[list[Struct | None], list[str]]:
+        """Returns the answers and what failed; where many fail together, each is tried alone, so that one hurts only itself."""
+        try:
+            return list(await perform(asked, self._database)), [""] * len(asked)
+        except Exception as failure:
+            log.warning("effects failed", kind=name, count=len(asked), error=repr(failure))
+            if len(asked) == 1 or (isinstance(failure, Refusal) and failure.transient and failure.reason == "UNREACHABLE"):
+                return [None] * len(asked), [repr(failure)] * len(asked)
+        answers: list[Struct | None] = []
+        errors: list[str] = []
+        for effect in asked:
+            answer, error = await self._ask(name, perform, [effect])
+            answers += answer
+            errors += error
+        return answers, errors
+
+    async def _keep(self, rows: Sequence[Any], answers: Sequence[Struct | None], errors: Sequence[str], cause: Cause) -> None:
+        """Records answers in one transaction, or one by one where that fails: a process that fails keeps its effect waiting."""
+        try:
+            await self._writer.run(lambda work: self._record(work, rows, answers, errors), cause)
+            return
+        except Exception as failure:
+            error = repr(failure)
+            log.exception("answers failed", count=len(rows), exc_info=failure)
+        if len(rows) == 1:
+            await self._writer.run(lambda work: self._record(work, rows, [None], [error]), cause)
+            return
+        for row, answer, text in zip(rows, answers, errors, strict=True):
+            await self._keep([row], [answer], [text], cause)
+
+    async def _record(self, work: Work, rows: Sequence[Any], answers: Sequence[Struct | None], errors: Sequence[str]) -> None:
         table = self._tables.effects
         again, done = [], []
-        for row, answer in zip(rows, answers, strict=True):
+        for row, answer, error in zip(rows, answers, errors, strict=True):
             if answer is None:
                 pause = min(2**row.attempts, LONGEST_PAUSE_S) * SECOND // 4
                 again.append((row.effect_id, row.attempts + 1, work.now + pause, error[:1000]))

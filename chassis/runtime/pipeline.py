@@ -106,21 +106,23 @@ class Pipeline:
         principal = await self._authenticator.identify(incoming.authorization)
         if not principal.may(method.permission):
             raise PermissionDenied("NOT_PERMITTED", f"the permission {method.permission} is needed", permission=method.permission)
-        validate(request)
+        wrong = validate_elements(request) if method.element else {}
+        if not method.element:
+            validate(request)
         actor = incoming.actor if incoming.actor and principal.account.startswith("service:") else principal.account
         cause = Cause(actor, method.path, new_id(), traceparent, incoming.correlation_id or new_id())
         try:
             async with asyncio.timeout(left):
-                return await self._execute(method, request, principal, cause)
+                return await self._execute(method, request, principal, cause, wrong)
         except TimeoutError as error:
             raise DeadlineExceeded("TOO_SLOW", "the answer did not come in time; ask again with the same request_id") from error
 
-    async def _execute(self, method: Method, request: Any, principal: Principal, cause: Cause) -> Message:
+    async def _execute(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         if method.read_only:
             async with self._database.read() as tx:
                 return await self._reads[method.path](Asked(request, tx, principal))
         if method.element:
-            return await self._batch(method, request, principal, cause)
+            return await self._batch(method, request, principal, cause, wrong)
         outcome = (await self._submit(method, [request], principal, cause))[0]
         if isinstance(outcome, Refusal):
             raise outcome
@@ -132,11 +134,13 @@ class Pipeline:
         calls = [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
         return await asyncio.gather(*(self._writer.submit(call) for call in calls))
 
-    async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause) -> Message:
+    async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         single = self.elements[method.element]
-        outcomes = await self._submit(single, list(request.requests), principal, cause)
+        sound = [one for index, one in enumerate(request.requests) if index not in wrong]
+        outcomes = iter(await self._submit(single, sound, principal, cause))
         response: Any = method.response()
-        for outcome in outcomes:
+        for index in range(len(request.requests)):
+            outcome = wrong[index] if index in wrong else next(outcomes)
             if isinstance(outcome, Refusal):
                 response.results.add().error.CopyFrom(to_status(outcome))
             else:
@@ -150,20 +154,53 @@ def validate(request: Message) -> None:
     """Raises InvalidArgument that names every field against the rules of the contract."""
     violations = protovalidate.collect_violations(request)
     if violations:
-        found = [(_path(v.proto.field), v.proto.message or v.proto.rule_id) for v in violations]
-        raise InvalidArgument(
-            "INVALID_FIELD", "; ".join(f"{name}: {text}" for name, text in found[:10]), field=found[0][0],
-            **cast(dict[str, Any], {f"violation.{name}": text for name, text in found[:20]}),
-        )  # fmt: skip
+        raise _invalid([(_path(_elements(v)), _text(v)) for v in violations])
     if b"\x00" in request.SerializeToString():
         name = _with_nul(request)
         if name:
             raise InvalidArgument("INVALID_FIELD", f"{name}: holds a NUL character", field=name)
 
 
-def _path(field: Any) -> str:
+def validate_elements(batch: Any) -> dict[int, Refusal]:
+    """Returns why elements of a batch are refused, by their index; raises InvalidArgument where the batch itself is wrong."""
+    wrong: dict[int, Refusal] = {}
+    by_index: dict[int, list[tuple[str, str]]] = {}
+    whole = []
+    for violation in protovalidate.collect_violations(batch):
+        elements, text = _elements(violation), _text(violation)
+        if elements[0].subscript is not None:
+            by_index.setdefault(int(elements[0].subscript.value), []).append((_path(elements[1:]), text))
+        else:
+            whole.append((_path(elements), text))
+    if whole:
+        raise _invalid(whole)
+    wrong.update({index: _invalid(found) for index, found in by_index.items()})
+    if b"\x00" in batch.SerializeToString():
+        for index, element in enumerate(batch.requests):
+            name = _with_nul(element)
+            if name:
+                wrong.setdefault(index, _invalid([(name, "holds a NUL character")]))
+    return wrong
+
+
+def _elements(violation: Any) -> Sequence[Any]:
+    return list(violation.proto.field.elements)
+
+
+def _text(violation: Any) -> str:
+    return str(violation.proto.message or violation.proto.rule_id)
+
+
+def _invalid(found: Sequence[tuple[str, str]]) -> InvalidArgument:
+    return InvalidArgument(
+        "INVALID_FIELD", "; ".join(f"{name}: {text}" for name, text in found[:10]), field=found[0][0],
+        **cast(dict[str, Any], {f"violation.{name}": text for name, text in found[:20]}),
+    )  # fmt: skip
+
+
+def _path(elements: Sequence[Any]) -> str:
     parts = []
-    for element in field.elements:
+    for element in elements:
         parts.append(element.field_name)
         if element.subscript is not None and element.subscript.field == "index":
             parts[-1] += f"[{element.subscript.value}]"

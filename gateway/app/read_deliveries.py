@@ -109,7 +109,7 @@ async def _claim(work: Work, row: Any, wanted: list[tuple[str, str]]) -> set[tup
 
 
 async def _read_file(work: Work, row: Any, connection: Any) -> _Outcome:
-    mapping = _plain(await load_mapping(work.tx, connection.mapping_id))
+    mapping = plain(await load_mapping(work.tx, connection.mapping_id))
     read = order_file.read_file(row.content, mapping)
     claimed = await _claim(work, row, [(one.number, "taken back") for one in read.give_backs])
     read.give_backs = [one for one in read.give_backs if (one.number, "taken back") in claimed]
@@ -168,7 +168,8 @@ async def _bought(work: Work, channel_id: str, read: order_file.FileRead) -> lis
     ]
 
 
-def _plain(mapping: connections_service_pb2.FileMapping) -> order_file.Mapping:
+def plain(mapping: connections_service_pb2.FileMapping) -> order_file.Mapping:
+    """Returns a mapping of the contract as plain values."""
     address = mapping.default_address
     named = {descriptor.name: value for descriptor, value in mapping.columns.ListFields()}
     return order_file.Mapping(

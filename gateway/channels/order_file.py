@@ -59,6 +59,7 @@ class Line(Struct):
     quantity: int
     amount_minor: int
     tax_minor: int
+    description: str = ""
 
 
 class FileOrder(Struct):
@@ -185,7 +186,7 @@ def _add(orders: dict[str, FileOrder], values: dict[str, str], row: int, mapping
         if price < 0 or not price:
             raise _Wrong("unit_price", f"{price} is not a price")
         amount = rounded_minor(price * abs(quantity), mapping.currency_code)
-        order.lines.append(Line(row, code, abs(quantity), amount, _tax(values, mapping)))
+        order.lines.append(Line(row, code, abs(quantity), amount, _tax(values, mapping), values.get("description", "")[:300]))
     orders[number] = order
 
 

@@ -17,6 +17,7 @@ VERSION_1 = (
     ("payment-missing", "AWAITING_PAYMENT", "tendered_minor < total_minor", "the tenders do not cover the total"),
     ("payment-excess", "AMOUNT_MISMATCH", "captured_minor > total_minor", "more was captured than the order costs"),
     ("tax-differs", "TAX_MISMATCH", "tax_difference_minor > lines + 1 || tax_difference_minor < -lines - 1", "the tax charged is not the tax computed"),
+    ("tax-unknown", "TAX_MISMATCH", "tax_unknown", "no tax rate is set for this destination"),
     ("price-differs", "PRICE_OVERRIDE", "price_difference_ppm > 200000 || price_difference_ppm < -200000", "a price is off the list price by over 20 %"),
     ("destination-restricted", "RESTRICTED_DESTINATION", "size(restricted_skus) > 0", "an item must not go to this country"),
     ("address-incomplete", "INCORRECT_ADDRESS", "!address_complete", "the address lacks a line, a town or a postal code"),

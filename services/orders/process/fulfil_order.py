@@ -103,7 +103,7 @@ def decide(state: State, message: Struct, now: int) -> Next[State]:
 
 
 def _is_over(state: State) -> bool:
-    return state.validated and not state.asking and _open_units(state) == 0
+    return not state.asking and _open_units(state) == 0
 
 
 def _told(state: State, message: Struct) -> Step:
@@ -156,16 +156,28 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
         return _do(replace(state, asking=kind), effect)
     if state.asking:
         return state, (), ()
+    changes: Changes = ()
     if state.to_cancel:
-        return _cancel_next(state)
+        state, changes, do = _cancel_next(state)
+        if do:
+            return state, changes, do
     if not state.validated:
-        return state, (), ()
+        return state, changes, ()
+    following, more, do = _fulfil_next(state)
+    return following, changes + more, do
+
+
+def _fulfil_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+    """Plans, reserves or releases, whichever is next and not blocked."""
     waiting = [LineCount(key, line.waiting) for key, line in state.lines.items() if line.waiting]
     if waiting and not state.short and "reserve" not in map(blocked_step, state.holds):
         if state.plan:
             return _do(replace(state, asking="reserve"), ReserveStock(state.order_id, state.plan))
         if state.plans >= MOST_PLANS:
-            return _out_of_stock(state)
+            following, changes = _out_of_stock(state)
+            # Nothing waits for a plan any more, or the order is short: what is reserved may go.
+            following, more, do = _fulfil_next(following)
+            return following, changes + more, do
         question = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
         return _do(replace(state, asking="plan"), question)
     reserved = [Part(key, place, count) for key, line in state.lines.items() for place, count in line.reserved.items()]
@@ -194,7 +206,7 @@ def _resolved(state: State, items: dict[str, Item]) -> Step:
     scaled = {key: count * (lines[key].units if not state.lines[key].units else 1) for key, count in state.to_cancel.items()}
     known = replace(state, lines=lines, to_cancel=scaled, asking="")
     changes: Changes = (KeepItems(items),)
-    unknown = [key for key, line in lines.items() if not line.units]
+    unknown = [key for key, line in lines.items() if not line.units and _open_of(line)]
     if unknown:
         held, more = _held(known, "UNKNOWN_SKU", f"{len(unknown)} lines have a SKU that is not known or not sold")
         return held, changes + more
@@ -211,8 +223,7 @@ def _planned(state: State, parts: list[Part], short: list[LineCount]) -> Step:
     state = replace(state, asking="")
     plan = _whole_units(state, parts)
     if not plan or (short and state.policy in (SHIP_COMPLETE, HOLD_SHORT)):
-        following, changes, _ = _out_of_stock(replace(state, plan=[]))
-        return following, changes
+        return _out_of_stock(replace(state, plan=[]))
     return replace(state, plan=plan), ()
 
 
@@ -231,15 +242,14 @@ def _whole_units(state: State, parts: list[Part]) -> list[Part]:
     return plan
 
 
-def _out_of_stock(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+def _out_of_stock(state: State) -> Step:
     """What stock does not cover waits for a person, or is cancelled where the customer wants it so."""
     waiting = {key: line.waiting for key, line in state.lines.items() if line.waiting}
     if state.policy == CANCEL_SHORT:
         lines = {k: replace(v, waiting=0, cancelled=v.cancelled + v.waiting) for k, v in state.lines.items()}
         booked = BookCancellation([LineCount(k, q) for k, q in waiting.items()], "short")
-        return replace(state, lines=lines, plans=0), (booked,), ()
-    held, changes = _held(replace(state, short=True), "OUT_OF_STOCK", f"{sum(waiting.values())} units cannot be sourced")
-    return held, changes, ()
+        return replace(state, lines=lines, plans=0), (booked,)
+    return _held(replace(state, short=True), "OUT_OF_STOCK", f"{sum(waiting.values())} units cannot be sourced")
 
 
 def _reserved(state: State) -> Step:
@@ -308,8 +318,9 @@ def _cancel_requested(state: State, lines: list[LineCount], reason: str) -> Step
     for key, quantity in wanted.items():
         merged[key] = min(_open_of(state.lines[key]), merged.get(key, 0) + quantity)
     to_cancel = {key: quantity for key, quantity in merged.items() if quantity}
-    following = replace(state, to_cancel=to_cancel, cancel_reason=reason, validated=True)
-    if state.asking == "failed" or (not state.validated and not state.asking):
+    following = replace(state, to_cancel=to_cancel, cancel_reason=reason)
+    if state.asking == "failed" and sum(to_cancel.values()) == _open_units(state):
+        # Whatever failed is not needed any more.
         following = replace(following, asking="")
     return following, (Record("CANCEL_REQUESTED", reason),)
 
@@ -329,6 +340,8 @@ def _cancel_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
             del to_cancel[key]
     changes: Changes = (BookCancellation(now_cancelled, state.cancel_reason),) if now_cancelled else ()
     state = replace(state, lines=lines, to_cancel=to_cancel)
+    # What was planned for units that do not ship is planned no more.
+    state = replace(state, plan=_whole_units(state, state.plan))
     reserved = [LineCount(key, min(quantity, _count(lines[key].reserved))) for key, quantity in to_cancel.items()]
     reserved = [line for line in reserved if line.quantity]
     if reserved:

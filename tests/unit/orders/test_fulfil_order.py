@@ -1,0 +1,283 @@
+"""The life of an order: known roads by hand, and thousands of random ones in which nothing may be lost or stuck."""
+
+import random
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from chassis.kernel.process import Fired, HoldReleased, Next
+from services.orders.process import fulfil_order as f
+from services.orders.process import messages as m
+
+POLICIES = (f.SHIP_AVAILABLE, f.SHIP_COMPLETE, f.CANCEL_SHORT, f.HOLD_SHORT)
+
+
+class World:
+    """The other services, as simple as they can be; answers come in any order, and people and customers interfere."""
+
+    def __init__(self, seed: int, lines: dict[str, int], policy: int) -> None:
+        self.dice = random.Random(seed)
+        self.state = f.State("o", policy, {line: f.Line(0, quantity) for line, quantity in lines.items()})
+        self.ordered = lines
+        self.units = dict.fromkeys(lines, self.dice.choice((1, 1, 1, 6)))
+        self.stock = {(line, place): self.dice.randrange(0, 30) for line in lines for place in "XYZ"}
+        self.known = self.dice.random() < 0.9
+        self.reserved: dict[tuple[str, str], int] = defaultdict(int)
+        self.released: dict[tuple[str, str], int] = defaultdict(int)
+        self.pending: list[Any] = []
+        self.later: list[Struct] = []
+        self.holds: set[str] = set()
+        self.shipped: dict[str, int] = defaultdict(int)
+        self.cancelled: dict[str, int] = defaultdict(int)
+        self.steps: set[str] = set()
+        self.ended = False
+        self.tell(m.Placed())
+
+    def tell(self, message: Struct) -> None:
+        following: Next[f.State] = f.decide(self.state, message, 0)
+        self.state = following.state
+        self.ended = following.ended
+        for do in following.do:
+            assert do.step not in self.steps, "a step's name is used twice"
+            self.steps.add(do.step)
+            self.pending.append(do.effect)
+        for change in following.changes:
+            self._apply(change)
+        self.check()
+
+    def _apply(self, change: Struct) -> None:
+        match change:
+            case m.RaiseHold(reason):
+                self.holds.add(reason)
+            case m.LiftHold(reason):
+                self.holds.discard(reason)
+            case m.BookCancellation(lines):
+                for one in lines:
+                    self.cancelled[one.line_id] += one.quantity
+            case m.KeepTax():
+                reasons = [r for r in ("AWAITING_PAYMENT", "HIGH_RISK") if self.dice.random() < 0.2]
+                self.holds |= set(reasons)
+                self.later.append(m.Validated(reasons))
+            case _:
+                pass
+
+    def check(self) -> None:
+        """ordered = waiting + reserved + released + shipped + cancelled, none of them negative."""
+        for key, line in self.state.lines.items():
+            parts = [line.waiting, *line.reserved.values(), *line.released.values(), line.shipped, line.cancelled]
+            assert min(parts) >= 0
+            assert sum(parts) == self.ordered[key] * (line.units or 1)
+            assert line.cancelled == self.cancelled[key]
+
+    def answer(self, effect: Any) -> Struct:
+        match effect:
+            case m.ResolveItems():
+                found = {k: m.Item(k, k, u, "standard", 1, [], -1, False) for k, u in self.units.items() if self.known or k == "a"}
+                return m.ItemsResolved(found)
+            case m.CalculateTax():
+                return m.TaxCalculated({}, 0, False)
+            case m.PlanOrder(_, lines, excluded, complete):
+                return self.plan(lines, excluded, complete)
+            case m.ReserveStock(_, parts):
+                return self.reserve(parts)
+            case m.ReleaseOrder(_, parts):
+                for part in parts:
+                    self.reserved[part.line_id, part.location_id] -= part.quantity
+                    self.released[part.line_id, part.location_id] += part.quantity
+                return m.Released()
+            case m.CancelReservation(_, lines):
+                for one in lines:
+                    self.take(self.reserved, one)
+                return m.ReservationCancelled()
+            case m.RecallOrder(_, lines):
+                return m.Recalled([part for one in lines for part in self.take(self.released, one)])
+            case _:
+                raise TypeError(effect)
+
+    def plan(self, lines: list[m.LineCount], excluded: list[str], complete: bool) -> Struct:
+        parts, short = [], []
+        for one in lines:
+            left = one.quantity
+            for place in "XYZ":
+                part = min(left, self.stock[one.line_id, place]) if place not in excluded else 0
+                if part:
+                    parts.append(m.Part(one.line_id, place, part))
+                    left -= part
+            if left:
+                short.append(m.LineCount(one.line_id, left))
+        return m.Planned([] if complete and short else parts, short)
+
+    def reserve(self, parts: list[m.Part]) -> Struct:
+        if self.dice.random() < 0.2 or any(self.stock[p.line_id, p.location_id] < p.quantity for p in parts):
+            return m.ReserveRefused("INSUFFICIENT_STOCK")
+        for part in parts:
+            self.stock[part.line_id, part.location_id] -= part.quantity
+            self.reserved[part.line_id, part.location_id] += part.quantity
+        return m.Reserved()
+
+    def take(self, where: dict[tuple[str, str], int], one: m.LineCount) -> list[m.Part]:
+        left, taken = one.quantity, []
+        for place in "XYZ":
+            part = min(left, where[one.line_id, place])
+            if part:
+                where[one.line_id, place] -= part
+                self.stock[one.line_id, place] += part
+                taken.append(m.Part(one.line_id, place, part))
+                left -= part
+        return taken
+
+    def happen(self) -> bool:
+        """Lets one thing happen; False where nothing is left to happen by itself."""
+        roll = self.dice.random()
+        if self.later:
+            self.tell(self.later.pop(0))
+        elif roll < 0.05 and self.dice.random() < 0.5:
+            some = self.dice.choice([[], [m.LineCount(self.dice.choice(list(self.ordered)), self.dice.randrange(1, 4))]])
+            self.tell(m.CancelRequested(self.whole(some), "changed my mind"))
+        elif roll < 0.25 and any(self.released.values()):
+            self.work()
+        elif self.pending:
+            effect = self.pending.pop(self.dice.randrange(len(self.pending)))
+            self.tell(self.answer(effect) if self.dice.random() > 0.03 else m.StepFailed("x", "no"))
+        elif any(self.released.values()):
+            self.work()
+        else:
+            return self.let_go()
+        return True
+
+    def whole(self, some: list[m.LineCount]) -> list[m.LineCount]:
+        return [m.LineCount(one.line_id, one.quantity * (self.state.lines[one.line_id].units or 1)) for one in some]
+
+    def work(self) -> None:
+        """A location ships some of what it has, or does not find it."""
+        line_id, place = self.dice.choice([key for key, count in self.released.items() if count])
+        quantity = self.dice.randrange(1, self.released[line_id, place] + 1)
+        self.released[line_id, place] -= quantity
+        part = m.Part(line_id, place, quantity)
+        if self.dice.random() < 0.1:
+            self.stock[line_id, place] = 0
+            self.tell(m.Shorted([part]))
+        else:
+            self.shipped[line_id] += quantity
+            self.tell(m.Shipped(f"s{len(self.steps)}", [part]))
+
+    def let_go(self) -> bool:
+        """A person settles a hold; stock comes in where it was missing."""
+        if not self.holds:
+            return False
+        reason = self.dice.choice(sorted(self.holds))
+        self.holds.discard(reason)
+        if reason == "UNKNOWN_SKU":
+            self.known = True
+        if reason == "OUT_OF_STOCK":
+            for key in self.stock:
+                self.stock[key] += 50
+        self.tell(m.Paid() if reason == "AWAITING_PAYMENT" and self.dice.random() < 0.5 else HoldReleased(reason, "p", "done"))
+        return True
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_road_loses_a_unit_or_gets_stuck(policy: int) -> None:
+    for seed in range(400):
+        lines = dict.fromkeys("abc"[:1 + seed % 3], 1 + seed % 5)
+        world = World(seed, lines, policy)
+        for _ in range(2000):
+            if world.ended and not world.pending and not world.later:
+                break
+            assert world.happen(), f"seed {seed}: nothing will wake it: {world.state}"
+        assert world.ended, f"seed {seed} is still under way: {world.state}"
+        for key, line in world.state.lines.items():
+            assert line.shipped == world.shipped[key]
+        assert not any(world.reserved.values())
+
+
+def walk(*messages: Struct, policy: int = f.SHIP_AVAILABLE, lines: dict[str, int] | None = None) -> Next[f.State]:
+    following = Next(f.State("o", policy, {key: f.Line(0, quantity) for key, quantity in (lines or {"a": 2}).items()}))
+    for message in messages:
+        following = f.decide(following.state, message, 0)
+    return following
+
+
+def item(units: int = 1) -> m.Item:
+    return m.Item("i", "S", units, "standard", 1, [], -1, False)
+
+
+READY = (m.Placed(), m.ItemsResolved({"a": item()}), m.TaxCalculated({}, 0, False), m.Validated([]))
+PLANNED = (*READY, m.Planned([m.Part("a", "X", 2)], []))
+
+
+def asked(following: Next[f.State]) -> list[Any]:
+    return [do.effect for do in following.do]
+
+
+def test_the_straight_road() -> None:
+    assert asked(walk(*READY)) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
+    assert asked(walk(*PLANNED)) == [m.ReserveStock("o", [m.Part("a", "X", 2)])]
+    assert asked(walk(*PLANNED, m.Reserved())) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+    end = walk(*PLANNED, m.Reserved(), m.Released(), m.Shipped("s", [m.Part("a", "X", 2)]))
+    assert end.ended
+    assert m.Complete() in end.changes
+
+
+def test_a_unit_of_the_channel_may_be_many_of_stock() -> None:
+    following = walk(m.Placed(), m.ItemsResolved({"a": item(6)}), m.TaxCalculated({}, 0, False), m.Validated([]))
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 12)], [], False)]
+    # Eleven of twelve are one whole unit of the channel.
+    following = f.decide(following.state, m.Planned([m.Part("a", "X", 11)], [m.LineCount("a", 1)]), 0)
+    assert asked(following) == [m.ReserveStock("o", [m.Part("a", "X", 6)])]
+
+
+def test_three_refused_reservations_are_out_of_stock() -> None:
+    messages: list[Struct] = list(READY)
+    for _ in range(3):
+        messages += [m.Planned([m.Part("a", "X", 2)], []), m.ReserveRefused("INSUFFICIENT_STOCK")]
+    end = walk(*messages)
+    assert "OUT_OF_STOCK" in end.state.holds
+    assert asked(walk(*messages, Fired("restock"))) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
+
+
+def test_a_hold_reserves_but_does_not_release_and_a_data_hold_reserves_nothing() -> None:
+    unpaid = (*READY[:3], m.Validated(["AWAITING_PAYMENT"]), m.Planned([m.Part("a", "X", 2)], []))
+    assert asked(walk(*unpaid)) == [m.ReserveStock("o", [m.Part("a", "X", 2)])]
+    assert asked(walk(*unpaid, m.Reserved())) == []
+    assert asked(walk(*unpaid, m.Reserved(), m.Paid())) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+    unknown = walk(m.Placed(), m.ItemsResolved({}))
+    assert unknown.state.holds == ["UNKNOWN_SKU"]
+    assert not unknown.do
+
+
+def test_a_partial_cancellation_before_validation_skips_nothing() -> None:
+    following = walk(m.Placed(), m.CancelRequested([m.LineCount("a", 1)], "x"), m.ItemsResolved({"a": item()}))
+    assert asked(following) == [m.CalculateTax("o")]
+    following = f.decide(following.state, m.TaxCalculated({}, 0, False), 0)
+    assert not following.state.validated
+    following = f.decide(following.state, m.Validated([]), 0)
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]
+    assert following.state.lines["a"].cancelled == 1
+
+
+def test_what_is_cancelled_while_it_is_planned_is_not_reserved() -> None:
+    following = walk(*READY, m.CancelRequested([m.LineCount("a", 1)], "x"), m.Planned([m.Part("a", "X", 2)], []))
+    assert asked(following) == [m.ReserveStock("o", [m.Part("a", "X", 1)])]
+
+
+def test_what_a_location_does_not_find_is_sourced_elsewhere() -> None:
+    following = walk(*PLANNED, m.Reserved(), m.Released(), m.Shorted([m.Part("a", "X", 1)]))
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], ["X"], False)]
+
+
+def test_a_shipment_that_overtakes_the_answer_to_the_release_counts() -> None:
+    end = walk(*PLANNED, m.Reserved(), m.Shipped("s", [m.Part("a", "X", 2)]))
+    assert end.state.lines["a"].shipped == 2
+    assert not end.ended
+    assert f.decide(end.state, m.Released(), 0).ended
+
+
+def test_a_failed_step_waits_for_a_person_and_is_asked_again() -> None:
+    failed = walk(*PLANNED, m.StepFailed("reserve", "NOT_FOUND: no item"))
+    assert failed.state.holds == ["INTEGRATION_FAILED"]
+    assert asked(f.decide(failed.state, HoldReleased("INTEGRATION_FAILED", "p", "fixed"), 0))
+    cancelled = f.decide(failed.state, m.CancelRequested([], "give up"), 0)
+    assert cancelled.ended

@@ -66,6 +66,12 @@ def sqlite_settings(tmp_path: Path) -> Settings:
     return suite_settings(tmp_path, "")
 
 
+@pytest.fixture
+def postgres_settings(tmp_path: Path, new_databases: Callable[[], str]) -> Settings:
+    """Settings of a suite of its own on PostgreSQL."""
+    return suite_settings(tmp_path, new_databases())
+
+
 def suite_settings(folder: Path, database_url: str, *, trace_ratio: float = 0) -> Settings:
     """Returns settings with free ports."""
     ports = free_ports(len(SERVICES) + 2)

@@ -181,7 +181,7 @@ class World:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_road_loses_a_unit_or_gets_stuck(policy: int) -> None:
     for seed in range(400):
-        lines = dict.fromkeys("abc"[:1 + seed % 3], 1 + seed % 5)
+        lines = dict.fromkeys("abc"[: 1 + seed % 3], 1 + seed % 5)
         world = World(seed, lines, policy)
         for _ in range(2000):
             if world.ended and not world.pending and not world.later:

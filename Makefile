@@ -26,6 +26,7 @@ check: $(READY)
 gen: $(READY)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
 	$(BIN)/python -m gateway.http.openapi build/contracts.binpb
+	$(BIN)/python -m suite.reference build/contracts.binpb
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only '$(ONLY)')

@@ -75,7 +75,7 @@ def up(processes: Annotated[bool, typer.Option(help="Give each service a process
     """Run all services, with a nats-server of their own unless ARGOSY_NATS_URL names one."""
     settings = Settings()
     set_up_logs(settings.log_level)
-    set_up_metrics()
+    set_up_metrics(settings.metrics_port, settings.host)
 
     async def work() -> None:
         own = "nats_url" not in settings.model_fields_set
@@ -93,7 +93,7 @@ def serve(service: str) -> None:
     """Run one service until it is told to stop."""
     settings = Settings()
     set_up_logs(settings.log_level)
-    set_up_metrics()
+    set_up_metrics(settings.metrics_port, settings.host)
     if service not in SERVICES:
         raise typer.BadParameter(f"choose one of {', '.join(SERVICES)}")
 

@@ -4,11 +4,12 @@ Knows no transport: `server.py` puts gRPC in front of it, a simulation calls its
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, select
+from sqlalchemy import and_, delete, func, select
 
 from argosy.ops.v1 import ops_pb2, ops_service_pb2
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
@@ -19,7 +20,7 @@ from chassis.runtime.auth import Authenticator
 from chassis.runtime.bus import Bus
 from chassis.runtime.channels import Channels
 from chassis.runtime.contracts import Method, methods_of
-from chassis.runtime.database import Database
+from chassis.runtime.database import Database, Tx
 from chassis.runtime.effects import Executor
 from chassis.runtime.inbox import Inbox
 from chassis.runtime.leases import Leases
@@ -29,11 +30,27 @@ from chassis.runtime.process import Runner
 from chassis.runtime.relay import Relay
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.settings import Settings
+from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
+MEASURE_S = 15.0
 log = structlog.get_logger()
+
+
+async def backlog(tx: Tx, tables: ChassisTables) -> dict[str, int]:
+    """Returns how much of each kind waits: the outbox, effects, parked and dead events, open holds by queue."""
+    parked, holds = tables.parked_events, tables.holds
+    found = {
+        "outbox": await tx.read(select(func.count()).select_from(tables.outbox).where(tables.outbox.c.published_at.is_(None))),
+        "effects": await tx.read(select(func.count()).select_from(tables.effects)),
+        "parked": await tx.read(select(func.count()).select_from(parked).where(parked.c.dead_at.is_(None))),
+        "dead": await tx.read(select(func.count()).select_from(parked).where(parked.c.dead_at.is_not(None))),
+    }
+    queues = select(holds.c.queue, func.count()).where(holds.c.released_at.is_(None)).group_by(holds.c.queue)
+    by_queue = {f"holds:{queue}": int(count) for queue, count in await tx.read(queues)}
+    return {kind: int(rows[0][0]) for kind, rows in found.items()} | by_queue
 
 
 class Component:
@@ -48,6 +65,7 @@ class Component:
         self.telemetry = telemetry
         self._channels = channels
         self._clock = clock
+        self._metrics = metrics
         tables = service.tables
         runner = Runner(tables, service.processes)
         self._methods = {m.name: m for contract in (*service.contracts, *CONTRACTS) for m in methods_of(contract)}
@@ -56,8 +74,10 @@ class Component:
         self.writer = Writer(database, tables, runner, handlers, clock, self._committed)
         self.leases = Leases(new_id(), database, tables, self.writer, clock)
         self.relay = Relay(service.name, database, tables, self.writer, bus, self.leases)
-        self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock)
-        self.inbox = Inbox(service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay)
+        self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock, telemetry)
+        self.inbox = Inbox(
+            service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics
+        )
         ops = Ops(service, self.relay, clock)
         handlers.update(self._by_path({**service.writes, **ops.writes()}))
         self.pipeline = Pipeline(
@@ -86,6 +106,7 @@ class Component:
             ("parked", self.inbox.serve_parked),
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
             *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
+            ("backlog", self._measure),
             *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),
         ]
 
@@ -108,8 +129,20 @@ class Component:
     def _committed(self, work: Work) -> None:
         if work.emissions:
             self.relay.wake.set()
+            for name, count in Counter(type(one.message).__name__ for one in work.emissions).items():
+                self._metrics.said.add(count, {"event": name})
         if work.effects_written:
             self.executor.wake()
+
+    async def _measure(self) -> None:
+        """Counts what waits, for the gauges."""
+        while True:
+            try:
+                async with self.database.read() as tx:
+                    self._metrics.waits(self.service.name, await backlog(tx, self.service.tables))
+            except Exception as error:
+                log.warning("backlog is not known", service=self.service.name, error=repr(error))
+            await asyncio.sleep(MEASURE_S)
 
     async def _repeat(self, periodic: Periodic) -> None:
         cause = Cause("service", periodic.name, periodic.name)

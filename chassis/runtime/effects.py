@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 from msgspec import Struct
+from opentelemetry.trace import SpanKind
 from sqlalchemy import delete, select, update
 
 from chassis.kernel.clock import SECOND
@@ -18,6 +19,7 @@ from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
 from chassis.runtime.process import Perform, ProcessType
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.telemetry import SAMPLED, Telemetry
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
@@ -44,13 +46,14 @@ class Executor:
 
     def __init__(
         self, database: Database, tables: ChassisTables, writer: Writer, leases: Leases,
-        types: Sequence[ProcessType], clock: Callable[[], int],
+        types: Sequence[ProcessType], clock: Callable[[], int], telemetry: Telemetry,
     ) -> None:  # fmt: skip
         self._database = database
         self._tables = tables
         self._writer = writer
         self._leases = leases
         self._clock = clock
+        self._telemetry = telemetry
         self.kinds: dict[str, tuple[type[Struct], Perform]] = {
             cls.__name__: (cls, perform) for kind in types for cls, perform in kind.effects.items()
         }
@@ -96,9 +99,23 @@ class Executor:
             )
             for row in rows
         ]  # fmt: skip
-        answers, errors = await self._ask(name, perform, asked)
+        answers, errors = await self._ask_traced(name, perform, asked)
         await self._keep(rows, answers, errors, asked[0].cause)
         return len(rows) == MOST or any(answer is None for answer in answers)
+
+    async def _ask_traced(self, name: str, perform: Perform, asked: Sequence[Effect]) -> tuple[list[Struct | None], list[str]]:
+        """Asks all at once, but each sampled one alone and within its own trace."""
+        sampled = [index for index, effect in enumerate(asked) if effect.cause.traceparent.endswith(SAMPLED)]
+        rest = [index for index in range(len(asked)) if index not in set(sampled)]
+        found: dict[int, tuple[Struct | None, str]] = {}
+        if rest:
+            answers, errors = await self._ask(name, perform, [asked[index] for index in rest])
+            found.update(zip(rest, zip(answers, errors, strict=True), strict=True))
+        for index in sampled:
+            with self._telemetry.span(name, SpanKind.CLIENT, asked[index].cause.traceparent):
+                answers, errors = await self._ask(name, perform, [asked[index]])
+            found[index] = (answers[0], errors[0])
+        return [found[index][0] for index in range(len(asked))], [found[index][1] for index in range(len(asked))]
 
     async def _ask(self, name: str, perform: Perform, asked: Sequence[Effect]) -> tuple[list[Struct | None], list[str]]:
         """Returns the answers and what failed; where many fail together, each is tried alone, so that one hurts only itself."""

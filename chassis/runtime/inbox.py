@@ -6,11 +6,13 @@ or misses a fact goes to `parked_events`, later ones of its aggregate behind it;
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
 from sqlalchemy import and_, delete, func, select, update
 
 from argosy.ops.v1 import ops_pb2
@@ -20,6 +22,7 @@ from chassis.runtime.contracts import event_type, message_class
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.leases import Leases
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.telemetry import SAMPLED, Metrics, Telemetry
 from chassis.runtime.work import Cause, NotYet, Work
 from chassis.runtime.writer import Writer
 
@@ -50,9 +53,11 @@ class Inbox:
 
     def __init__(
         self, name: str, database: Database, tables: ChassisTables, writer: Writer, bus: Bus, leases: Leases,
-        reactions: Mapping[type[Message], Reaction], ask_replay: AskReplay,
+        reactions: Mapping[type[Message], Reaction], ask_replay: AskReplay, telemetry: Telemetry, metrics: Metrics,
     ) -> None:  # fmt: skip
         self._name = name
+        self._telemetry = telemetry
+        self._metrics = metrics
         self._database = database
         self._tables = tables
         self._writer = writer
@@ -113,6 +118,7 @@ class Inbox:
             last[key] = record.sequence
             ready.append(record)
         await self._react(work, ready)
+        self._metrics.applied.add(len(ready), {"consumer": self._name, "producer": producer})
         await self._keep_last(work, {k: last[k] for k in keys if k in last})
         await self._park(work, producer, parked)
 
@@ -129,8 +135,18 @@ class Inbox:
                 rounds[index].setdefault(record.type, []).append(_received(record))
         for by_type in rounds:
             for name, events in by_type.items():
-                work.cause = events[0].cause
-                await self._reactions[name](work, events)
+                with ExitStack() as spans:
+                    traced = [self._trace(spans, one) for one in events]
+                    work.cause = traced[0].cause
+                    await self._reactions[name](work, traced)
+
+    def _trace(self, spans: ExitStack, event: Received) -> Received:
+        """Opens a consumer's span below the event's, where that was sampled; what follows from the event is below it."""
+        if not event.cause.traceparent.endswith(SAMPLED):
+            return event
+        name = f"{self._name} {event.cause.action.rsplit('.', 1)[1]}"
+        own = spans.enter_context(self._telemetry.span(name, SpanKind.CONSUMER, event.cause.traceparent))
+        return replace(event, cause=replace(event.cause, traceparent=own))
 
     async def _last(self, tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
         table = self._tables.inbox

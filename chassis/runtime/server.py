@@ -68,8 +68,8 @@ def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaita
         incoming = Incoming(
             authorization=_text(metadata, "authorization"),
             traceparent=_text(metadata, "traceparent"),
-            correlation_id=_text(metadata, "correlation-id"),
-            actor=_text(metadata, "argosy-actor"),
+            correlation_id=_text(metadata, "correlation-id")[:64],
+            actor=_text(metadata, "argosy-actor")[:120],
             time_left_s=context.time_remaining(),
         )
         try:

@@ -5,7 +5,8 @@ Spans and metrics leave over OTLP where OTEL_EXPORTER_OTLP_ENDPOINT is set; metr
 
 import os
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -13,6 +14,7 @@ from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -20,8 +22,10 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import start_http_server
 
 SAMPLED = "-01"
+WELL_FORMED = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 _propagator = TraceContextTextMapPropagator()
 
@@ -43,8 +47,8 @@ class Telemetry:
         self._tracer = provider.get_tracer("argosy")
 
     def begin(self, traceparent: str) -> str:
-        """Returns the traceparent of a call: the caller's, or a new one where it brought none and the dice say so."""
-        if traceparent:
+        """Returns the traceparent of a call: the caller's, or a new one where it brought no sound one and the dice say so."""
+        if WELL_FORMED.fullmatch(traceparent):
             return traceparent
         return "new" if self._ratio and self._random.random() < self._ratio else ""
 
@@ -76,14 +80,27 @@ class Metrics:
         meter = metrics.get_meter("argosy")
         self.calls = meter.create_counter("argosy.rpc.calls", description="Calls by method and outcome.")
         self.seconds = meter.create_histogram("argosy.rpc.duration", unit="s", description="How long calls took.")
-        self.events = meter.create_counter("argosy.events.applied", description="Events applied, by consumer.")
-        self.orders = meter.create_counter("argosy.orders", description="Orders by what happened to them.")
-        self.meter = meter
+        self.said = meter.create_counter("argosy.events.said", description="Events by type: orders placed, parcels shipped, refunds paid.")
+        self.applied = meter.create_counter("argosy.events.applied", description="Events applied, by consumer and producer.")
+        self._backlog: dict[tuple[str, str], int] = {}
+        meter.create_observable_gauge("argosy.backlog", [self._observe], description="What waits, by component and kind.")
+
+    def waits(self, component: str, counts: Mapping[str, int]) -> None:
+        """Keeps how much of each kind waits in a component, until it is asked for."""
+        for key in [key for key in self._backlog if key[0] == component and key[1] not in counts]:
+            self._backlog[key] = 0
+        self._backlog.update({(component, kind): count for kind, count in counts.items()})
+
+    def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
+        for (component, kind), count in self._backlog.items():
+            yield Observation(count, {"component": component, "kind": kind})
 
 
-def set_up_metrics() -> None:
-    """Installs the process' meter provider: Prometheus always, OTLP where an endpoint is set."""
+def set_up_metrics(port: int = 0, host: str = "127.0.0.1") -> None:
+    """Installs the process' meter provider: Prometheus, on a port where one is given, and OTLP where an endpoint is set."""
     readers: list[MetricReader] = [PrometheusMetricReader()]
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
     metrics.set_meter_provider(MeterProvider(metric_readers=readers))
+    if port:
+        start_http_server(port, host)

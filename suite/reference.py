@@ -69,9 +69,9 @@ def reasons_page() -> str:
         where = "/".join(path.relative_to(ROOT).parts[:2]).removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS and node.args:
-                reason = node.args[0]
-                if isinstance(reason, ast.Constant) and isinstance(reason.value, str):
-                    found.setdefault(reason.value, (node.func.id, set()))[1].add(where)
+                said = node.args[0]
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                    found.setdefault(said.value, (node.func.id, set()))[1].add(where)
     lines = ["# Reasons of refusals", "", "`reason` in a problem document, and in `google.rpc.ErrorInfo`.", ""]
     lines += ["| reason | kind | HTTP | from |", "|---|---|---|---|"]
     for reason, (cls, places) in sorted(found.items()):

@@ -74,6 +74,11 @@ class NatsServer:
         """Where it listens."""
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 before it was started."""
+        return self._process.pid if self._process is not None else 0
+
     async def start(self) -> None:
         """Starts it and waits until it listens."""
         self.store.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from suite.reference import OUT, pages
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = [method for contract in contracts() for method in methods_of(contract)]
 SERVICES: list[Service] = [build(DirectChannels(Tokens("suite", "x" * 32))) for build in BUILDS.values()]
+SMALL = {"ListAccounts"}  # a chart of accounts is given whole
 DOCUMENT = json.loads((ROOT / "gateway/http/openapi.json").read_text())
 
 
@@ -53,7 +54,7 @@ def test_an_rpc_says_who_may_where_and_how(method: Method) -> None:
         assert method.element in {one.path for one in METHODS}
     else:
         assert ("request_id" in fields) != method.read_only, "what changes something is idempotent by its request_id"
-    if method.name.startswith("List"):
+    if method.name.startswith("List") and method.name not in SMALL:
         assert {"page_size", "page_token"} <= set(fields)
 
 

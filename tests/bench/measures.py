@@ -1,0 +1,306 @@
+"""What is measured: each measure returns named ratios of one run, after it has checked that the work was done."""
+
+import asyncio
+import os
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+import asyncpg
+import httpx
+
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.gateway.v1 import access_service_pb2
+from argosy.inventory.v1 import reservations_service_pb2, stock_service_pb2
+from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
+from argosy.orders.v1 import orders_service_pb2
+from chassis.kernel.ids import new_id
+from chassis.runtime.auth import Tokens
+from chassis.runtime.channels import Channels, GrpcChannels
+from chassis.runtime.settings import SERVICES, Settings
+from suite.calls import Calls
+from suite.prove import prove
+from suite.up import NatsServer, Suite, environment, free_ports
+from tests.bench.cpu import used_us
+from tests.bench.fill import multiply
+from tests.builders import open_shop, publish_item, receive
+
+IN_FLIGHT = 64
+ROUNDS, CALLS = 5, 1500
+ITEMS = 48
+ORDERS = 400
+TIMES = 100
+
+
+@dataclass(frozen=True)
+class Value:
+    """A ratio, what it was made of, and what it must reach: at least where `floor` is set, at most where `ceiling` is."""
+
+    name: str
+    value: float
+    numerator: float
+    denominator: float
+    unit: str
+    floor: float | None = None
+    ceiling: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Says whether it is good enough."""
+        return (self.floor is None or self.value >= self.floor) and (self.ceiling is None or self.value <= self.ceiling)
+
+
+def ratio(name: str, numerator: float, denominator: float, unit: str, *, floor: float | None = None, ceiling: float | None = None) -> Value:
+    return Value(name, numerator / denominator, numerator, denominator, unit, floor, ceiling)
+
+
+@dataclass
+class Bench:
+    """A suite under measurement, each service in its own process, and the empty server beside it."""
+
+    suite: Suite
+    calls: Calls
+    empty: Channels
+    empty_pid: int
+    database_pid: int
+    items: list[str]
+
+    def pids(self) -> dict[str, int]:
+        """Returns the processes that do the work, by name."""
+        assert self.suite.nats is not None
+        found = {service: self.suite.processes[service].pid for service in SERVICES}
+        found["nats"] = self.suite.nats.pid
+        if self.database_pid:
+            found["postgresql"] = self.database_pid
+        return found
+
+
+@asynccontextmanager
+async def empty_server(settings: Settings) -> AsyncIterator[tuple[Channels, int]]:
+    """Runs the empty inventory, with a port, a database and a bus of its own, so that it takes nothing from the real one."""
+    port, bus = free_ports(2)
+    own = settings.model_copy(
+        update={
+            "data_dir": settings.data_dir / "empty", "database_url": "", "ports": {**settings.ports, "inventory": port}, "addresses": {},
+            "nats_url": f"nats://127.0.0.1:{bus}",
+        }
+    )  # fmt: skip
+    nats = NatsServer(bus, own.data_dir / "nats")
+    await nats.start()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.empty_server", env={**os.environ, **environment(own)})
+    channels = GrpcChannels(own, Tokens("suite", own.service_secret))
+    try:
+        await Suite(own, None, channels).serving("inventory")
+        yield channels, process.pid
+    finally:
+        await channels.close()
+        process.terminate()
+        await process.wait()
+        await nats.stop()
+
+
+async def set_up(suite: Suite, empty: Channels, empty_pid: int, database_pid: int) -> Bench:
+    """A shop with many items, each with much stock."""
+    calls = Calls(suite.channels)
+    first = await open_shop(calls, {"BER": 10_000_000})
+    items = [first]
+    for index in range(2, ITEMS + 1):
+        item_id = await publish_item(calls, f"MUG-{index}")
+        await receive(calls, item_id, "BER", 10_000_000, 4_000_000_000)
+        items.append(item_id)
+    return Bench(suite, calls, empty, empty_pid, database_pid, items)
+
+
+async def drive(count: int, call: Callable[[int], Awaitable[Any]]) -> float:
+    """Makes calls with so many in flight and returns how many a second were answered."""
+    numbers = iter(range(count))
+
+    async def work() -> None:
+        for number in numbers:
+            await call(number)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    return count / (time.perf_counter() - started)
+
+
+def reserve(channels: Channels, items: Sequence[str]) -> Callable[[int], Awaitable[Any]]:
+    """Returns a call that reserves one unit of the next item."""
+    stub = ReservationsServiceStub(channels.to("inventory"))
+
+    async def call(number: int) -> None:
+        line = reservations_service_pb2.ReservationLine(line_id=new_id(), item_id=items[number % len(items)], location_id="BER", quantity=1)
+        await stub.Reserve(reservations_service_pb2.ReserveRequest(request_id=new_id(), order_id=new_id(), lines=[line]), timeout=60)
+
+    return call
+
+
+async def reserved_units(bench: Bench) -> int:
+    """Returns what inventory counts as reserved."""
+    answer = await bench.calls.stock.ListBalances(stock_service_pb2.ListBalancesRequest(location_id="BER", page_size=500))
+    return sum(one.quantity for one in answer.balances if one.state == 3)
+
+
+async def measure_reserve(bench: Bench, naive: Callable[[bool], Awaitable[float]]) -> list[Value]:
+    """Reserve against an empty rpc, hot against spread, and both against the naive way, slices interleaved."""
+    rates: dict[str, list[float]] = {name: [] for name in ("empty", "spread", "hot", "naive_hot", "naive_spread")}
+    before = await reserved_units(bench)
+    spread, hot, empty = (
+        reserve(bench.suite.channels, bench.items),
+        reserve(bench.suite.channels, bench.items[:1]),
+        reserve(bench.empty, bench.items),
+    )
+    for call in (empty, spread, hot):
+        await drive(200, call)
+    for _ in range(ROUNDS):
+        rates["empty"].append(await drive(CALLS, empty))
+        rates["spread"].append(await drive(CALLS, spread))
+        rates["hot"].append(await drive(CALLS, hot))
+        rates["naive_hot"].append(await naive(True))
+        rates["naive_spread"].append(await naive(False))
+    made = await reserved_units(bench) - before
+    if made != 2 * (200 + ROUNDS * CALLS):
+        raise RuntimeError(f"{2 * (200 + ROUNDS * CALLS)} units were reserved, inventory counts {made}")
+    middle = {name: statistics.median(found) for name, found in rates.items()}
+    return [
+        ratio("reserve / empty rpc", middle["spread"], middle["empty"], "calls/s", floor=0.60),
+        ratio("hot / spread", middle["hot"], middle["spread"], "calls/s", floor=0.90),
+        ratio("reserve hot / naive hot", middle["hot"], middle["naive_hot"], "calls/s"),
+        ratio("reserve spread / naive spread", middle["spread"], middle["naive_spread"], "calls/s"),
+    ]
+
+
+async def naive_postgres(dsn: str, count: int, *, hot: bool) -> float:
+    """The naive way on PostgreSQL, without any rpc: lock the row, look, change it, write what was reserved."""
+    pool = await asyncpg.create_pool(dsn, min_size=16, max_size=16)
+    await pool.execute("CREATE TABLE IF NOT EXISTS naive (id int PRIMARY KEY, free bigint NOT NULL)")
+    await pool.execute("CREATE TABLE IF NOT EXISTS naive_reserved (id text PRIMARY KEY, item int NOT NULL, quantity bigint NOT NULL)")
+    await pool.execute("INSERT INTO naive SELECT n, 1000000000 FROM generate_series(0, 63) n ON CONFLICT DO NOTHING")
+
+    async def call(number: int) -> None:
+        item = 0 if hot else number % 64
+        async with pool.acquire() as connection, connection.transaction():
+            free = await connection.fetchval("SELECT free FROM naive WHERE id = $1 FOR UPDATE", item)
+            if free < 1:
+                raise RuntimeError("out of stock")
+            await connection.execute("UPDATE naive SET free = free - 1 WHERE id = $1", item)
+            await connection.execute("INSERT INTO naive_reserved VALUES ($1, $2, 1)", new_id(), item)
+
+    try:
+        return await drive(count, call)
+    finally:
+        await pool.close()
+
+
+async def naive_sqlite(path: str, count: int, *, hot: bool) -> float:
+    """The naive way on SQLite, without any rpc: a transaction for each."""
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await connection.execute("PRAGMA journal_mode=WAL")
+        await connection.execute("PRAGMA synchronous=FULL")
+        await connection.execute("CREATE TABLE IF NOT EXISTS naive (id INTEGER PRIMARY KEY, free INTEGER NOT NULL)")
+        await connection.execute("CREATE TABLE IF NOT EXISTS naive_reserved (id TEXT PRIMARY KEY, item INTEGER, quantity INTEGER)")
+        await connection.executemany("INSERT OR IGNORE INTO naive VALUES (?, 1000000000)", [(n,) for n in range(64)])
+        lock = asyncio.Lock()
+
+        async def call(number: int) -> None:
+            item = 0 if hot else number % 64
+            async with lock:
+                await connection.execute("BEGIN IMMEDIATE")
+                async with connection.execute("SELECT free FROM naive WHERE id = ?", (item,)) as rows:
+                    row = await rows.fetchone()
+                if row is None or row[0] < 1:
+                    raise RuntimeError("out of stock")
+                await connection.execute("UPDATE naive SET free = free - 1 WHERE id = ?", (item,))
+                await connection.execute("INSERT INTO naive_reserved VALUES (?, ?, 1)", (new_id(), item))
+                await connection.execute("COMMIT")
+
+        return await drive(count, call)
+
+
+async def measure_orders(bench: Bench, settings: Settings) -> list[Value]:
+    """CPU of the whole suite for an order of three lines, from HTTP to posted, against an empty rpc pair; then with 100 × the orders."""
+    secret = (
+        await bench.calls.access.CreateKey(access_service_pb2.CreateKeyRequest(request_id=new_id(), account="bench", permissions=["*"]))
+    ).secret
+    pair = await empty_pair(bench)
+    await trade(bench, settings, secret, 50)
+    small = await trade(bench, settings, secret, ORDERS)
+    proof = await prove(bench.suite.channels, settled=True)
+    if [one for one in proof.breaks if not (one.check == "P2" and one.service == "inventory")]:
+        raise RuntimeError(f"the books are not clean: {proof.breaks[:3]}")
+    stored = await multiply(settings, TIMES)
+    large = await trade(bench, settings, secret, ORDERS)
+    total, total_large = sum(small.values()), sum(large.values())
+    values = [ratio("order CPU / empty rpc pair", total, pair, "µs", ceiling=16)]
+    values += [ratio(f"  of that, {name}", cost, pair, "µs") for name, cost in sorted(small.items(), key=lambda one: -one[1])]
+    values.append(ratio(f"order CPU with {stored} stored / before", total_large, total, "µs", ceiling=1.5))
+    return values
+
+
+async def empty_pair(bench: Bench) -> float:
+    """Returns the CPU of an empty rpc, in its server and in its client."""
+    call = reserve(bench.empty, bench.items)
+    await drive(500, call)
+    server, client = used_us(bench.empty_pid), time.process_time()
+    await drive(6000, call)
+    return (used_us(bench.empty_pid) - server + (time.process_time() - client) * 1e6) / 6000
+
+
+async def trade(bench: Bench, settings: Settings, secret: str, count: int) -> dict[str, float]:
+    """Takes orders over HTTP, ships them, waits until all is posted; returns CPU per order by process."""
+    pids = bench.pids()
+    before = {name: used_us(pid) for name, pid in pids.items()}
+    headers = {"Authorization": f"Bearer {secret}"}
+    shipped_before = (await bench.calls.orders.GetFigures(orders_service_pb2.GetFiguresRequest())).by_status["SHIPPED"]
+    limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
+    async with httpx.AsyncClient(
+        base_url=f"http://{settings.host}:{settings.http_port}", headers=headers, limits=limits, timeout=60
+    ) as http:
+
+        async def place(number: int) -> None:
+            lines = [
+                {"channel_sku": f"MUG-{1 + (number * 3 + offset) % ITEMS}", "quantity": 1, "amount_minor": 1000} for offset in range(3)
+            ]
+            body = {
+                "channel_id": "web", "external_order_id": new_id(), "currency_code": "EUR", "entity": "DE01", "shipping_minor": 500,
+                "ship_to": {"name": "A", "lines": ["Street 1"], "locality": "Berlin", "postal_code": "10115", "country_code": "DE"},
+                "lines": lines, "tenders": [{"method": "card", "state": "TENDER_STATE_CAPTURED", "amount_minor": 3570 + 595}],
+            }  # fmt: skip
+            answer = await http.post("/v1/orders", json=body, headers={"Idempotency-Key": new_id()})
+            answer.raise_for_status()
+
+        placing = asyncio.ensure_future(drive(count, place))
+        shipped = 0
+        while shipped < count:
+            shipped += await _ship_released(bench)
+            await asyncio.sleep(0.05)
+            if placing.done():
+                placing.result()
+        await placing
+    while True:
+        figures = await bench.calls.orders.GetFigures(orders_service_pb2.GetFiguresRequest())
+        if figures.by_status["SHIPPED"] - shipped_before == count:
+            break
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1.5)
+    return {name: (used_us(pid) - before[name]) / count for name, pid in pids.items()}
+
+
+async def _ship_released(bench: Bench) -> int:
+    request = fulfillment_service_pb2.ListFulfillmentOrdersRequest(status=fulfillment_pb2.FULFILLMENT_STATUS_RELEASED, page_size=200)
+    found = (await bench.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
+    if found:
+        batch = fulfillment_service_pb2.BatchConfirmShipmentRequest(
+            requests=[
+                fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id)
+                for one in found
+            ]
+        )
+        answer = await bench.calls.fulfillment.BatchConfirmShipment(batch, timeout=60)
+        return sum(result.HasField("response") for result in answer.results)
+    return 0

@@ -106,6 +106,7 @@ class Component:
             ("parked", self.inbox.serve_parked),
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
             *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
+            ("effects", self.executor.watch),
             ("backlog", self._measure),
             *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),
         ]
@@ -131,8 +132,7 @@ class Component:
             self.relay.wake.set()
             for name, count in Counter(type(one.message).__name__ for one in work.emissions).items():
                 self._metrics.said.add(count, {"event": name})
-        if work.effects_written:
-            self.executor.wake()
+        self.executor.wake(work.effects_written)
 
     async def _measure(self) -> None:
         """Counts what waits, for the gauges."""

@@ -8,12 +8,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, Protocol
 
-from sqlalchemy import ARRAY, BigInteger, Executable, FromClause, Text, bindparam, event, func, select
+from sqlalchemy import ARRAY, BigInteger, Executable, FromClause, LargeBinary, Select, String, Table, Text, bindparam, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+from chassis.runtime.sqlite_driver import in_one_hop
 
 POSTGRES_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
 Cell = str | int | None
@@ -43,14 +46,23 @@ class Tx:
         if rows is not None and not rows:
             return 0
         self.writes += 1
-        return int((await self._connection.execute(statement, rows)).rowcount)
+        return int((await self._connection.execute(*self._together(statement, rows))).rowcount)
 
     async def returning(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Sequence[Any]:
         """Runs a change with RETURNING and returns its rows."""
         if rows is not None and not rows:
             return []
         self.writes += 1
-        return (await self._connection.execute(statement, rows)).all()  # type: ignore[no-any-return]
+        return (await self._connection.execute(*self._together(statement, rows))).all()  # type: ignore[no-any-return]
+
+    def _together(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None) -> tuple[Executable, Any]:
+        """Makes an INSERT of many rows one statement on PostgreSQL, where the driver would send each row by itself."""
+        if self.dialect != "postgresql" or rows is None or not statement.is_insert:
+            return statement, rows
+        names = tuple(rows[0])
+        return statement.from_select(names, _of_arrays(statement.table, names), False), {
+            name: [row[name] for row in rows] for name in names
+        }
 
     def rows(self, name: str, columns: Mapping[str, type[str] | type[int]], values: Sequence[Sequence[Cell]]) -> FromClause:
         """Returns `values` as a table to join with: one parameter a column, however many rows.
@@ -71,6 +83,16 @@ class Tx:
         return select(*cells).subquery(name)
 
 
+@lru_cache(1024)
+def _of_arrays(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Returns a query of rows for a table's columns, each column an array given as a parameter of its name."""
+    kinds = {LargeBinary: LargeBinary, String: Text}
+    types = [next((use for kind, use in kinds.items() if isinstance(table.c[name].type, kind)), BigInteger) for name in names]
+    arrays: list[Any] = [bindparam(name, type_=ARRAY(use)) for name, use in zip(names, types, strict=True)]
+    found = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
+    return select(*found.c)
+
+
 class Database:
     """A service's database. `write()` gives a transaction, `read()` a consistent look without one."""
 
@@ -82,7 +104,9 @@ class Database:
             self._writer = _sqlite_writer(url)
             self._reader = _sqlite_reader(self.url.database or "")
         else:
-            self._writer = self._reader = _postgres(url)
+            self._writer = _postgres(url, 2)
+            # A statement is its own consistent look under READ COMMITTED, so a read needs no transaction around it.
+            self._reader = _postgres(url, 4, isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
@@ -113,7 +137,7 @@ class Database:
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, poolclass=StaticPool, connect_args={"isolation_level": None, "timeout": 10})
+    engine = in_one_hop(create_async_engine(url, poolclass=StaticPool, connect_args={"isolation_level": None, "timeout": 10}))
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -128,11 +152,13 @@ def _sqlite_writer(url: str) -> AsyncEngine:
 
 
 def _sqlite_reader(path: str) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true",
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=4,
-        connect_args={"isolation_level": None, "timeout": 10},
+    engine = in_one_hop(
+        create_async_engine(
+            f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true",
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=4,
+            connect_args={"isolation_level": None, "timeout": 10},
+        )
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -147,5 +173,6 @@ def _sqlite_reader(path: str) -> AsyncEngine:
     return engine
 
 
-def _postgres(url: str) -> AsyncEngine:
-    return create_async_engine(url, pool_size=6, max_overflow=2, pool_pre_ping=False, connect_args={"server_settings": POSTGRES_TIMEOUTS})
+def _postgres(url: str, size: int, **options: Any) -> AsyncEngine:
+    connect = {"server_settings": POSTGRES_TIMEOUTS, "prepared_statement_cache_size": 1000}
+    return create_async_engine(url, pool_size=size, max_overflow=0, connect_args=connect, **options)

@@ -4,7 +4,7 @@ An effect's request id never changes, so that one which was performed and not re
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,14 +59,28 @@ class Executor:
         }
         self._wakes = {name: asyncio.Event() for name in self.kinds}
 
-    def wake(self) -> None:
-        """Says that effects were written."""
-        for event in self._wakes.values():
-            event.set()
+    def wake(self, names: Iterable[str]) -> None:
+        """Says that effects of these kinds are due."""
+        for name in names:
+            self._wakes[name].set()
+
+    async def watch(self) -> None:
+        """Looks until cancelled for kinds that are due: those that another replica left, and those to be tried again."""
+        effects = self._tables.effects
+        while True:
+            try:
+                async with self._database.read() as tx:
+                    due = await tx.read(select(effects.c.kind).where(effects.c.due_at <= self._clock()).distinct())
+                self.wake(row.kind for row in due)
+            except Exception as error:
+                log.warning("effects are not known", error=repr(error))
+            await asyncio.sleep(LOOK_S)
 
     async def serve(self, name: str) -> None:
         """Performs effects of one kind until cancelled."""
         while True:
+            await self._wakes[name].wait()
+            self._wakes[name].clear()
             try:
                 if await self._leases.hold(f"effects:{name}"):
                     while await self.perform(name):
@@ -74,11 +88,6 @@ class Executor:
             except Exception as error:
                 log.exception("effects wait", kind=name, exc_info=error)
                 await asyncio.sleep(LOOK_S / 2)
-            try:
-                await asyncio.wait_for(self._wakes[name].wait(), LOOK_S)
-            except TimeoutError:
-                continue
-            self._wakes[name].clear()
 
     async def perform(self, name: str) -> bool:
         """Performs what is due of a kind and says whether there may be more."""
@@ -101,7 +110,7 @@ class Executor:
         ]  # fmt: skip
         answers, errors = await self._ask_traced(name, perform, asked)
         await self._keep(rows, answers, errors, asked[0].cause)
-        return len(rows) == MOST or any(answer is None for answer in answers)
+        return len(rows) == MOST
 
     async def _ask_traced(self, name: str, perform: Perform, asked: Sequence[Effect]) -> tuple[list[Struct | None], list[str]]:
         """Asks all at once, but each sampled one alone and within its own trace."""

@@ -215,7 +215,7 @@ class Inbox:
         """Tries one head and says whether another one may now be tried."""
         record = ops_pb2.EventRecord.FromString(row.record)
         try:
-            more = await self._writer.run(lambda work: self._retry_one(work, row, record), _cause(record))
+            more = await self._writer.run(lambda work: self._retry_one(work, row, record), _cause(record), alone=True)
         except Exception as error:
             message = repr(error)
             await self._writer.run(lambda work: self._failed(work, row, message), _cause(record))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, delete, select, tuple_, update
 
 from chassis.kernel.ids import request_id
 from chassis.kernel.process import Do, Next, Timer
@@ -150,7 +150,7 @@ class Runner:
             for instance in instances.values()
             for do in instance.do
         ]  # fmt: skip
-        work.effects_written = work.effects_written or bool(rows)
+        work.effects_written.update(str(row["kind"]) for row in rows)
         await work.tx.write(self._tables.effects.insert(), rows)
 
     async def _keep_timers(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
@@ -158,8 +158,9 @@ class Runner:
         if not timers:
             return
         table = self._tables.timers
-        match = and_(table.c.process == kind.name, table.c.process_id == bindparam("b_process_id"), table.c.name == bindparam("b_name"))
-        await work.tx.write(delete(table).where(match), [{"b_process_id": p, "b_name": n} for p, n in sorted(timers)])
+        gone = work.tx.rows("gone", {"process_id": str, "name": str}, sorted(timers))
+        key = tuple_(table.c.process_id, table.c.name)
+        await work.tx.write(delete(table).where(table.c.process == kind.name, key.in_(select(gone.c.process_id, gone.c.name))))
         rows = [
             {"process": kind.name, "process_id": process_id, "name": name, "due_at": due_at}
             for (process_id, name), due_at in timers.items()

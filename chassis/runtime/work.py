@@ -72,7 +72,7 @@ class Work:
     audit: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[tuple[str, str, Struct]] = field(default_factory=list)
     starts: list[tuple[str, str, Struct, Struct, Cause]] = field(default_factory=list)
-    effects_written: bool = False
+    effects_written: set[str] = field(default_factory=set)
     causes: dict[str, Cause] = field(default_factory=dict)
 
     def insert(self, table: Any) -> Any:
@@ -89,14 +89,22 @@ class Work:
             {
                 "hold_id": new_id(), "queue": kind.queue, "reason": kind.reason, "subject_type": subject_type,
                 "subject_id": subject_id, "blocks": kind.blocks, "detail": detail, "owner_role": kind.owner_role,
-                "owner": "", "raised_at": self.now, "due_at": self.now + kind.due_s * SECOND, "resolution": "",
+                "owner": "", "raised_at": self.now, "due_at": self.now + kind.due_s * SECOND, "released_at": None,
+                "resolution": "",
             }
         )  # fmt: skip
+
+    def raised(self) -> set[tuple[str, str]]:
+        """Returns (subject id, reason) of the holds that were raised here and not released again."""
+        return {(hold["subject_id"], hold["reason"]) for hold in self.holds if hold["released_at"] is None}
 
     async def release_holds(self, subjects: Sequence[tuple[str, str]], resolution: str) -> None:
         """Releases the open holds of (subject id, reason) pairs."""
         if not subjects:
             return
+        for hold in self.holds:
+            if hold["released_at"] is None and (hold["subject_id"], hold["reason"]) in subjects:
+                hold.update(released_at=self.now, resolution=resolution)
         holds = self.tables.holds
         wanted = self.tx.rows("wanted", {"subject_id": str, "reason": str}, list(subjects))
         match = and_(holds.c.subject_id == wanted.c.subject_id, holds.c.reason == wanted.c.reason, holds.c.released_at.is_(None))

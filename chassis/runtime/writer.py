@@ -1,9 +1,10 @@
 """The writer: the one place where a service's data changes.
 
-Calls that wait are taken together (at most 256, without a timer) into one transaction: idempotency claims first, then
-the handlers, then events, audit and outcomes. A refusal is an answer; anything else rolls all back and reruns the
-calls one by one, so that a poisonous call hurts only itself. Other work (events, effects' results, timers) comes as
-jobs, each in a transaction of its own, and takes turns with the calls.
+Calls that wait (at most 256, without a timer) are taken together into one transaction: idempotency claims first, then the
+handlers, then events, audit and outcomes; a refusal is an answer. Jobs are other work: events, effects' results, timers.
+They share transactions too (at most 32), and after each they rest for twice the time that it took: calls come first, and
+the more there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that
+a poisonous one hurts nobody else.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,6 +31,9 @@ from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, Work
 
 MOST_CALLS = 256
+MOST_JOBS = 32
+REST = 2.0
+LONGEST_REST_S = 0.25
 REPEAT_STATES = {"40001", "40P01", "55P03"}
 MOST_REPEATS = 5
 CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
@@ -68,6 +73,16 @@ class Call:
     def key(self) -> tuple[str, str, str]:
         """What the call is known by for ever."""
         return (self.principal.account, self.method.path, self.request.request_id)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that is no call: what to do, what it follows from, whether it must have its transaction to itself."""
+
+    do: Callable[[Work], Awaitable[Any]]
+    cause: Cause
+    alone: bool
+    done: "asyncio.Future[Any]"
 
 
 class Rerun(Exception):
@@ -113,7 +128,7 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         self._calls: deque[Call] = deque()
-        self._jobs: deque[tuple[Callable[[Work], Awaitable[Any]], Cause, asyncio.Future[Any]]] = deque()
+        self._jobs: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -125,10 +140,13 @@ class Writer:
         self._wake.set()
         return await asyncio.shield(call.answer)
 
-    async def run(self, job: Callable[[Work], Awaitable[T]], cause: Cause) -> T:
-        """Runs a job in a transaction of its own; what it raises comes back and nothing is written."""
+    async def run(self, do: Callable[[Work], Awaitable[T]], cause: Cause, *, alone: bool = False) -> T:
+        """Runs a job in the next transaction; what it raises comes back and nothing of it is written.
+
+        One that is likely to fail asks to be alone, so that others need not be done twice.
+        """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.append((job, cause, done))
+        self._jobs.append(Job(do, cause, alone, done))
         self._idle.clear()
         self._wake.set()
         return await asyncio.shield(done)
@@ -138,30 +156,53 @@ class Writer:
         await self._idle.wait()
 
     async def serve(self) -> None:
-        """Works until cancelled."""
+        """Works until cancelled: calls at once, jobs after their rest."""
+        clock = asyncio.get_running_loop().time
+        rested_at = 0.0
         while True:
-            self._idle.set()
-            await self._wake.wait()
-            self._idle.clear()
-            self._wake.clear()
-            while self._calls or self._jobs:
-                if self._calls:
-                    batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
-                    await self._answer(batch)
-                if self._jobs:
-                    await self._do(*self._jobs.popleft())
+            if not self._calls and not self._jobs:
+                self._idle.set()
+            pause = rested_at - clock() if self._jobs else None
+            if not self._calls and (pause is None or pause > 0):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause)
+                self._wake.clear()
+            elif self._calls:
+                await self._answer([self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))])
+            if self._jobs and clock() >= rested_at:
+                started = clock()
+                await self._do(self._next_jobs())
+                rested_at = clock() + min(REST * (clock() - started), LONGEST_REST_S)
 
-    async def _do(self, job: Callable[[Work], Awaitable[Any]], cause: Cause, done: "asyncio.Future[Any]") -> None:
+    def _next_jobs(self) -> list[Job]:
+        jobs = [self._jobs.popleft()]
+        while not jobs[0].alone and self._jobs and not self._jobs[0].alone and len(jobs) < MOST_JOBS:
+            jobs.append(self._jobs.popleft())
+        return jobs
+
+    async def _do(self, jobs: Sequence[Job]) -> None:
+        async def each_of(work: Work) -> list[Any]:
+            results = []
+            for job in jobs:
+                work.cause = job.cause
+                results.append(await job.do(work))
+            return results
+
         try:
-            result = await self._transact(cause, job)
+            results = await self._transact(jobs[0].cause, each_of)
         except Exception as error:
-            done.set_exception(error)
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._do([job])
+                return
+            jobs[0].done.set_exception(error)
             # The one who asked may be gone; then nobody else will look at it.
-            done.exception()
-        else:
-            done.set_result(result)
+            jobs[0].done.exception()
+            return
+        for job, result in zip(jobs, results, strict=True):
+            job.done.set_result(result)
 
-    async def _answer(self, batch: list[Call]) -> None:
+    async def _answer(self, batch: Sequence[Call]) -> None:
         try:
             outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch))
         except Exception as error:
@@ -171,8 +212,7 @@ class Writer:
                 return
             outcomes = [await self._alone(batch[0], error)]
         for call, outcome in zip(batch, outcomes, strict=True):
-            if not call.answer.done():
-                call.answer.set_result(outcome)
+            call.answer.set_result(outcome)
 
     async def _alone(self, call: Call, error: Exception) -> Outcome:
         """Answers a call whose own transaction failed: a refusal after writes is kept, a defect is not."""
@@ -189,12 +229,12 @@ class Writer:
         if call.key in await self._claim(work, [call]):
             await self._keep_outcomes(work, [(call, refusal)])
 
-    async def _transact(self, cause: Cause, job: Callable[[Work], Awaitable[T]]) -> T:
+    async def _transact(self, cause: Cause, do: Callable[[Work], Awaitable[T]]) -> T:
         for attempt in range(MOST_REPEATS):
             try:
                 async with self._database.write() as tx:
                     work = Work(tx, await self._now(tx), self._tables, self._runner, cause)
-                    result = await job(work)
+                    result = await do(work)
                     await work.flush()
                 self._on_commit(work)
                 return result
@@ -208,7 +248,7 @@ class Writer:
             return self._clock()
         return int((await tx.read(CLOCK))[0][0])
 
-    async def _decide(self, work: Work, batch: list[Call]) -> list[Outcome]:
+    async def _decide(self, work: Work, batch: Sequence[Call]) -> list[Outcome]:
         first: dict[tuple[str, str, str], Call] = {}
         for call in batch:
             first.setdefault(call.key, call)

@@ -23,6 +23,8 @@ from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUND
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
+TEXTS = ("item_id", "sku", "tax_class")
+NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
 MILLION = 1_000_000
 
 
@@ -33,10 +35,10 @@ class _Book:
         self.work = work
         self.orders: dict[str, dict[str, Any]] = {}
         self.lines: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self.before: dict[str, tuple[Any, ...]] = {}
         self.tenders: dict[str, list[Any]] = defaultdict(list)
-        self.held: set[str] = set()
+        self.held: set[tuple[str, str]] = set()
         self.delivered: dict[str, bool] = {}
-        self.validated: set[str] = set()
         self.history: list[dict[str, Any]] = []
         self.shipments: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
@@ -53,13 +55,20 @@ class _Book:
         """Raises a hold and says so in the history."""
         queue, due_s, role, blocks = REASONS[reason]
         self.work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order_id, detail)
-        self.held.add(order_id)
+        self.held.add((order_id, reason))
         self.record(order_id, f"HOLD_{reason}", detail)
+
+    def lift(self, order_id: str, reason: str) -> None:
+        """Releases a hold, where it is open."""
+        if (order_id, reason) in self.held:
+            self.held.discard((order_id, reason))
+            self.lifted.append((order_id, reason))
 
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
     """Applies the changes in their order."""
-    book = await _open(work, sorted({order_id for order_id, _ in changes}))
+    paid = any(isinstance(change, m.KeepTax | m.BookCancellation) for _, change in changes)
+    book = await _open(work, sorted({order_id for order_id, _ in changes}), paid=paid)
     rules = await _rules(work) if any(isinstance(change, m.KeepTax) for _, change in changes) else []
     for order_id, change in changes:
         work.cause = work.causes[order_id]
@@ -83,7 +92,7 @@ def _apply(book: _Book, order_id: str, change: Struct, rules: list[Rule]) -> Non
         case m.RaiseHold(reason, detail):
             book.hold(order_id, reason, detail)
         case m.LiftHold(reason):
-            book.lifted.append((order_id, reason))
+            book.lift(order_id, reason)
             book.record(order_id, f"LIFTED_{reason}", "")
         case m.Record(kind, detail):
             book.record(order_id, kind, detail)
@@ -93,7 +102,8 @@ def _apply(book: _Book, order_id: str, change: Struct, rules: list[Rule]) -> Non
             raise TypeError(f"unknown change {type(change).__name__}")
 
 
-async def _open(work: Work, ids: list[str]) -> _Book:
+async def _open(work: Work, ids: list[str], *, paid: bool) -> _Book:
+    """Reads what decisions need: tenders only where it matters what was `paid`, deliveries only where something was shipped."""
     book = _Book(work)
     tx = work.tx
     wanted = tx.rows("wanted", {"order_id": str}, [(one,) for one in ids])
@@ -101,15 +111,22 @@ async def _open(work: Work, ids: list[str]) -> _Book:
     for row in await tx.read(query.with_for_update(of=ORDERS)):
         book.orders[row.order_id] = dict(row._mapping)
     for row in await tx.read(select(LINES).where(LINES.c.order_id == wanted.c.order_id).order_by(LINES.c.position)):
-        book.lines[row.order_id][row.line_id] = dict(row._mapping)
-    for row in await tx.read(select(TENDERS).where(TENDERS.c.order_id == wanted.c.order_id).order_by(TENDERS.c.tender_id)):
-        book.tenders[row.order_id].append(row)
+        book.lines[row.order_id][row.line_id] = line = dict(row._mapping)
+        book.before[row.line_id] = _cells(line)
+    if paid:
+        for row in await tx.read(select(TENDERS).where(TENDERS.c.order_id == wanted.c.order_id).order_by(TENDERS.c.tender_id)):
+            book.tenders[row.order_id].append(row)
     holds = CHASSIS.holds
-    blocking = select(holds.c.subject_id).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
-    book.held = {row.subject_id for row in await tx.read(blocking)}
-    for row in await tx.read(select(SHIPMENTS).where(SHIPMENTS.c.order_id == wanted.c.order_id)):
-        book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
+    blocking = select(holds.c.subject_id, holds.c.reason).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
+    book.held = {(row.subject_id, row.reason) for row in await tx.read(blocking)} | work.raised()
+    if any(line["shipped"] for lines in book.lines.values() for line in lines.values()):
+        for row in await tx.read(select(SHIPMENTS).where(SHIPMENTS.c.order_id == wanted.c.order_id)):
+            book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
     return book
+
+
+def _cells(line: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(line[name] for name in (*TEXTS, *NUMBERS))
 
 
 async def _rules(work: Work) -> list[Rule]:
@@ -257,24 +274,22 @@ def _complete(book: _Book, order_id: str) -> None:
     about = {"order_id": order_id, "channel_id": book.orders[order_id]["channel_id"]}
     book.work.emit(orders_events_pb2.OrderCompleted(status=status, **about))
     for reason in REASONS:
-        book.lifted.append((order_id, reason))
+        book.lift(order_id, reason)
 
 
 async def _write(book: _Book) -> None:
     work = book.work
     await work.release_holds(book.lifted, "the reason is gone")
-    states = await _open_holds(work, sorted(book.orders))
-    raised = {hold["subject_id"] for hold in work.holds}
-    validated = await _validated(work, sorted(book.orders))
+    held = {order_id for order_id, _ in book.held}
     rows = []
     for order_id, order in book.orders.items():
         lines = [
             Quantities(*(line[name] for name in ("ordered", "waiting", "reserved", "shipped", "cancelled")))
             for line in book.lines[order_id].values()
         ]
-        status = derive(
-            lines, validated=order_id in validated, held=order_id in states | raised, delivered=book.delivered.get(order_id, False)
-        )
+        # An order is validated once its lines have items.
+        validated = all(line["item_id"] for line in book.lines[order_id].values())
+        status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
         rows.append((order_id, int(status), *(order[name] for name in MONEY)))
     new = work.tx.rows("new", {"order_id": str, "status": int, **dict.fromkeys(MONEY, int)}, rows)
     values = {name: new.c[name] for name in ("status", *MONEY)}
@@ -287,25 +302,11 @@ async def _write(book: _Book) -> None:
 
 
 async def _write_lines(book: _Book) -> None:
-    texts = ("item_id", "sku", "tax_class")
-    numbers = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
-    lines = [line for of_order in book.lines.values() for line in of_order.values()]
-    rows = [(line["line_id"], *(line[name] for name in (*texts, *numbers))) for line in lines]
-    columns = {"line_id": str, **dict.fromkeys(texts, str), **dict.fromkeys(numbers, int)}
-    new = book.work.tx.rows("new_lines", columns, rows)
+    lines = [(line["line_id"], *_cells(line)) for of_order in book.lines.values() for line in of_order.values()]
+    changed = [cells for cells in lines if cells[1:] != book.before[cells[0]]]
+    if not changed:
+        return
+    columns = {"line_id": str, **dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
+    new = book.work.tx.rows("new_lines", columns, changed)
     statement = update(LINES).where(LINES.c.line_id == new.c.line_id)
-    await book.work.tx.write(statement.values({name: new.c[name] for name in (*texts, *numbers)}))
-
-
-async def _open_holds(work: Work, ids: list[str]) -> set[str]:
-    holds = CHASSIS.holds
-    wanted = work.tx.rows("held", {"order_id": str}, [(one,) for one in ids])
-    still_open = select(holds.c.subject_id).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
-    return {row.subject_id for row in await work.tx.read(still_open)}
-
-
-async def _validated(work: Work, ids: list[str]) -> set[str]:
-    """An order is validated once its lines have items."""
-    wanted = work.tx.rows("known", {"order_id": str}, [(one,) for one in ids])
-    unknown = select(LINES.c.order_id).where(LINES.c.order_id == wanted.c.order_id, LINES.c.item_id == "")
-    return set(ids) - {row.order_id for row in await work.tx.read(unknown)}
+    await book.work.tx.write(statement.values({name: new.c[name] for name in (*TEXTS, *NUMBERS)}))

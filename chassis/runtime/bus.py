@@ -4,8 +4,9 @@ A broker is a pipe: what it loses, the relay sends again. Every message carries 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import nats
@@ -229,26 +230,34 @@ class MemoryBus:
 
 
 class MemorySubscription:
-    """A consumer's place in a list."""
+    """A consumer's place in a list; what was fetched and not acknowledged comes again to the next subscription."""
 
     def __init__(self, bus: MemoryBus, consumer: str, producer: str, aggregates: Sequence[str]) -> None:
         self._bus = bus
         self._key = (consumer, producer)
         self._prefixes = tuple(f"argosy.{producer}.v1.{aggregate}." for aggregate in aggregates)
+        self._generation = bus.generation
+        self._place = bus.floors.get(self._key, 0)
 
     async def fetch(self, most: int, wait_s: float) -> Sequence["MemoryDelivery"]:
         """Returns what lies behind the consumer's place."""
+        if self._generation != self._bus.generation:
+            self._generation, self._place = self._bus.generation, 0
         stream = self._bus.streams.get(self._key[1], [])
-        floor = self._bus.floors.get(self._key, 0)
-        if floor >= len(stream):
+        if self._place >= len(stream):
             self._bus.arrived.clear()
             try:
                 await asyncio.wait_for(self._bus.arrived.wait(), wait_s)
             except TimeoutError:
                 return []
-        taken = stream[floor : floor + most]
-        self._bus.floors[self._key] = floor + len(taken)
-        return [MemoryDelivery(record) for subject, record in taken if subject.startswith(self._prefixes)]
+        start, self._place = self._place, min(len(stream), self._place + most)
+        taken = enumerate(stream[start : self._place], start + 1)
+        return [
+            MemoryDelivery(record, partial(self._passed, place)) for place, (subject, record) in taken if subject.startswith(self._prefixes)
+        ]
+
+    def _passed(self, place: int) -> None:
+        self._bus.floors[self._key] = max(place, self._bus.floors.get(self._key, 0))
 
 
 @dataclass
@@ -256,6 +265,8 @@ class MemoryDelivery:
     """An event from a list."""
 
     record: ops_pb2.EventRecord
+    passed: Callable[[], None]
 
     async def ack(self) -> None:
-        """Nothing to say: the place moved when it was fetched."""
+        """Says that it need not come again."""
+        self.passed()

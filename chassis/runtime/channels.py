@@ -107,12 +107,12 @@ class DirectChannels:
         """Returns the channel to a service."""
         return cast(aio.Channel, DirectChannel(self, service))
 
-    async def call(self, service: str, path: str, request: bytes) -> Message:
+    async def call(self, service: str, path: str, request: bytes, actor: str) -> Message:
         """Runs a call; Unavailable where the service does not run."""
         if service not in self.pipelines:
             raise Unavailable("UNREACHABLE", "the service cannot be reached; try again")
         pipeline, methods = self.pipelines[service]
-        incoming = Incoming(f"Bearer {self._tokens.current()}", current_traceparent.get())
+        incoming = Incoming(f"Bearer {self._tokens.current()}", current_traceparent.get(), actor=actor)
         return await pipeline.call(methods[path], methods[path].request.FromString(request), incoming)
 
 
@@ -127,7 +127,9 @@ class DirectChannel:
         """Returns a call as the generated stubs make it."""
 
         async def call(request: Message, timeout: float | None = None, metadata: Any = None) -> Any:
-            del timeout, metadata
-            return response_deserializer((await self._channels.call(self._service, path, request_serializer(request))).SerializeToString())
+            del timeout
+            actor = dict(metadata or ()).get("argosy-actor", "")
+            answer = await self._channels.call(self._service, path, request_serializer(request), actor)
+            return response_deserializer(answer.SerializeToString())
 
         return call

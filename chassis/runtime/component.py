@@ -99,7 +99,12 @@ class Component:
 
     def loops(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
         """Returns what must run beside the rpcs, by name."""
-        periodics = (Periodic("audit", 1.0, audit.seal), Periodic("timers", 0.5, self._fire), *self.service.periodics)
+        rows, timers = self.service.tables.audit_rows, self.service.tables.timers
+        periodics = (
+            Periodic("audit", 1.0, audit.seal, lambda _: select(rows.c.audit_id).where(rows.c.position.is_(None))),
+            Periodic("timers", 0.5, self._fire, lambda now: select(timers.c.due_at).where(timers.c.due_at <= now)),
+            *self.service.periodics,
+        )
         return [
             ("writer", self.writer.serve),
             ("relay", self.relay.serve),
@@ -127,6 +132,11 @@ class Component:
         await self.database.close()
         self.telemetry.close()
 
+    def abandon(self) -> None:
+        """Ends everything at once, as the end of its process would."""
+        for task in self._tasks:
+            task.cancel()
+
     def _committed(self, work: Work) -> None:
         if work.emissions:
             self.relay.wake.set()
@@ -149,10 +159,16 @@ class Component:
         while True:
             await asyncio.sleep(periodic.every_s)
             try:
-                if await self.leases.hold(f"periodic:{periodic.name}"):
+                if await self._is_due(periodic) and await self.leases.hold(f"periodic:{periodic.name}"):
                     await self.writer.run(periodic.job, cause)
             except Exception as error:
                 log.exception("periodic job failed", job=periodic.name, exc_info=error)
+
+    async def _is_due(self, periodic: Periodic) -> bool:
+        if periodic.due is None:
+            return True
+        async with self.database.read() as tx:
+            return bool((await tx.read(select(periodic.due(self._clock()).exists())))[0][0])
 
     async def _fire(self, work: Work) -> None:
         """Delivers the timers that are due."""

@@ -97,8 +97,9 @@ class Runner:
         if not ids:
             return {}
         table = self._tables.processes
-        wanted = tx.rows("wanted", {"process_id": str}, [(i,) for i in ids])
-        query = select(table).where(table.c.process == kind.name, table.c.process_id == wanted.c.process_id)
+        # The kind comes with each row, so that SQLite looks each one up by the whole key.
+        wanted = tx.rows("wanted", {"process": str, "process_id": str}, [(kind.name, one) for one in ids])
+        query = select(table).where(table.c.process == wanted.c.process, table.c.process_id == wanted.c.process_id)
         rows = await tx.read(query.order_by(table.c.process_id).with_for_update(of=table))
         if len(rows) < len(ids):
             missing = set(ids) - {row.process_id for row in rows}
@@ -126,11 +127,12 @@ class Runner:
                     }
                 )  # fmt: skip
             else:
-                updates.append((process_id, state, int(instance.ended), instance.version))
+                updates.append((kind.name, process_id, state, int(instance.ended), instance.version))
         await work.tx.write(table.insert(), inserts)
         if updates:
-            new = work.tx.rows("new", {"process_id": str, "state": str, "ended": int, "version": int}, updates)
-            match = and_(table.c.process == kind.name, table.c.process_id == new.c.process_id, table.c.version == new.c.version)
+            columns = {"process": str, "process_id": str, "state": str, "ended": int, "version": int}
+            new = work.tx.rows("new", columns, updates)
+            match = and_(table.c.process == new.c.process, table.c.process_id == new.c.process_id, table.c.version == new.c.version)
             changed = await work.tx.write(
                 update(table).where(match).values(
                     state=new.c.state, ended=new.c.ended, version=table.c.version + 1,
@@ -158,9 +160,9 @@ class Runner:
         if not timers:
             return
         table = self._tables.timers
-        gone = work.tx.rows("gone", {"process_id": str, "name": str}, sorted(timers))
-        key = tuple_(table.c.process_id, table.c.name)
-        await work.tx.write(delete(table).where(table.c.process == kind.name, key.in_(select(gone.c.process_id, gone.c.name))))
+        gone = work.tx.rows("gone", {"process": str, "process_id": str, "name": str}, [(kind.name, *one) for one in sorted(timers)])
+        key = tuple_(table.c.process, table.c.process_id, table.c.name)
+        await work.tx.write(delete(table).where(key.in_(select(gone.c.process, gone.c.process_id, gone.c.name))))
         rows = [
             {"process": kind.name, "process_id": process_id, "name": name, "due_at": due_at}
             for (process_id, name), due_at in timers.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Select
 
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
@@ -25,11 +25,12 @@ Front = Callable[[Any, Any, Any], Awaitable[Callable[[], Awaitable[None]]]]
 
 @dataclass(frozen=True)
 class Periodic:
-    """A job that one replica does every so often, in a transaction."""
+    """A job that one replica does every so often, in a transaction; where `due` is given, only when that query finds a row."""
 
     name: str
     every_s: float
     job: Callable[[Work], Awaitable[None]]
+    due: Callable[[int], Select[Any]] | None = None
 
 
 @dataclass(frozen=True)

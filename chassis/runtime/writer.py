@@ -1,15 +1,17 @@
 """The writer: the one place where a service's data changes.
 
-Calls that wait (at most 256, without a timer) are taken together into one transaction: idempotency claims first, then the
-handlers, then events, audit and outcomes; a refusal is an answer. Jobs are other work: events, effects' results, timers.
-They share transactions too (at most 32), and after each they rest for twice the time that it took: calls come first, and
-the more there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that
-a poisonous one hurts nobody else.
+Calls that wait are taken together (at most 256) into one transaction: the outcomes of those made before, the handlers of
+the others, then outcomes, events and audit; a refusal is an answer. A lone call is taken at once; where calls crowd, the
+writer rests as long as the last transaction took, so that more come together. Jobs are other work: events, effects'
+results, timers. They share transactions too (at most 32) and rest for twice the time: calls come first, and the more
+there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a
+poisonous one hurts nobody else.
 """
 
 import asyncio
 import hashlib
 import json
+import time
 from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +21,7 @@ from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy import and_, select, text, tuple_, update
+from sqlalchemy import and_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.kernel.errors import Aborted, FailedPrecondition, Internal, Kind, Refusal, refusal_of
@@ -34,11 +36,15 @@ MOST_CALLS = 256
 MOST_JOBS = 32
 REST = 2.0
 LONGEST_REST_S = 0.25
+CROWD = 8
+LONGEST_CALLS_REST_S = 0.03
+CLOCK_FOR_S = 1.0
 REPEAT_STATES = {"40001", "40P01", "55P03"}
 MOST_REPEATS = 5
 CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
 T = TypeVar("T")
 Outcome = Message | Refusal
+Key = tuple[str, str, str]
 SetHandler = Callable[[Work, "Sequence[Call]"], Awaitable[Sequence[Outcome]]]
 OneHandler = Callable[[Work, Any], Awaitable[Message]]
 log = structlog.get_logger()
@@ -70,7 +76,7 @@ class Call:
     answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What the call is known by for ever."""
         return (self.principal.account, self.method.path, self.request.request_id)
 
@@ -83,6 +89,10 @@ class Job:
     cause: Cause
     alone: bool
     done: "asyncio.Future[Any]"
+
+
+class Overtaken(Exception):
+    """Another replica answered the same call first."""
 
 
 class Rerun(Exception):
@@ -127,6 +137,8 @@ class Writer:
         self._handlers = handlers
         self._clock = clock
         self._on_commit = on_commit
+        self._ahead = 0
+        self._asked_at = -CLOCK_FOR_S
         self._calls: deque[Call] = deque()
         self._jobs: deque[Job] = deque()
         self._wake = asyncio.Event()
@@ -156,9 +168,9 @@ class Writer:
         await self._idle.wait()
 
     async def serve(self) -> None:
-        """Works until cancelled: calls at once, jobs after their rest."""
+        """Works until cancelled: calls at once, or after a short rest where they crowd; jobs after their rest."""
         clock = asyncio.get_running_loop().time
-        rested_at = 0.0
+        rested_at, rest = 0.0, 0.0
         while True:
             if not self._calls and not self._jobs:
                 self._idle.set()
@@ -168,7 +180,11 @@ class Writer:
                     await asyncio.wait_for(self._wake.wait(), pause)
                 self._wake.clear()
             elif self._calls:
-                await self._answer([self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))])
+                await asyncio.sleep(rest)
+                batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
+                started = clock()
+                await self._answer(batch)
+                rest = min(clock() - started, LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
             if self._jobs and clock() >= rested_at:
                 started = clock()
                 await self._do(self._next_jobs())
@@ -220,14 +236,13 @@ class Writer:
             if error.lasting:
                 await self._transact(call.cause, lambda work: self._keep_refusal(work, call, error))
             return error
-        if isinstance(error, DBAPIError) and _sqlstate(error) in REPEAT_STATES:
+        if _may_repeat(error):
             return Aborted("CONTENDED", "the data was in use; send the same request again", retry_after_s=1)
         log.exception("call failed", method=call.method.path, exc_info=error)
         return Internal("INTERNAL", "the service failed; the incident is in its log")
 
     async def _keep_refusal(self, work: Work, call: Call, refusal: Refusal) -> None:
-        if call.key in await self._claim(work, [call]):
-            await self._keep_outcomes(work, [(call, refusal)])
+        await self._keep_outcomes(work, [(call, refusal)])
 
     async def _transact(self, cause: Cause, do: Callable[[Work], Awaitable[T]]) -> T:
         for attempt in range(MOST_REPEATS):
@@ -238,25 +253,26 @@ class Writer:
                     await work.flush()
                 self._on_commit(work)
                 return result
-            except DBAPIError as error:
-                if _sqlstate(error) not in REPEAT_STATES or attempt + 1 == MOST_REPEATS:
+            except (DBAPIError, Overtaken) as error:
+                if not _may_repeat(error) or attempt + 1 == MOST_REPEATS:
                     raise
         raise AssertionError("unreachable")
 
     async def _now(self, tx: Tx) -> int:
-        if tx.dialect != "postgresql":
-            return self._clock()
-        return int((await tx.read(CLOCK))[0][0])
+        """Returns the moment by the database's clock, which replicas share; how far it is from ours is asked now and then."""
+        if tx.dialect == "postgresql" and time.monotonic() - self._asked_at > CLOCK_FOR_S:
+            self._ahead = int((await tx.read(CLOCK))[0][0]) - self._clock()
+            self._asked_at = time.monotonic()
+        return self._clock() + self._ahead
 
     async def _decide(self, work: Work, batch: Sequence[Call]) -> list[Outcome]:
-        first: dict[tuple[str, str, str], Call] = {}
+        first: dict[Key, Call] = {}
         for call in batch:
             first.setdefault(call.key, call)
-        claimed = await self._claim(work, list(first.values()))
-        outcomes = await self._recall(work, [call for key, call in first.items() if key not in claimed])
+        outcomes = await self._recall(work, list(first.values()))
         groups: dict[str, list[Call]] = defaultdict(list)
         for key, call in first.items():
-            if key in claimed:
+            if key not in outcomes:
                 groups[call.method.path].append(call)
         fresh: list[tuple[Call, Outcome]] = []
         for path, calls in groups.items():
@@ -270,51 +286,33 @@ class Writer:
                 _audit(work, call, outcome)
         return [_same(call, *outcomes[call.key]) for call in batch]
 
-    async def _claim(self, work: Work, calls: list[Call]) -> set[tuple[str, str, str]]:
-        """Inserts the claims in key order and returns the keys that are new."""
+    async def _recall(self, work: Work, calls: Sequence[Call]) -> dict[Key, tuple[bytes, Outcome]]:
+        """Returns the stored outcomes of those calls that were made before."""
         table = self._tables.requests
-        rows = [
-            {
-                "principal": call.key[0], "method": call.key[1], "request_id": call.key[2],
-                "fingerprint": call.fingerprint, "created_at": work.now,
-            }
-            for call in sorted(calls, key=lambda call: call.key)
-        ]  # fmt: skip
-        statement = work.insert(table).on_conflict_do_nothing()
-        statement = statement.returning(table.c.principal, table.c.method, table.c.request_id)
-        return {(r.principal, r.method, r.request_id) for r in await work.tx.returning(statement, rows)}
-
-    async def _recall(self, work: Work, calls: list[Call]) -> dict[tuple[str, str, str], tuple[bytes, Outcome]]:
-        """Returns the stored outcomes of calls that were made before."""
-        if not calls:
-            return {}
-        table = self._tables.requests
-        wanted = work.tx.rows("wanted", {"principal": str, "method": str, "request_id": str}, [c.key for c in calls])
+        by_key = {call.key: call for call in calls}
+        wanted = work.tx.rows("wanted", {"principal": str, "method": str, "request_id": str}, list(by_key))
         match = and_(
             table.c.principal == wanted.c.principal,
             table.c.method == wanted.c.method,
             table.c.request_id == wanted.c.request_id,
         )
-        stored = {(r.principal, r.method, r.request_id): r for r in await work.tx.read(select(table).where(match))}
-        return {call.key: (stored[call.key].fingerprint, _stored_outcome(call, stored[call.key])) for call in calls}
+        stored = {(row.principal, row.method, row.request_id): row for row in await work.tx.read(select(table).where(match))}
+        return {key: (row.fingerprint, _stored_outcome(by_key[key], row)) for key, row in stored.items()}
 
     async def _keep_outcomes(self, work: Work, outcomes: Sequence[tuple[Call, Outcome]]) -> None:
+        """Writes outcomes; where another replica answered one of the calls meanwhile, all is done again and finds its outcome."""
         table = self._tables.requests
-        kept = [(call, outcome) for call, outcome in outcomes if not isinstance(outcome, Refusal) or outcome.lasting]
-        gone = [call.key for call, outcome in outcomes if isinstance(outcome, Refusal) and not outcome.lasting]
-        key = tuple_(table.c.principal, table.c.method, table.c.request_id)
-        if gone:
-            await work.tx.write(table.delete().where(key.in_(gone)))
-        if not kept:
-            return
         rows = [
-            (*call.key, b64encode(_kept(call.method, outcome)).decode() if isinstance(outcome, Message) else "", _refusal_text(outcome))
-            for call, outcome in kept
-        ]
-        columns = {"principal": str, "method": str, "request_id": str, "response": str, "refusal": str}
-        new = work.tx.rows("new", columns, rows)
-        match = and_(table.c.principal == new.c.principal, table.c.method == new.c.method, table.c.request_id == new.c.request_id)
-        await work.tx.write(update(table).where(match).values(response=new.c.response, refusal=new.c.refusal))
+            {
+                "principal": call.key[0], "method": call.key[1], "request_id": call.key[2], "fingerprint": call.fingerprint,
+                "response": b64encode(_kept(call.method, outcome)).decode() if isinstance(outcome, Message) else "",
+                "refusal": _refusal_text(outcome), "created_at": work.now,
+            }
+            for call, outcome in sorted(outcomes, key=lambda one: one[0].key)
+            if not isinstance(outcome, Refusal) or outcome.lasting
+        ]  # fmt: skip
+        if await work.tx.write(work.insert(table).on_conflict_do_nothing(), rows) != len(rows):
+            raise Overtaken
 
 
 def _audit(work: Work, call: Call, response: Message) -> None:
@@ -366,6 +364,8 @@ def _refusal_text(outcome: Outcome) -> str:
     )  # fmt: skip
 
 
-def _sqlstate(error: DBAPIError) -> str:
-    state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
-    return str(state or "")
+def _may_repeat(error: Exception) -> bool:
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+        return state in REPEAT_STATES
+    return isinstance(error, Overtaken)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import and_, select, update
+from sqlalchemy import Select, and_, select, update
 
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.errors import Refusal
@@ -31,11 +31,15 @@ CHARGES = {
 }
 
 
+def unread(_: int) -> Select[Any]:
+    """Returns a query of the deliveries that nobody has read."""
+    return select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
+
+
 async def read_deliveries(work: Work) -> None:
     """Reads the oldest that nobody has read; stops after half a second, so that others get their turn."""
-    query = select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
     started = time.monotonic()
-    for row in await work.tx.read(query.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
+    for row in await work.tx.read(unread(work.now).order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
         await _read(work, row)
         if time.monotonic() - started > BUSY_S:
             break

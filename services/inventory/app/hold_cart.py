@@ -1,8 +1,9 @@
 """HoldCart: holds stock for a cart until it expires; and the job that lets holds lapse."""
 
 from collections import Counter
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.clock import SECOND
@@ -45,10 +46,14 @@ def give_back(book: StockBook, held: list[Held], document: Document) -> None:
             one.cancelled, one.reserved = one.cancelled + one.reserved, 0
 
 
+def late_carts(now: int) -> Select[Any]:
+    """Returns a query of the carts that hold something past their time."""
+    return select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.expires_at <= now, RESERVATIONS.c.reserved > 0).distinct()
+
+
 async def expire_carts(work: Work) -> None:
     """Gives back what carts hold past their time."""
-    late = select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.expires_at <= work.now, RESERVATIONS.c.reserved > 0).distinct()
-    owners = [row.owner_id for row in await work.tx.read(late.limit(MOST))]
+    owners = [row.owner_id for row in await work.tx.read(late_carts(work.now).limit(MOST))]
     if not owners:
         return
     held = [one for one in await reservations.load(work, owners) if one.expires_at is not None and one.expires_at <= work.now]

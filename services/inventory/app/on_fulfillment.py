@@ -1,5 +1,6 @@
 """Books what happens in the locations: released, short, recalled, shipped. A shipment that happened is never refused."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from argosy.inventory.v1 import inventory_events_pb2
@@ -113,17 +114,11 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
 def _give_back_elsewhere(booking: "_Booking", event: Received, line: "_Line") -> None:
     """What shipped from here needs not stay reserved for the line elsewhere."""
     surplus = booking.left
-    for held in booking.held:
-        if (
-            surplus
-            and held.owner_id == event.message.order_id
-            and held.line_id == line.line_id
-            and held.location_id != event.message.location_id
-        ):
-            part = min(held.reserved, surplus)
-            if part:
-                booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)
-                held.reserved, held.cancelled, surplus = held.reserved - part, held.cancelled + part, surplus - part
+    for held in booking.elsewhere(event, line):
+        part = min(held.reserved, surplus)
+        if part:
+            booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)
+            held.reserved, held.cancelled, surplus = held.reserved - part, held.cancelled + part, surplus - part
 
 
 def _find(work: Work, booking: "_Booking", event: Received, line: "_Line", quantity: int) -> None:
@@ -161,11 +156,14 @@ class _Booking:
         self._costs = costs
         self.book: StockBook
         self.held: list[Held] = []
+        self._by_line: defaultdict[tuple[str, str], list[Held]] = defaultdict(list)
         self.document = Document("", "")
         self.left = 0
 
     async def __aenter__(self) -> "_Booking":
         self.held = await reservations.load(self._work, {event.message.order_id for event in self._events})
+        for held in self.held:
+            self._by_line[held.owner_id, held.line_id].append(held)
         keys = {(line.item_id, event.message.location_id) for event in self._events for line in event.message.lines}
         self.book = await StockBook.open(self._work, keys | {held.key for held in self.held}, costs=self._costs)
         return self
@@ -183,10 +181,11 @@ class _Booking:
 
     def of(self, event: Received, line: _Line) -> list[Held]:
         """Returns the line's reservations at the event's location."""
-        return [
-            held for held in self.held
-            if held.owner_id == event.message.order_id and held.line_id == line.line_id and held.location_id == event.message.location_id
-        ]  # fmt: skip
+        return [held for held in self._by_line[event.message.order_id, line.line_id] if held.location_id == event.message.location_id]
+
+    def elsewhere(self, event: Received, line: _Line) -> list[Held]:
+        """Returns the line's reservations at other locations."""
+        return [held for held in self._by_line[event.message.order_id, line.line_id] if held.location_id != event.message.location_id]
 
     def part(self, quantity: int) -> int:
         """Counts a part of the line as booked and returns it."""

@@ -1,12 +1,13 @@
 """The stock book: balances and cost layers of the keys at hand, locked in one order, changed in memory, written at once.
 
 Open it for every (item, location) that a batch touches; take and put; then `write`. A balance below zero cannot be
-written: downward changes are guarded updates, and CHECK constraints stand beneath.
+written: changes of what is there are guarded updates, and CHECK constraints stand beneath.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import and_, select, update
@@ -36,6 +37,7 @@ class StockBook:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._balances: dict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
+        self._known: set[tuple[str, str, str, int]] = set()
         self._changes: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
         self._movements: list[dict[str, Any]] = []
         self._layers: dict[Key, list[Layer]] = {}
@@ -59,18 +61,25 @@ class StockBook:
         ordering = (BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.lot, BALANCES.c.state)
         for row in await work.tx.read(query.order_by(*ordering).with_for_update(of=BALANCES)):
             book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
-        await book._read_names({key[0] for key in ordered}, {key[1] for key in ordered})
+            book._known.add((row.item_id, row.location_id, row.lot, row.state))
+        await book._read_names(ordered)
         if costs:
             await book._read_layers(ordered)
         return book
 
-    async def _read_names(self, item_ids: set[str], location_ids: set[str]) -> None:
-        tx = self._work.tx
-        items = tx.rows("wanted_items", {"item_id": str}, [(one,) for one in sorted(item_ids)])
-        self.items = {r.item_id: r for r in await tx.read(select(ITEMS).where(ITEMS.c.item_id == items.c.item_id))}
-        locations = tx.rows("wanted_locations", {"location_id": str}, [(one,) for one in sorted(location_ids)])
-        query = select(LOCATIONS).where(LOCATIONS.c.location_id == locations.c.location_id)
-        self.locations = {r.location_id: r for r in await tx.read(query)}
+    async def _read_names(self, keys: Sequence[Key]) -> None:
+        """Reads items and locations together: a set of keys has few of either."""
+        wanted = self._work.tx.rows("named", KEY_COLUMNS, keys)
+        tables = wanted.outerjoin(ITEMS, ITEMS.c.item_id == wanted.c.item_id)
+        tables = tables.outerjoin(LOCATIONS, LOCATIONS.c.location_id == wanted.c.location_id)
+        columns = [column.label(f"{column.table.name}_{column.name}") for table in (ITEMS, LOCATIONS) for column in table.c]
+        for row in await self._work.tx.read(select(*columns).select_from(tables)):
+            cells = iter(row)
+            item, location = (SimpleNamespace(**{column.name: next(cells) for column in table.c}) for table in (ITEMS, LOCATIONS))
+            if item.item_id is not None:
+                self.items[item.item_id] = item
+            if location.location_id is not None:
+                self.locations[location.location_id] = location
 
     async def _read_layers(self, keys: Sequence[Key]) -> None:
         tx = self._work.tx
@@ -153,7 +162,8 @@ class StockBook:
         taken = take(layers, quantity)
         if sum(part.quantity for part in taken) != quantity:
             raise ValueError(f"{item_id} at {location_id}: layers hold less than {quantity}")
-        self._touched.update({layer.layer_id: layer for layer in layers})
+        changed = {part.layer_id for part in taken}
+        self._touched.update({layer.layer_id: layer for layer in layers if layer.layer_id in changed})
         self._consumptions += [_consumption(part, document_id) for part in taken]
         return sum(part.value_minor for part in taken)
 
@@ -179,25 +189,22 @@ class StockBook:
     async def write(self) -> None:
         """Writes what changed, a few statements however many rows."""
         work = self._work
-        down = [(*key, -delta) for key, delta in sorted(self._changes.items()) if delta < 0]
-        if down:
-            columns = {"item_id": str, "location_id": str, "lot": str, "state": int, "quantity": int}
-            less = work.tx.rows("less", columns, down)
-            same = (BALANCES.c[name] == less.c[name] for name in ("item_id", "location_id", "lot", "state"))
-            guarded = update(BALANCES).where(*same, BALANCES.c.quantity >= less.c.quantity)
-            if await work.tx.write(guarded.values(quantity=BALANCES.c.quantity - less.c.quantity)) != len(down):
+        changes = [(key, delta) for key, delta in sorted(self._changes.items()) if delta]
+        old = [(*key, delta) for key, delta in changes if key in self._known]
+        if old:
+            columns = {"item_id": str, "location_id": str, "lot": str, "state": int, "delta": int}
+            new = work.tx.rows("new", columns, old)
+            same = (BALANCES.c[name] == new.c[name] for name in ("item_id", "location_id", "lot", "state"))
+            guarded = update(BALANCES).where(*same, BALANCES.c.quantity + new.c.delta >= 0)
+            if await work.tx.write(guarded.values(quantity=BALANCES.c.quantity + new.c.delta)) != len(old):
                 raise RuntimeError("a balance was not what it was when it was locked")
-        up = [
-            {"item_id": key[0], "location_id": key[1], "lot": key[2], "state": key[3], "quantity": delta}
-            for key, delta in sorted(self._changes.items())
-            if delta > 0
-        ]
+        names = ("item_id", "location_id", "lot", "state", "quantity")
+        fresh = [dict(zip(names, (*key, delta), strict=True)) for key, delta in changes if key not in self._known]
         insert = work.insert(BALANCES)
-        more = insert.on_conflict_do_update(
-            index_elements=["item_id", "location_id", "lot", "state"],
-            set_={"quantity": BALANCES.c.quantity + insert.excluded.quantity},
+        upsert = insert.on_conflict_do_update(
+            index_elements=list(names[:4]), set_={"quantity": BALANCES.c.quantity + insert.excluded.quantity}
         )
-        await work.tx.write(more, up)
+        await work.tx.write(upsert, fresh)
         await work.tx.write(MOVEMENTS.insert(), self._movements)
         await self._write_layers()
 

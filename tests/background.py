@@ -53,7 +53,7 @@ def open_door(settings: Settings) -> Iterator[Door]:
         finally:
             opened.set()
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     opened.wait(60)
     try:
@@ -64,5 +64,7 @@ def open_door(settings: Settings) -> Iterator[Door]:
         if loops:
             loops[0].call_soon_threadsafe(closing.set)
         thread.join(30)
+    if thread.is_alive():
+        raise RuntimeError("the suite did not stop within 30 s")
     if failed:
         raise failed[0]

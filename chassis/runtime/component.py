@@ -122,13 +122,9 @@ class Component:
 
     async def stop(self) -> None:
         """Stops taking events and effects, lets the writer finish what it has, and closes the database."""
-        for task in self._tasks[1:]:
-            task.cancel()
-        await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        await _cancelled(self._tasks[1:])
         await self.writer.finish()
-        if self._tasks:
-            self._tasks[0].cancel()
-            await asyncio.gather(self._tasks[0], return_exceptions=True)
+        await _cancelled(self._tasks[:1])
         await self.database.close()
         self.telemetry.close()
 
@@ -187,3 +183,12 @@ class Component:
         )
         answer = await OpsServiceStub(self._channels.to(producer)).ReplayEvents(request)
         return list(answer.events), answer.oldest_sequence
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels tasks until they have ended: one cancellation is lost where it meets the end of a wait (`asyncio.wait_for`)."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.5)

@@ -6,8 +6,6 @@ from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.runtime.database import Database
@@ -48,13 +46,6 @@ def _upgrade(connection: Connection, service: str) -> None:
     config = config_for(service)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-async def is_current(service: str, database: Database) -> bool:
-    """Says whether the database has the schema that the code knows."""
-    heads = set(ScriptDirectory.from_config(config_for(service)).get_heads())
-    async with database.connection() as connection:
-        return heads == set(await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_heads()))
 
 
 def run_env(metadata: MetaData) -> None:

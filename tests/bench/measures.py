@@ -33,8 +33,9 @@ from tests.builders import open_shop, publish_item, receive
 IN_FLIGHT = 64
 ROUNDS, CALLS = 5, 1500
 ITEMS = 48
-ORDERS = 400
+ORDERS = 800
 TIMES = 100
+WAVE_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ async def trade(bench: Bench, settings: Settings, secret: str, count: int) -> di
         shipped = 0
         while shipped < count:
             shipped += await _ship_released(bench)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(WAVE_S)
             if placing.done():
                 placing.result()
         await placing

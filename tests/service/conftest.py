@@ -1,0 +1,84 @@
+"""One service on its own database, with a bus and callers in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from chassis.kernel.ids import new_id
+from chassis.runtime.auth import Authenticator, Tokens
+from chassis.runtime.bus import MemoryBus
+from chassis.runtime.channels import DirectChannels
+from chassis.runtime.component import Component
+from chassis.runtime.database import Database
+from chassis.runtime.host import wall_clock
+from chassis.runtime.settings import Settings
+from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.work import Cause
+from chassis.runtime.writer import Call, Outcome, Principal
+from suite.modules import BUILDS
+from suite.up import migrate_all
+
+PRINCIPAL = Principal("key:test", ("*",))
+
+
+class Bench:
+    """Components by name, on one bus."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.bus = MemoryBus()
+        self.channels = DirectChannels(Tokens("suite", settings.service_secret))
+        self._stack = AsyncExitStack()
+
+    async def component(self, service: str) -> Component:
+        """Makes a component that does not run yet; the caller starts what it needs."""
+        database = Database(self.settings.database_for(service))
+        made = Component(
+            BUILDS[service](self.channels), database, self.bus, self.channels, Authenticator(self.settings.service_secret, _nobody),
+            self.settings, Telemetry(service, 0), Metrics(), wall_clock,
+        )  # fmt: skip
+        self._stack.push_async_callback(made.stop)
+        self.channels.pipelines[service] = (made.pipeline, made.methods)
+        return made
+
+    async def close(self) -> None:
+        """Stops all."""
+        await self._stack.aclose()
+
+
+async def _nobody(_: str, __: bytes) -> None:
+    return None
+
+
+def call(component: Component, path: str, request: Any) -> Call:
+    """Returns a call as the pipeline makes it."""
+    return Call(component.methods[path], request, PRINCIPAL, Cause(PRINCIPAL.account, path, new_id()))
+
+
+def submit(component: Component, path: str, request: Any) -> Awaitable[Outcome]:
+    """Sends a call to a component's writer."""
+    return component.writer.submit(call(component, path, request))
+
+
+@pytest.fixture
+async def bench(settings: Settings) -> AsyncIterator[Bench]:
+    """A bench on each database in turn."""
+    await migrate_all(settings, ("catalog", "inventory"))
+    found = Bench(settings)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def started(bench: Bench) -> Callable[[str], Awaitable[Component]]:
+    """Makes a component of which only the writer runs."""
+
+    async def start(service: str) -> Component:
+        made = await bench.component(service)
+        made._tasks = [asyncio.ensure_future(made.writer.serve())]
+        return made
+
+    return start

@@ -1,6 +1,6 @@
 """Multiplies what a suite has stored: every row of history again under other ids, so that tables are as large as in later years."""
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, cast, func, insert, literal, select, true
 from sqlalchemy.types import Integer, String
 
 from chassis.runtime.auth import Tokens
@@ -39,19 +39,18 @@ async def multiply(settings: Settings, times: int) -> int:
 
 async def _multiply_table(database: Database, table: Table, times: int) -> None:
     columns = [column for column in table.columns if not (column.primary_key and isinstance(column.type, Integer) and _counts_up(table))]
-    for copy in range(1, times):
-        suffix = f"~{copy}"
-        source = table.alias("source")
-        values = [
-            (source.c[column.name] + suffix) if isinstance(column.type, String) and _names(table, column.name) else source.c[column.name]
-            for column in columns
-        ]
-        own = [source.c[column.name] for column in columns if isinstance(column.type, String) and _names(table, column.name)]
-        if not own:
-            return
-        query = select(*values).where(*(~name.contains("~") for name in own[:1]))
-        async with database.write() as tx:
-            await tx.write(insert(table).from_select([column.name for column in columns], query))
+    named = {column.name for column in columns if isinstance(column.type, String) and _names(table, column.name)}
+    if not named or times < 2:
+        return
+    copies = select(literal(1).label("n")).cte("copies", recursive=True)
+    copies = copies.union_all(select(copies.c.n + 1).where(copies.c.n < times - 1))
+    source = table.alias("source")
+    other = literal("~").concat(cast(copies.c.n, String))
+    values = [source.c[column.name].concat(other) if column.name in named else source.c[column.name] for column in columns]
+    async with database.write() as tx:
+        await tx.write(
+            insert(table).from_select([column.name for column in columns], select(*values).select_from(source.join(copies, true())))
+        )
 
 
 def _counts_up(table: Table) -> bool:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from argosy.ops.v1 import ops_service_pb2
 from chassis.runtime.database import Tx
@@ -36,10 +36,8 @@ async def seal(work: Work) -> None:
     for row in rows:
         position += 1
         previous = row_hash(previous, _Placed(row, position))
-        sealed.append((row.audit_id, position, previous))
-    new = work.tx.rows("new", {"audit_id": str, "position": int, "hash": str}, sealed)
-    statement = update(table).where(table.c.audit_id == new.c.audit_id)
-    await work.tx.write(statement.values(position=new.c.position, hash=new.c.hash))
+        sealed.append({"audit_id": row.audit_id, "position": position, "hash": previous})
+    await work.tx.change(table, ("audit_id",), sealed)
 
 
 class _Placed:

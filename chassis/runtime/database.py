@@ -5,18 +5,18 @@ beside it; the driver's own transaction handling loses updates. PostgreSQL: a sm
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, Protocol
 
-from sqlalchemy import ARRAY, BigInteger, Executable, FromClause, LargeBinary, Select, String, Table, Text, bindparam, event, func, select
+from sqlalchemy import Executable, Table, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
+from chassis.runtime import statements
 from chassis.runtime.sqlite_driver import in_one_hop
+from chassis.runtime.statements import Cell, Condition, Names
 
 POSTGRES_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
 # A writer looks up by keys, many at once: index lookups in a plan made once, even where a young table has no statistics.
@@ -27,7 +27,6 @@ WRITER_PLANS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-Cell = str | int | None
 
 
 class Connection(Protocol):
@@ -49,56 +48,71 @@ class Tx:
         """Returns all rows of a query."""
         return (await self._connection.execute(statement, parameters)).all()  # type: ignore[no-any-return]
 
-    async def write(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Runs a change, for each of `rows` where given (as one statement), and returns how many rows it touched."""
-        if rows is not None and not rows:
-            return 0
+    async def write(self, statement: Executable, parameters: Any = None) -> int:
+        """Runs a change and returns how many rows it touched."""
         self.writes += 1
-        return int((await self._connection.execute(*self._together(statement, rows))).rowcount)
+        return int((await self._connection.execute(statement, parameters)).rowcount)
 
-    async def returning(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> Sequence[Any]:
-        """Runs a change with RETURNING and returns its rows."""
-        if rows is not None and not rows:
-            return []
-        self.writes += 1
-        return (await self._connection.execute(*self._together(statement, rows))).all()  # type: ignore[no-any-return]
+    async def find(
+        self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]], *,
+        only: Names = (), where: Condition = (), order: Names = (), lock: bool = False,
+    ) -> Sequence[Any]:  # fmt: skip
+        """Returns the rows whose columns `by` equal one of the keys, locked in their `order` where `lock` is set.
 
-    def _together(self, statement: Any, rows: Sequence[Mapping[str, Any]] | None) -> tuple[Executable, Any]:
-        """Makes an INSERT of many rows one statement on PostgreSQL, where the driver would send each row by itself."""
-        if self.dialect != "postgresql" or rows is None or not statement.is_insert:
-            return statement, rows
-        names = tuple(rows[0])
-        return statement.from_select(names, _of_arrays(statement.table, names), False), {
-            name: [row[name] for row in rows] for name in names
-        }
-
-    def rows(self, name: str, columns: Mapping[str, type[str] | type[int]], values: Sequence[Sequence[Cell]]) -> FromClause:
-        """Returns `values` as a table to join with: one parameter a column, however many rows.
-
-        `columns` gives each column's name and type in the order of the values.
+        `only` names the columns wanted, all where empty; `where` are conditions beside, constants of their module.
         """
-        if self.dialect == "postgresql":
-            arrays = [
-                bindparam(f"{name}_{key}", [row[i] for row in values], type_=ARRAY(Text if kind is str else BigInteger), unique=True)
-                for i, (key, kind) in enumerate(columns.items())
-            ]
-            return func.unnest(*arrays).table_valued(*columns, name=name).render_derived()
-        each = func.json_each(bindparam(f"{name}_json", json.dumps(values), unique=True)).table_valued("value", name=f"{name}_each")
-        cells = [
-            func.json_extract(each.c.value, f"$[{i}]", type_=Text() if kind is str else BigInteger()).label(key)
-            for i, (key, kind) in enumerate(columns.items())
-        ]
-        return select(*cells).subquery(name)
+        wanted = list(keys)
+        if not wanted:
+            return []
+        statement = statements.find(self.dialect, table, by, only, where, order, lock)
+        return await self.read(statement, statements.parameters(self.dialect, "wanted", by, wanted))
 
+    async def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], *, once: bool = False) -> int:
+        """Writes new rows; `once` leaves out those whose key is there already. Returns how many are new."""
+        if not rows:
+            return 0
+        names = tuple(rows[0])
+        return await self.write(statements.insert(self.dialect, table, names, once), self._fresh(names, rows))
 
-@lru_cache(1024)
-def _of_arrays(table: Table, names: tuple[str, ...]) -> Select[Any]:
-    """Returns a query of rows for a table's columns, each column an array given as a parameter of its name."""
-    kinds = {LargeBinary: LargeBinary, String: Text}
-    types = [next((use for kind, use in kinds.items() if isinstance(table.c[name].type, kind)), BigInteger) for name in names]
-    arrays: list[Any] = [bindparam(name, type_=ARRAY(use)) for name, use in zip(names, types, strict=True)]
-    found = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
-    return select(*found.c)
+    async def merge(
+        self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()
+    ) -> Sequence[Any]:
+        """Writes rows, or changes those whose key `by` is there: columns in `add` are added to what is there, others are set.
+
+        No two rows may have one key. Returns the columns `returning` as they are then.
+        """
+        if not rows:
+            return []
+        names = tuple(rows[0])
+        statement = statements.merge(self.dialect, table, names, by, add, returning)
+        self.writes += 1
+        result = await self._connection.execute(statement, self._fresh(names, rows))
+        return result.all() if returning else []
+
+    async def change(self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), where: Condition = ()) -> int:
+        """Changes the rows that the columns `by` name: columns in `add` are added to what is there, others are set.
+
+        A row where a sum would fall below zero stays as it is. No two may name the same row. Returns how many were changed.
+        """
+        if not rows:
+            return 0
+        names = tuple(rows[0])
+        cells = [tuple(row.values()) for row in rows]
+        return await self.write(
+            statements.change(self.dialect, table, by, names, add, where), statements.parameters(self.dialect, "new", names, cells)
+        )
+
+    async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> int:
+        """Deletes the rows whose columns `by` equal one of the keys."""
+        gone = list(keys)
+        if not gone:
+            return 0
+        return await self.write(statements.remove(self.dialect, table, by), statements.parameters(self.dialect, "gone", by, gone))
+
+    def _fresh(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Any:
+        if self.dialect == "sqlite":
+            return list(rows)
+        return {f"fresh_{name}": [row[name] for row in rows] for name in names}
 
 
 class Database:

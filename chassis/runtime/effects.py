@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import Refusal
@@ -162,14 +162,10 @@ class Executor:
         for row, answer, error in zip(rows, answers, errors, strict=True):
             if answer is None:
                 pause = min(2**row.attempts, LONGEST_PAUSE_S) * SECOND // 4
-                again.append((row.effect_id, row.attempts + 1, work.now + pause, error[:1000]))
+                due = {"attempts": row.attempts + 1, "due_at": work.now + pause, "error": error[:1000]}
+                again.append({"effect_id": row.effect_id, **due})
             else:
                 done.append((row.effect_id,))
                 work.deliver(row.process, row.process_id, answer)
-        if done:
-            gone = work.tx.rows("gone", {"effect_id": int}, done)
-            await work.tx.write(delete(table).where(table.c.effect_id.in_(select(gone.c.effect_id))))
-        if again:
-            new = work.tx.rows("new", {"effect_id": int, "attempts": int, "due_at": int, "error": str}, again)
-            statement = update(table).where(table.c.effect_id == new.c.effect_id)
-            await work.tx.write(statement.values(attempts=new.c.attempts, due_at=new.c.due_at, error=new.c.error))
+        await work.tx.remove(table, ("effect_id",), done)
+        await work.tx.change(table, ("effect_id",), again)

@@ -26,6 +26,7 @@ from chassis.runtime.telemetry import SAMPLED, Metrics, Telemetry
 from chassis.runtime.work import Cause, NotYet, Work
 from chassis.runtime.writer import Writer
 
+KEY = ("producer", "aggregate", "aggregate_id")
 MOST = 256
 RETRY_S = (1, 5, 15, 60, 300, 300, 300, 300)
 GAP_S = 2
@@ -149,31 +150,15 @@ class Inbox:
         return replace(event, cause=replace(event.cause, traceparent=own))
 
     async def _last(self, tx: Tx, keys: Sequence[Key]) -> dict[Key, int]:
-        table = self._tables.inbox
-        wanted = tx.rows("wanted", {"producer": str, "aggregate": str, "aggregate_id": str}, keys)
-        match = and_(*(table.c[name] == wanted.c[name] for name in ("producer", "aggregate", "aggregate_id")))
-        query = select(table).where(match).order_by(table.c.producer, table.c.aggregate, table.c.aggregate_id)
-        return {(r.producer, r.aggregate, r.aggregate_id): r.sequence for r in await tx.read(query.with_for_update(of=table))}
+        rows = await tx.find(self._tables.inbox, KEY, keys, order=KEY, lock=True)
+        return {(r.producer, r.aggregate, r.aggregate_id): r.sequence for r in rows}
 
     async def _blocked(self, tx: Tx, keys: Sequence[Key]) -> set[Key]:
-        table = self._tables.parked_events
-        wanted = tx.rows("wanted", {"producer": str, "aggregate": str, "aggregate_id": str}, keys)
-        match = and_(*(table.c[name] == wanted.c[name] for name in ("producer", "aggregate", "aggregate_id")))
-        rows = await tx.read(select(table.c.producer, table.c.aggregate, table.c.aggregate_id).where(match).distinct())
-        return {(r.producer, r.aggregate, r.aggregate_id) for r in rows}
+        return {(r.producer, r.aggregate, r.aggregate_id) for r in await tx.find(self._tables.parked_events, KEY, keys, only=KEY)}
 
     async def _keep_last(self, work: Work, last: Mapping[Key, int]) -> None:
-        table = self._tables.inbox
-        rows = [
-            {"producer": key[0], "aggregate": key[1], "aggregate_id": key[2], "sequence": sequence}
-            for key, sequence in sorted(last.items())
-        ]
-        statement = work.insert(table)
-        upsert = statement.on_conflict_do_update(
-            index_elements=[table.c.producer, table.c.aggregate, table.c.aggregate_id],
-            set_={"sequence": statement.excluded.sequence},
-        )
-        await work.tx.write(upsert, rows)
+        rows = [{**dict(zip(KEY, key, strict=True)), "sequence": sequence} for key, sequence in sorted(last.items())]
+        await work.tx.merge(self._tables.inbox, KEY, rows)
 
     async def _park(self, work: Work, producer: str, records: Sequence[tuple[ops_pb2.EventRecord, str]]) -> None:
         rows = [
@@ -184,7 +169,7 @@ class Inbox:
             }
             for record, error in records
         ]  # fmt: skip
-        await work.tx.write(work.insert(self._tables.parked_events).on_conflict_do_nothing(), rows)
+        await work.tx.insert(self._tables.parked_events, rows, once=True)
 
     async def serve_parked(self) -> None:
         """Tries parked events again until cancelled."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from sqlalchemy import or_, update
-from sqlalchemy.exc import IntegrityError
 
 from chassis.kernel.clock import SECOND
 from chassis.runtime.database import Database
@@ -42,8 +41,4 @@ class Leases:
         free = or_(table.c.holder == self._holder, table.c.until < work.now)
         if await work.tx.write(update(table).where(table.c.name == name, free).values(holder=self._holder, until=until)):
             return True
-        fresh = work.insert(table).values(name=name, holder=self._holder, until=until).on_conflict_do_nothing()
-        try:
-            return bool(await work.tx.write(fresh))
-        except IntegrityError:
-            return False
+        return bool(await work.tx.insert(table, [{"name": name, "holder": self._holder, "until": until}], once=True))

@@ -83,8 +83,7 @@ class Ops:
             raise NotFound("NO_SUCH_DEAD_EVENT", "no dead event has this id", field="event_id")
         row = rows[0]
         key = {"producer": row.producer, "aggregate": row.aggregate, "aggregate_id": row.aggregate_id}
-        passed = work.insert(inbox).values(**key, sequence=row.sequence)
-        await work.tx.write(passed.on_conflict_do_update(index_elements=list(key), set_={"sequence": row.sequence}))
+        await work.tx.merge(inbox, tuple(key), [{**key, "sequence": row.sequence}])
         await work.tx.write(delete(table).where(table.c.event_id == row.event_id))
         return ops_service_pb2.DiscardDeadEventResponse()
 

@@ -132,7 +132,7 @@ class Pipeline:
         prepare = self._prepares.get(method.path)
         contexts = await prepare(requests) if prepare is not None else [None] * len(requests)
         calls = [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
-        return await asyncio.gather(*(self._writer.submit(call) for call in calls))
+        return await self._writer.submit(calls)
 
     async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         single = self.elements[method.element]

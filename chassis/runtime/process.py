@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import and_, delete, select, tuple_, update
 
 from chassis.kernel.ids import request_id
 from chassis.kernel.process import Do, Next, Timer
@@ -96,11 +95,9 @@ class Runner:
     async def _load(self, tx: Tx, kind: ProcessType, ids: list[str]) -> dict[str, _Instance]:
         if not ids:
             return {}
-        table = self._tables.processes
-        # The kind comes with each row, so that SQLite looks each one up by the whole key.
-        wanted = tx.rows("wanted", {"process": str, "process_id": str}, [(kind.name, one) for one in ids])
-        query = select(table).where(table.c.process == wanted.c.process, table.c.process_id == wanted.c.process_id)
-        rows = await tx.read(query.order_by(table.c.process_id).with_for_update(of=table))
+        # The kind is part of each key, so that SQLite looks each one up by the whole of it.
+        keys = [(kind.name, one) for one in ids]
+        rows = await tx.find(self._tables.processes, ("process", "process_id"), keys, order=("process_id",), lock=True)
         if len(rows) < len(ids):
             missing = set(ids) - {row.process_id for row in rows}
             raise NotYet(f"no {kind.name} for {', '.join(sorted(missing))}")
@@ -127,20 +124,14 @@ class Runner:
                     }
                 )  # fmt: skip
             else:
-                updates.append((kind.name, process_id, state, int(instance.ended), instance.version))
-        await work.tx.write(table.insert(), inserts)
-        if updates:
-            columns = {"process": str, "process_id": str, "state": str, "ended": int, "version": int}
-            new = work.tx.rows("new", columns, updates)
-            match = and_(table.c.process == new.c.process, table.c.process_id == new.c.process_id, table.c.version == new.c.version)
-            changed = await work.tx.write(
-                update(table).where(match).values(
-                    state=new.c.state, ended=new.c.ended, version=table.c.version + 1,
-                    schema=kind.schema, updated_at=work.now,
-                )
-            )  # fmt: skip
-            if changed != len(updates):
-                raise RuntimeError(f"{kind.name}: {changed} of {len(updates)} states were as they were read")
+                updates.append(
+                    {
+                        "process": kind.name, "process_id": process_id, "state": state, "schema": kind.schema,
+                        "version": 1, "ended": int(instance.ended), "updated_at": work.now,
+                    }
+                )  # fmt: skip
+        await work.tx.insert(table, inserts)
+        await work.tx.change(table, ("process", "process_id"), updates, add=("version",))
 
     async def _keep_effects(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
         rows = [
@@ -153,22 +144,20 @@ class Runner:
             for do in instance.do
         ]  # fmt: skip
         work.effects_written.update(str(row["kind"]) for row in rows)
-        await work.tx.write(self._tables.effects.insert(), rows)
+        await work.tx.insert(self._tables.effects, rows)
 
     async def _keep_timers(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
         timers = {(i.process_id, timer.name): timer.due_at for i in instances.values() for timer in i.timers}
         if not timers:
             return
         table = self._tables.timers
-        gone = work.tx.rows("gone", {"process": str, "process_id": str, "name": str}, [(kind.name, *one) for one in sorted(timers)])
-        key = tuple_(table.c.process, table.c.process_id, table.c.name)
-        await work.tx.write(delete(table).where(key.in_(select(gone.c.process, gone.c.process_id, gone.c.name))))
+        await work.tx.remove(table, ("process", "process_id", "name"), [(kind.name, *one) for one in sorted(timers)])
         rows = [
             {"process": kind.name, "process_id": process_id, "name": name, "due_at": due_at}
             for (process_id, name), due_at in timers.items()
             if due_at is not None
         ]
-        await work.tx.write(table.insert(), rows)
+        await work.tx.insert(table, rows)
 
     async def _apply(self, work: Work, kind: ProcessType, instances: dict[str, _Instance]) -> None:
         changes = [(i.process_id, change) for i in instances.values() for change in i.changes]

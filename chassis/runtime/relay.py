@@ -89,9 +89,8 @@ class Relay:
         return await self._bus.publish(event_type(message_class(row.type)).subject, record_of(row))
 
     async def _mark(self, work: Work, published: Sequence[tuple[int, int]]) -> None:
-        done = work.tx.rows("done", {"position": int, "place": int}, published)
-        statement = update(self._outbox).where(self._outbox.c.position == done.c.position)
-        await work.tx.write(statement.values(published_at=work.now, stream_sequence=done.c.place))
+        rows = [{"position": position, "published_at": work.now, "stream_sequence": place} for position, place in published]
+        await work.tx.change(self._outbox, ("position",), rows)
 
     async def heal(self) -> None:
         """Compares the stream with what was recorded; where it is not the same one, everything kept is sent again."""

@@ -4,6 +4,7 @@ Moments are microseconds since 1970. `chassis_tables(metadata)` puts them into a
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +18,8 @@ from sqlalchemy import (
     Text,
     text,
 )
+
+from chassis.runtime.statements import Condition
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -48,6 +51,11 @@ class ChassisTables:
     holds: Table
     leases: Table
     audit_rows: Table
+
+    @cached_property
+    def open_holds(self) -> Condition:
+        """The condition of holds that are not released."""
+        return (self.holds.c.released_at.is_(None),)
 
 
 def chassis_tables(metadata: MetaData) -> ChassisTables:

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 from msgspec import Struct
-from sqlalchemy import and_, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
@@ -75,10 +72,6 @@ class Work:
     effects_written: set[str] = field(default_factory=set)
     causes: dict[str, Cause] = field(default_factory=dict)
 
-    def insert(self, table: Any) -> Any:
-        """Returns an INSERT that knows ON CONFLICT, on either database."""
-        return postgresql_insert(table) if self.tx.dialect == "postgresql" else sqlite_insert(table)
-
     def emit(self, message: Message, cause: Cause | None = None) -> None:
         """Says an event; it gets its aggregate's next sequence when the work is flushed."""
         self.emissions.append(Emission(message, cause or self.cause))
@@ -105,10 +98,11 @@ class Work:
         for hold in self.holds:
             if hold["released_at"] is None and (hold["subject_id"], hold["reason"]) in subjects:
                 hold.update(released_at=self.now, resolution=resolution)
-        holds = self.tables.holds
-        wanted = self.tx.rows("wanted", {"subject_id": str, "reason": str}, list(subjects))
-        match = and_(holds.c.subject_id == wanted.c.subject_id, holds.c.reason == wanted.c.reason, holds.c.released_at.is_(None))
-        await self.tx.write(update(holds).where(match).values(released_at=self.now, resolution=resolution))
+        rows = [
+            {"subject_id": subject_id, "reason": reason, "released_at": self.now, "resolution": resolution}
+            for subject_id, reason in sorted(set(subjects))
+        ]
+        await self.tx.change(self.tables.holds, ("subject_id", "reason"), rows, where=self.tables.open_holds)
 
     def note(self, subject_type: str, subject_id: str, *, reason: str = "", detail: str = "") -> None:
         """Writes an audit row about the current cause."""
@@ -132,22 +126,18 @@ class Work:
         while self.starts or self.deliveries:
             await self.runner.advance(self)
         await self._write_events()
-        await self.tx.write(self.tables.holds.insert(), self.holds)
-        await self.tx.write(self.tables.audit_rows.insert(), self.audit)
+        await self.tx.insert(self.tables.holds, self.holds)
+        await self.tx.insert(self.tables.audit_rows, self.audit)
 
     async def _write_events(self) -> None:
         if not self.emissions:
             return
-        heads = self.tables.event_heads
         keys = [(event_type(type(e.message)), str(getattr(e.message, event_type(type(e.message)).key))) for e in self.emissions]
         counts = Counter((kind.aggregate, key) for kind, key in keys)
-        statement = self.insert(heads)
-        statement = statement.on_conflict_do_update(
-            index_elements=[heads.c.aggregate, heads.c.aggregate_id],
-            set_={"sequence": heads.c.sequence + statement.excluded.sequence},
-        ).returning(heads.c.aggregate, heads.c.aggregate_id, heads.c.sequence)
         rows = [{"aggregate": a, "aggregate_id": i, "sequence": n} for (a, i), n in sorted(counts.items())]
-        last = {(row.aggregate, row.aggregate_id): row.sequence for row in await self.tx.returning(statement, rows)}
+        named = ("aggregate", "aggregate_id", "sequence")
+        taken = await self.tx.merge(self.tables.event_heads, named[:2], rows, add=named[2:], returning=named)
+        last = {(row.aggregate, row.aggregate_id): row.sequence for row in taken}
         seen: defaultdict[tuple[str, str], int] = defaultdict(int)
         outbox = []
         for (kind, key), emission in zip(keys, self.emissions, strict=True):
@@ -162,4 +152,4 @@ class Work:
                     "occurred_at": self.now,
                 }
             )  # fmt: skip
-        await self.tx.write(self.tables.outbox.insert(), outbox)
+        await self.tx.insert(self.tables.outbox, outbox)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy import and_, select, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.kernel.errors import Aborted, FailedPrecondition, Internal, Kind, Refusal, refusal_of
@@ -144,13 +144,14 @@ class Writer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
-    async def submit(self, call: Call) -> Outcome:
-        """Runs a call in the next transaction and returns its outcome."""
-        call.fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).digest()
-        self._calls.append(call)
+    async def submit(self, calls: Sequence[Call]) -> list[Outcome]:
+        """Runs calls in the next transactions and returns their outcomes; one who stops waiting does not stop them."""
+        for call in calls:
+            call.fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).digest()
+        self._calls.extend(calls)
         self._idle.clear()
         self._wake.set()
-        return await asyncio.shield(call.answer)
+        return [await call.answer for call in calls]
 
     async def run(self, do: Callable[[Work], Awaitable[T]], cause: Cause, *, alone: bool = False) -> T:
         """Runs a job in the next transaction; what it raises comes back and nothing of it is written.
@@ -161,7 +162,7 @@ class Writer:
         self._jobs.append(Job(do, cause, alone, done))
         self._idle.clear()
         self._wake.set()
-        return await asyncio.shield(done)
+        return await done
 
     async def finish(self) -> None:
         """Waits until all that was taken is committed."""
@@ -211,12 +212,12 @@ class Writer:
                 for job in jobs:
                     await self._do([job])
                 return
-            jobs[0].done.set_exception(error)
-            # The one who asked may be gone; then nobody else will look at it.
-            jobs[0].done.exception()
+            if not jobs[0].done.done():
+                jobs[0].done.set_exception(error)
             return
         for job, result in zip(jobs, results, strict=True):
-            job.done.set_result(result)
+            if not job.done.done():
+                job.done.set_result(result)
 
     async def _answer(self, batch: Sequence[Call]) -> None:
         try:
@@ -228,7 +229,8 @@ class Writer:
                 return
             outcomes = [await self._alone(batch[0], error)]
         for call, outcome in zip(batch, outcomes, strict=True):
-            call.answer.set_result(outcome)
+            if not call.answer.done():
+                call.answer.set_result(outcome)
 
     async def _alone(self, call: Call, error: Exception) -> Outcome:
         """Answers a call whose own transaction failed: a refusal after writes is kept, a defect is not."""
@@ -290,13 +292,8 @@ class Writer:
         """Returns the stored outcomes of those calls that were made before."""
         table = self._tables.requests
         by_key = {call.key: call for call in calls}
-        wanted = work.tx.rows("wanted", {"principal": str, "method": str, "request_id": str}, list(by_key))
-        match = and_(
-            table.c.principal == wanted.c.principal,
-            table.c.method == wanted.c.method,
-            table.c.request_id == wanted.c.request_id,
-        )
-        stored = {(row.principal, row.method, row.request_id): row for row in await work.tx.read(select(table).where(match))}
+        rows = await work.tx.find(table, ("principal", "method", "request_id"), by_key)
+        stored = {(row.principal, row.method, row.request_id): row for row in rows}
         return {key: (row.fingerprint, _stored_outcome(by_key[key], row)) for key, row in stored.items()}
 
     async def _keep_outcomes(self, work: Work, outcomes: Sequence[tuple[Call, Outcome]]) -> None:
@@ -311,7 +308,7 @@ class Writer:
             for call, outcome in sorted(outcomes, key=lambda one: one[0].key)
             if not isinstance(outcome, Refusal) or outcome.lasting
         ]  # fmt: skip
-        if await work.tx.write(work.insert(table).on_conflict_do_nothing(), rows) != len(rows):
+        if await work.tx.insert(table, rows, once=True) != len(rows):
             raise Overtaken
 
 

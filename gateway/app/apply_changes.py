@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import case, update
 
 from argosy.gateway.v1 import deliveries_service_pb2
 from chassis.kernel.process import HoldReleased
@@ -15,10 +14,11 @@ from gateway.process.take_order import NAME, Finish, RaiseHold
 from gateway.store.tables import DELIVERIES
 
 HOUR_S = 3600
+ALL_DONE = (DELIVERIES.c.open_orders == 0,)
 
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
-    """Writes them, one statement for all deliveries."""
+    """Writes them, two statements for all deliveries."""
     finished: Counter[str] = Counter()
     for process_id, change in changes:
         if isinstance(change, RaiseHold):
@@ -28,10 +28,11 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
             finished[change.delivery_id] += 1
     if not finished:
         return
-    new = work.tx.rows("new", {"delivery_id": str, "done": int}, sorted(finished.items()))
-    left = DELIVERIES.c.open_orders - new.c.done
-    done = case((left == 0, deliveries_service_pb2.DELIVERY_STATE_DONE), else_=DELIVERIES.c.state)
-    await work.tx.write(update(DELIVERIES).where(DELIVERIES.c.delivery_id == new.c.delivery_id).values(open_orders=left, state=done))
+    key, ids = ("delivery_id",), sorted(finished)
+    rows = [{"delivery_id": delivery_id, "open_orders": -finished[delivery_id]} for delivery_id in ids]
+    await work.tx.change(DELIVERIES, key, rows, add=("open_orders",))
+    rows = [{"delivery_id": delivery_id, "state": deliveries_service_pb2.DELIVERY_STATE_DONE} for delivery_id in ids]
+    await work.tx.change(DELIVERIES, key, rows, where=ALL_DONE)
 
 
 async def on_hold_released(work: Work, hold: Any) -> None:

@@ -34,7 +34,7 @@ async def set_connection(work: Work, request: connections_service_pb2.SetConnect
         "previous_secret": "" if request.end_previous_secret else previous, "updated_at": work.now,
     }  # fmt: skip
     await work.tx.write(CONNECTIONS.delete().where(CONNECTIONS.c.channel_id == request.channel_id))
-    await work.tx.write(CONNECTIONS.insert(), [row])
+    await work.tx.insert(CONNECTIONS, [row])
     return _to_connection((await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == request.channel_id)))[0])
 
 
@@ -52,7 +52,7 @@ async def set_file_mapping(work: Work, request: connections_service_pb2.SetFileM
     _check(mapping)
     await work.tx.write(FILE_MAPPINGS.delete().where(FILE_MAPPINGS.c.mapping_id == request.mapping_id))
     row = {"mapping_id": request.mapping_id, "body": mapping.SerializeToString(), "updated_at": work.now}
-    await work.tx.write(FILE_MAPPINGS.insert(), [row])
+    await work.tx.insert(FILE_MAPPINGS, [row])
     return mapping
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.clock import to_timestamp
@@ -19,7 +19,8 @@ from gateway.channels import shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
-SUMMARY = [column for column in DELIVERIES.c if column.name != "content"]
+SUMMARY = tuple(column.name for column in DELIVERIES.c if column.name != "content")
+SUMMARIES = select(*(DELIVERIES.c[name] for name in SUMMARY))
 CONFLICT = HoldKind("DELIVERY_CONFLICT", "channels", 2 * HOUR_S, "channel-manager")
 
 
@@ -52,7 +53,7 @@ async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             fresh.append(before)
             known[key] = before
         outcomes.append(to_delivery(before))
-    await work.tx.write(DELIVERIES.insert(), fresh)
+    await work.tx.insert(DELIVERIES, fresh)
     return outcomes
 
 
@@ -72,9 +73,8 @@ async def _known(work: Work, calls: Sequence[Call]) -> dict[tuple[str, str], dic
         request = call.request
         keys.add((request.channel_id, request.provider_delivery_id))
         keys.add((request.channel_id, f"{request.provider_delivery_id}#{hashlib.sha256(request.content).hexdigest()[:16]}"))
-    wanted = work.tx.rows("wanted", {"channel_id": str, "provider_delivery_id": str}, sorted(keys))
-    match = and_(DELIVERIES.c.channel_id == wanted.c.channel_id, DELIVERIES.c.provider_delivery_id == wanted.c.provider_delivery_id)
-    return {(r.channel_id, r.provider_delivery_id): dict(r._mapping) for r in await work.tx.read(select(*SUMMARY).where(match))}
+    rows = await work.tx.find(DELIVERIES, ("channel_id", "provider_delivery_id"), sorted(keys), only=SUMMARY)
+    return {(r.channel_id, r.provider_delivery_id): dict(r._mapping) for r in rows}
 
 
 def _row(work: Work, request: Any, provider_delivery_id: str, content_hash: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ async def get_content(asked: Asked) -> deliveries_service_pb2.Content:
 
 async def list_deliveries(asked: Asked) -> deliveries_service_pb2.ListDeliveriesResponse:
     """Lists the newest first, without reports."""
-    query = select(*SUMMARY)
+    query = SUMMARIES
     if asked.request.channel_id:
         query = query.where(DELIVERIES.c.channel_id == asked.request.channel_id)
     if asked.request.state:
@@ -126,7 +126,7 @@ async def list_deliveries(asked: Asked) -> deliveries_service_pb2.ListDeliveries
 
 
 async def _load(tx: Tx, delivery_id: str) -> dict[str, Any]:
-    rows = await tx.read(select(*SUMMARY).where(DELIVERIES.c.delivery_id == delivery_id))
+    rows = await tx.read(SUMMARIES.where(DELIVERIES.c.delivery_id == delivery_id))
     if not rows:
         raise NotFound("NO_SUCH_DELIVERY", f"there is no delivery {delivery_id}", field="delivery_id")
     return dict(rows[0]._mapping)

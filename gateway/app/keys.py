@@ -32,7 +32,7 @@ async def create_key(work: Work, request: access_service_pb2.CreateKeyRequest) -
         "permissions": json.dumps(list(request.permissions)), "channel_ids": json.dumps(list(request.channel_ids)),
         "created_at": work.now, "revoked_at": None,
     }  # fmt: skip
-    await work.tx.write(KEYS.insert(), [row])
+    await work.tx.insert(KEYS, [row])
     return access_service_pb2.CreatedKey(key=await _load(work, key_id), secret=secret)
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, select, update
+from sqlalchemy import Select, select, update
 
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.errors import Refusal
@@ -22,6 +22,7 @@ from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTER
 AT_ONCE = 32
 BUSY_S = 0.5
 HOUR_S = 3600
+LEFT_SOLD = (SOLD_LINES.c.given_back < SOLD_LINES.c.quantity,)
 UNREADABLE = HoldKind("DELIVERY_UNREADABLE", "channels", 2 * HOUR_S, "channel-manager")
 ROWS_LEFT_OUT = HoldKind("ROWS_LEFT_OUT", "channels", 8 * HOUR_S, "channel-manager")
 CHARGES = {
@@ -91,14 +92,12 @@ async def _begin(work: Work, row: Any, understood: Understood) -> _Outcome:
 async def _is_news(work: Work, channel_id: str, order: OrderSteps) -> bool:
     if not order.updated_at:
         return True
-    statement = work.insert(EXTERNAL_ORDERS)
-    statement = statement.on_conflict_do_update(
-        index_elements=[EXTERNAL_ORDERS.c.channel_id, EXTERNAL_ORDERS.c.external_order_id],
-        set_={"updated_at": statement.excluded.updated_at},
-        where=EXTERNAL_ORDERS.c.updated_at <= statement.excluded.updated_at,
-    ).returning(EXTERNAL_ORDERS.c.updated_at)
     row = {"channel_id": channel_id, "external_order_id": order.external_order_id, "updated_at": order.updated_at}
-    return bool(await work.tx.returning(statement, [row]))
+    if await work.tx.insert(EXTERNAL_ORDERS, [row], once=True):
+        return True
+    own = (EXTERNAL_ORDERS.c.channel_id == channel_id, EXTERNAL_ORDERS.c.external_order_id == order.external_order_id)
+    newer = update(EXTERNAL_ORDERS).where(*own, EXTERNAL_ORDERS.c.updated_at <= order.updated_at)
+    return bool(await work.tx.write(newer.values(updated_at=order.updated_at)))
 
 
 async def _claim(work: Work, row: Any, wanted: list[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -107,9 +106,10 @@ async def _claim(work: Work, row: Any, wanted: list[tuple[str, str]]) -> set[tup
         {"channel_id": row.channel_id, "external_order_id": external, "step": step, "delivery_id": row.delivery_id}
         for external, step in sorted(set(wanted))
     ]
-    statement = work.insert(EXTERNAL_STEPS).on_conflict_do_nothing()
-    statement = statement.returning(EXTERNAL_STEPS.c.external_order_id, EXTERNAL_STEPS.c.step)
-    return {(r.external_order_id, r.step) for r in await work.tx.returning(statement, rows)}
+    await work.tx.insert(EXTERNAL_STEPS, rows, once=True)
+    key = ("channel_id", "external_order_id", "step")
+    claimed = await work.tx.find(EXTERNAL_STEPS, key, [tuple(one[name] for name in key) for one in rows])
+    return {(one.external_order_id, one.step) for one in claimed if one.delivery_id == row.delivery_id}
 
 
 async def _read_file(work: Work, row: Any, connection: Any) -> _Outcome:
@@ -119,18 +119,17 @@ async def _read_file(work: Work, row: Any, connection: Any) -> _Outcome:
     read.give_backs = [one for one in read.give_backs if (one.number, "taken back") in claimed]
     await _keep_sold(work, row.channel_id, read)
     sold = await _bought(work, row.channel_id, read)
+    left_before = {(one.external_order_id, one.external_line_id): one.left for one in sold}
     back, touched = order_file.match(read, sold, connection.returns_location_id, work.now)
-    if touched:
-        new = work.tx.rows(
-            "new", {"external_order_id": str, "external_line_id": str, "left": int},
-            [(line.external_order_id, line.external_line_id, line.left) for line in touched],
-        )  # fmt: skip
-        match = and_(
-            SOLD_LINES.c.channel_id == row.channel_id,
-            SOLD_LINES.c.external_order_id == new.c.external_order_id,
-            SOLD_LINES.c.external_line_id == new.c.external_line_id,
-        )
-        await work.tx.write(update(SOLD_LINES).where(match).values(given_back=SOLD_LINES.c.quantity - new.c.left))
+    key = ("channel_id", "external_order_id", "external_line_id")
+    given_back = [
+        {
+            **dict(zip(key, (row.channel_id, line.external_order_id, line.external_line_id), strict=True)),
+            "given_back": left_before[line.external_order_id, line.external_line_id] - line.left,
+        }
+        for line in touched
+    ]
+    await work.tx.change(SOLD_LINES, key, given_back, add=("given_back",))
     steps = order_file.steps(read.orders, back, mapping, row.channel_id, connection.entity)
     if read.left_out:
         work.hold(ROWS_LEFT_OUT, "delivery", row.delivery_id, f"{read.left_out} of {read.rows} rows were left out; see the report")
@@ -151,24 +150,15 @@ async def _keep_sold(work: Work, channel_id: str, read: order_file.FileRead) -> 
         for order in read.orders if order.customer
         for external, line in zip(order.quantities, order.lines, strict=True)
     ]  # fmt: skip
-    if rows:
-        await work.tx.returning(work.insert(SOLD_LINES).on_conflict_do_nothing().returning(SOLD_LINES.c.channel_id), rows)
+    await work.tx.insert(SOLD_LINES, rows, once=True)
 
 
 async def _bought(work: Work, channel_id: str, read: order_file.FileRead) -> list[order_file.Sold]:
-    keys = sorted({(one.customer, line.sku) for one in read.give_backs for line in one.lines if one.customer})
-    if not keys:
-        return []
-    wanted = work.tx.rows("wanted", {"customer": str, "channel_sku": str}, keys)
-    match = and_(
-        SOLD_LINES.c.channel_id == channel_id,
-        SOLD_LINES.c.customer == wanted.c.customer,
-        SOLD_LINES.c.channel_sku == wanted.c.channel_sku,
-        SOLD_LINES.c.given_back < SOLD_LINES.c.quantity,
-    )
+    keys = sorted({(channel_id, one.customer, line.sku) for one in read.give_backs for line in one.lines if one.customer})
+    rows = await work.tx.find(SOLD_LINES, ("channel_id", "customer", "channel_sku"), keys, where=LEFT_SOLD)
     return [
         order_file.Sold(r.external_order_id, r.external_line_id, r.customer, r.channel_sku, r.quantity - r.given_back, r.placed_at)
-        for r in await work.tx.read(select(SOLD_LINES).where(match))
+        for r in rows
     ]
 
 

@@ -58,9 +58,9 @@ def call(component: Component, path: str, request: Any) -> Call:
     return Call(component.methods[path], request, PRINCIPAL, Cause(PRINCIPAL.account, path, new_id()))
 
 
-def submit(component: Component, path: str, request: Any) -> Awaitable[Outcome]:
+async def submit(component: Component, path: str, request: Any) -> Outcome:
     """Sends a call to a component's writer."""
-    return component.writer.submit(call(component, path, request))
+    return (await component.writer.submit([call(component, path, request)]))[0]
 
 
 @pytest.fixture

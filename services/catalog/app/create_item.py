@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-
 from chassis.kernel.errors import AlreadyExists, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
@@ -52,13 +50,9 @@ async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         }  # fmt: skip
         rows.append(row)
         outcomes.append(to_message(_Row(row)))
-    await work.tx.write(ITEMS.insert(), rows)
+    await work.tx.insert(ITEMS, rows)
     return outcomes
 
 
 async def _taken(work: Work, column: str, values: Sequence[str]) -> set[str]:
-    if not values:
-        return set()
-    wanted = work.tx.rows("wanted", {"value": str}, [(value,) for value in values])
-    rows = await work.tx.read(select(ITEMS.c[column]).where(ITEMS.c[column] == wanted.c.value))
-    return {row[0] for row in rows}
+    return {row[0] for row in await work.tx.find(ITEMS, (column,), [(value,) for value in values], only=(column,))}

@@ -18,11 +18,11 @@ async def create_channel(work: Work, request: channels_service_pb2.CreateChannel
     """Refusals: CHANNEL_EXISTS."""
     if await work.tx.read(select(CHANNELS.c.channel_id).where(CHANNELS.c.channel_id == request.channel_id)):
         raise AlreadyExists("CHANNEL_EXISTS", f"there is a channel {request.channel_id} already", field="channel_id")
-    values = CHANNELS.insert().values(
-        channel_id=request.channel_id, name=request.name, currency_code=request.currency_code, entity=request.entity,
-        prices_include_tax=int(request.prices_include_tax), created_at=work.now,
-    )  # fmt: skip
-    await work.tx.write(values)
+    row = {
+        "channel_id": request.channel_id, "name": request.name, "currency_code": request.currency_code, "entity": request.entity,
+        "prices_include_tax": int(request.prices_include_tax), "created_at": work.now,
+    }  # fmt: skip
+    await work.tx.insert(CHANNELS, [row])
     return to_channel((await work.tx.read(select(CHANNELS).where(CHANNELS.c.channel_id == request.channel_id)))[0])
 
 
@@ -33,10 +33,11 @@ async def create_listing(work: Work, request: channels_service_pb2.CreateListing
     key = (LISTINGS.c.channel_id == request.channel_id, LISTINGS.c.channel_sku == request.channel_sku)
     if await work.tx.read(select(LISTINGS).where(*key)):
         raise AlreadyExists("LISTING_EXISTS", f"the channel's SKU {request.channel_sku} has a meaning already", field="channel_sku")
-    values = LISTINGS.insert().values(
-        channel_id=request.channel_id, channel_sku=request.channel_sku, item_id=item.item_id, units=request.units, created_at=work.now
-    )
-    await work.tx.write(values)
+    row = {
+        "channel_id": request.channel_id, "channel_sku": request.channel_sku, "item_id": item.item_id, "units": request.units,
+        "created_at": work.now,
+    }  # fmt: skip
+    await work.tx.insert(LISTINGS, [row])
     return to_listing((await work.tx.read(select(LISTINGS).where(*key)))[0])
 
 
@@ -51,7 +52,7 @@ async def set_price(work: Work, request: channels_service_pb2.SetPriceRequest) -
         "currency_code": request.currency_code, "amount_minor": request.amount_minor, "includes_tax": int(request.includes_tax),
     }  # fmt: skip
     try:
-        await work.tx.write(PRICES.insert(), [row])
+        await work.tx.insert(PRICES, [row])
     except IntegrityError as error:
         raise AlreadyExists("PRICE_EXISTS", "a price from this very moment on is kept already", field="valid_from") from error
     return channels_service_pb2.Price(

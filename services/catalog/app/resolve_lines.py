@@ -4,18 +4,21 @@ A SKU means what the channel's listing says; where it has none, the item of that
 are sold. The list price is the channel's own, else the general one, in force when the order was placed.
 """
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Executable, and_, or_, select
 
 from argosy.catalog.v1 import items_service_pb2
 from chassis.kernel.clock import from_timestamp
 from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.statements import Kinds, given, parameters
 from services.catalog.domain.item import Lifecycle
 from services.catalog.store.tables import ITEMS, LISTINGS, PRICES
 
 Key = tuple[str, str]
+WANTED: Kinds = (("channel_id", str), ("channel_sku", str), ("sku", str))
 
 
 async def resolve_lines(asked: Asked) -> items_service_pb2.ResolveLinesResponse:
@@ -42,25 +45,28 @@ def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, price: An
 
 
 async def _items(tx: Tx, keys: list[Key]) -> dict[Key, tuple[Any, int]]:
-    wanted = tx.rows("wanted", {"channel_id": str, "channel_sku": str, "sku": str}, [(c, s, s.strip().upper()) for c, s in keys])
+    rows = [(channel_id, sku, sku.strip().upper()) for channel_id, sku in keys]
+    found = await tx.read(_meanings(tx.dialect), parameters(tx.dialect, "wanted", [name for name, _ in WANTED], rows))
+    return {(row.channel_id, row.channel_sku): (row, row.units or 1) for row in found}
+
+
+@cache
+def _meanings(dialect: str) -> Executable:
+    """SELECT what channels' SKUs mean: the listing's item, else the item of that SKU."""
+    wanted = given(dialect, "wanted", WANTED)
     listed = and_(LISTINGS.c.channel_id == wanted.c.channel_id, LISTINGS.c.channel_sku == wanted.c.channel_sku)
-    query = (
+    return (
         select(wanted.c.channel_id, wanted.c.channel_sku, LISTINGS.c.units, ITEMS)
         .select_from(wanted)
         .outerjoin(LISTINGS, listed)
         .join(ITEMS, or_(ITEMS.c.item_id == LISTINGS.c.item_id, and_(LISTINGS.c.item_id.is_(None), ITEMS.c.sku == wanted.c.sku)))
         .where(ITEMS.c.lifecycle == int(Lifecycle.PUBLISHED))
     )
-    return {(row.channel_id, row.channel_sku): (row, row.units or 1) for row in await tx.read(query)}
 
 
 async def _prices(tx: Tx, item_ids: list[str]) -> dict[str, list[Any]]:
-    if not item_ids:
-        return {}
-    wanted = tx.rows("wanted", {"item_id": str}, [(item_id,) for item_id in item_ids])
-    rows = await tx.read(select(PRICES).where(PRICES.c.item_id == wanted.c.item_id).order_by(PRICES.c.valid_from.desc()))
     prices: dict[str, list[Any]] = {}
-    for row in rows:
+    for row in reversed(await tx.find(PRICES, ("item_id",), [(item_id,) for item_id in item_ids], order=("valid_from",))):
         prices.setdefault(row.item_id, []).append(row)
     return prices
 

@@ -19,15 +19,13 @@ async def issue_invoices(work: Work, events: Sequence[Received]) -> None:
     counts: dict[tuple[str, str], int] = {}
     for one in wanted:
         counts[one["entity"], one["kind"]] = counts.get((one["entity"], one["kind"]), 0) + 1
-    statement = work.insert(NUMBERS)
-    upsert = statement.on_conflict_do_update(index_elements=["entity", "kind"], set_={"last": NUMBERS.c.last + statement.excluded.last})
     rows = [{"entity": entity, "kind": kind, "last": count} for (entity, kind), count in sorted(counts.items())]
-    taken = await work.tx.returning(upsert.returning(NUMBERS.c.entity, NUMBERS.c.kind, NUMBERS.c.last), rows)
+    taken = await work.tx.merge(NUMBERS, ("entity", "kind"), rows, add=("last",), returning=("entity", "kind", "last"))
     following = {(row.entity, row.kind): row.last - counts[row.entity, row.kind] for row in taken}
     for one in wanted:
         following[one["entity"], one["kind"]] += 1
         one.update(invoice_id=new_id(), number=f"{PREFIX[one['kind']]}-{following[one['entity'], one['kind']]:08d}", issued_at=work.now)
-    await work.tx.write(INVOICES.insert(), wanted)
+    await work.tx.insert(INVOICES, wanted)
 
 
 def _wanted(message: Any) -> dict[str, Any] | None:

@@ -30,8 +30,8 @@ async def post_events(work: Work, events: Sequence[Received]) -> None:
         for rule in rules_for(rules, event.message.DESCRIPTOR.name):
             if applies(rule, facts):
                 _entry(work, event, rule, facts, entries, lines)
-    await work.tx.write(ENTRIES.insert(), entries)
-    await work.tx.write(ENTRY_LINES.insert(), lines)
+    await work.tx.insert(ENTRIES, entries)
+    await work.tx.insert(ENTRY_LINES, lines)
     await _add_to_days(work, entries, lines)
     await note_parts(work, events)
     await issue_invoices(work, events)
@@ -90,9 +90,4 @@ async def _add_to_days(work: Work, entries: Sequence[dict[str, Any]], lines: Seq
         sums[key][1] += line["credit_minor"]
     names = ("entity", "currency_code", "account", "channel_id", "location_id", "day")
     rows = [{**dict(zip(names, key, strict=True)), "debit_minor": d, "credit_minor": c} for key, (d, c) in sorted(sums.items())]
-    statement = work.insert(ACCOUNT_DAYS)
-    upsert = statement.on_conflict_do_update(
-        index_elements=list(names),
-        set_={name: ACCOUNT_DAYS.c[name] + statement.excluded[name] for name in ("debit_minor", "credit_minor")},
-    )
-    await work.tx.write(upsert, rows)
+    await work.tx.merge(ACCOUNT_DAYS, names, rows, add=("debit_minor", "credit_minor"))

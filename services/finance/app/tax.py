@@ -22,10 +22,8 @@ async def set_tax_rate(work: Work, request: finance_service_pb2.SetTaxRateReques
     if not is_day(request.valid_from):
         raise InvalidArgument("INVALID_FIELD", f"valid_from: {request.valid_from} is no day", field="valid_from")
     names = ("country_code", "tax_class", "valid_from", "rate_ppm")
-    statement = work.insert(TAX_RATES)
-    upsert = statement.on_conflict_do_update(index_elements=list(names[:3]), set_={"rate_ppm": statement.excluded.rate_ppm})
     values = {name: getattr(request, name) for name in names}
-    await work.tx.write(upsert, [values])
+    await work.tx.merge(TAX_RATES, names[:3], [values])
     return finance_service_pb2.TaxRate(**values)
 
 

@@ -25,12 +25,7 @@ async def note_parts(work: Work, events: Sequence[Received]) -> None:
                 {"shipment_id": event.message.shipment_id, "sale": 0, "cost": 0, "freight": 0, "first_at": work.now, "held": 0},
             )
             row[part] = 1
-    statement = work.insert(SHIPMENT_PARTS)
-    upsert = statement.on_conflict_do_update(
-        index_elements=["shipment_id"],
-        set_={name: SHIPMENT_PARTS.c[name] + statement.excluded[name] for name in PARTS.values()},
-    )
-    await work.tx.write(upsert, [rows[key] for key in sorted(rows)])
+    await work.tx.merge(SHIPMENT_PARTS, ("shipment_id",), [rows[key] for key in sorted(rows)], add=tuple(PARTS.values()))
 
 
 async def hold_incomplete(work: Work) -> None:

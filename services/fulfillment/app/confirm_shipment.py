@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
 from chassis.kernel.ids import new_id
@@ -46,17 +44,17 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         changed[order.row.fulfillment_order_id] = order
         outcomes.append(to_shipment(_Row(row), [_Row(line) for line in lines]))
     await save(work, list(changed.values()))
-    await work.tx.write(SHIPMENTS.insert(), shipments)
-    await work.tx.write(SHIPMENT_LINES.insert(), parcel_lines)
+    await work.tx.insert(SHIPMENTS, shipments)
+    await work.tx.insert(SHIPMENT_LINES, parcel_lines)
     return outcomes
 
 
 async def _open(work: Work, ids: list[str]) -> dict[str, OpenOrder]:
-    wanted = work.tx.rows("wanted", {"id": str}, [(one,) for one in ids])
-    query = select(FULFILLMENT_ORDERS).where(FULFILLMENT_ORDERS.c.fulfillment_order_id == wanted.c.id)
-    rows = await work.tx.read(query.order_by(FULFILLMENT_ORDERS.c.fulfillment_order_id).with_for_update(of=FULFILLMENT_ORDERS))
+    key = ("fulfillment_order_id",)
+    wanted = [(one,) for one in ids]
+    rows = await work.tx.find(FULFILLMENT_ORDERS, key, wanted, order=key, lock=True)
     lines: dict[str, list[Any]] = {}
-    for line in await work.tx.read(select(LINES).where(LINES.c.fulfillment_order_id == wanted.c.id).order_by(LINES.c.line_id)):
+    for line in await work.tx.find(LINES, key, wanted, order=("line_id",)):
         lines.setdefault(line.fulfillment_order_id, []).append(line)
     return {row.fulfillment_order_id: OpenOrder(row, lines[row.fulfillment_order_id]) for row in rows}
 

@@ -36,7 +36,7 @@ async def plan_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             }
         )  # fmt: skip
         outcomes.append(decision)
-    await work.tx.write(DECISIONS.insert(), rows)
+    await work.tx.insert(DECISIONS, rows)
     return outcomes
 
 

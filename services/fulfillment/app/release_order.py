@@ -37,8 +37,8 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             response.fulfillment_orders.append(to_fulfillment_order(_Row(order), [_Row(row) for row in rows]))
             work.emit(_event(order, rows))
         outcomes.append(response)
-    await work.tx.write(FULFILLMENT_ORDERS.insert(), orders)
-    await work.tx.write(LINES.insert(), lines)
+    await work.tx.insert(FULFILLMENT_ORDERS, orders)
+    await work.tx.insert(LINES, lines)
     return outcomes
 
 

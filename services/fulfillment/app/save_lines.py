@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, update
-
 from chassis.runtime.work import Work
 from services.fulfillment.domain.progress import Counts, derive
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
@@ -28,18 +26,14 @@ class OpenOrder:
 
 async def save(work: Work, orders: Sequence[OpenOrder]) -> None:
     """Writes quantities and derived statuses, two statements for all."""
-    if not orders:
-        return
-    rows = [(order.row.fulfillment_order_id, int(derive(list(order.counts.values())))) for order in orders]
-    new = work.tx.rows("new", {"fulfillment_order_id": str, "status": int}, rows)
-    statement = update(FULFILLMENT_ORDERS).where(FULFILLMENT_ORDERS.c.fulfillment_order_id == new.c.fulfillment_order_id)
-    await work.tx.write(statement.values(status=new.c.status, version=FULFILLMENT_ORDERS.c.version + 1))
-    counts = [
-        (order.row.fulfillment_order_id, line_id, *(getattr(own, name) for name in NAMES))
+    rows = [
+        {"fulfillment_order_id": order.row.fulfillment_order_id, "status": int(derive(list(order.counts.values()))), "version": 1}
+        for order in orders
+    ]
+    await work.tx.change(FULFILLMENT_ORDERS, ("fulfillment_order_id",), rows, add=("version",))
+    lines = [
+        {"fulfillment_order_id": order.row.fulfillment_order_id, "line_id": line_id, **{name: getattr(own, name) for name in NAMES}}
         for order in orders
         for line_id, own in order.counts.items()
     ]
-    columns = {"fulfillment_order_id": str, "line_id": str, **dict.fromkeys(NAMES, int)}
-    changed = work.tx.rows("changed", columns, counts)
-    match = and_(LINES.c.fulfillment_order_id == changed.c.fulfillment_order_id, LINES.c.line_id == changed.c.line_id)
-    await work.tx.write(update(LINES).where(match).values({name: changed.c[name] for name in NAMES}))
+    await work.tx.change(LINES, ("fulfillment_order_id", "line_id"), lines)

@@ -8,8 +8,6 @@ from services.fulfillment.store.tables import RATES
 async def set_rate(work: Work, request: fulfillment_service_pb2.SetRateRequest) -> fulfillment_service_pb2.Rate:
     """Replaces the rate of this carrier, service, destination and currency."""
     names = ("carrier", "service", "country_code", "currency_code", "base_minor", "per_kg_minor")
-    statement = work.insert(RATES)
-    upsert = statement.on_conflict_do_update(index_elements=list(names[:4]), set_={name: statement.excluded[name] for name in names[4:]})
     values = {name: getattr(request, name) for name in names}
-    await work.tx.write(upsert, [values])
+    await work.tx.merge(RATES, names[:4], [values])
     return fulfillment_service_pb2.Rate(**values)

@@ -19,5 +19,5 @@ async def create_location(work: Work, request: stock_service_pb2.CreateLocationR
         "owned": int(not request.consigned), "country_code": request.country_code, "postal_prefix": request.postal_prefix,
         "currency_code": request.currency_code, "created_at": work.now,
     }  # fmt: skip
-    await work.tx.write(LOCATIONS.insert(), [row])
+    await work.tx.insert(LOCATIONS, [row])
     return to_location((await work.tx.read(query))[0])

@@ -1,15 +1,17 @@
 """GetAvailability: what can be promised of items, per location and for a channel. The one function for all who ask."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import select
 
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
 from services.inventory.domain.stock import SOURCED_KINDS, State, available_to_promise, available_to_sell
 from services.inventory.store.tables import BALANCES, LOCATIONS, POLICIES
+
+AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE),)
 
 
 async def get_availability(asked: Asked) -> stock_service_pb2.GetAvailabilityResponse:
@@ -37,22 +39,18 @@ async def get_availability(asked: Asked) -> stock_service_pb2.GetAvailabilityRes
     return response
 
 
-async def _available(tx: Tx, item_ids: list[str]) -> dict[str, dict[str, int]]:
-    wanted = tx.rows("wanted", {"item_id": str}, [(one,) for one in item_ids])
-    match = and_(BALANCES.c.item_id == wanted.c.item_id, BALANCES.c.state == int(State.AVAILABLE))
-    total = func.sum(BALANCES.c.quantity)
-    query = select(BALANCES.c.item_id, BALANCES.c.location_id, total).where(match)
-    query = query.group_by(BALANCES.c.item_id, BALANCES.c.location_id).order_by(BALANCES.c.location_id)
-    found: dict[str, dict[str, int]] = defaultdict(dict)
-    for item_id, location_id, quantity in await tx.read(query):
-        found[item_id][location_id] = int(quantity)
+async def _available(tx: Tx, item_ids: list[str]) -> dict[str, Counter[str]]:
+    names = ("item_id", "location_id", "quantity")
+    keys = [(one,) for one in item_ids]
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for item_id, location_id, quantity in await tx.find(BALANCES, names[:1], keys, only=names, where=AVAILABLE, order=names[1:2]):
+        found[item_id][location_id] += quantity
     return found
 
 
 async def _policies(tx: Tx, item_ids: list[str], channel_id: str) -> tuple[dict[Any, int], dict[str, tuple[int, int]]]:
-    wanted = tx.rows("wanted", {"item_id": str}, [*((one,) for one in item_ids), ("",)])
-    whose = or_(POLICIES.c.channel_id == "", POLICIES.c.channel_id == channel_id)
-    rows = await tx.read(select(POLICIES).where(POLICIES.c.item_id == wanted.c.item_id, whose))
+    keys = [(channel, item) for channel in {"", channel_id} for item in (*item_ids, "")]
+    rows = await tx.find(POLICIES, ("channel_id", "item_id"), keys)
     safety = {(row.item_id, row.location_id): row.quantity for row in rows if not row.channel_id}
     buffers = {row.item_id: (row.quantity, row.share_percent) for row in rows if row.channel_id}
     return safety, buffers

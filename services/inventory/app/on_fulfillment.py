@@ -75,7 +75,7 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
                     }
                 )  # fmt: skip
             work.emit(issued)
-        await work.tx.write(ISSUES.insert(), issues)
+        await work.tx.insert(ISSUES, issues)
 
 
 def _give_up(booking: "_Booking", event: Received, line: "_Line", target: State) -> None:

@@ -11,16 +11,11 @@ from services.inventory.store.tables import ITEMS
 
 async def on_item_published(work: Work, events: Sequence[Received]) -> None:
     """Keeps the items."""
-    statement = work.insert(ITEMS)
-    upsert = statement.on_conflict_do_update(
-        index_elements=["item_id"],
-        set_={name: statement.excluded[name] for name in ("sku", "standard_cost_minor", "retired")},
-    )
     rows = [
         {"item_id": e.message.item_id, "sku": e.message.sku, "standard_cost_minor": e.message.standard_cost_minor, "retired": 0}
         for e in events
     ]
-    await work.tx.write(upsert, rows)
+    await work.tx.merge(ITEMS, ("item_id",), rows)
 
 
 async def on_item_retired(work: Work, events: Sequence[Received]) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
-
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.money import share
 from chassis.runtime.inbox import Received
@@ -93,10 +91,9 @@ class _Issue:
 
 
 async def _issues(work: Work, line_ids: set[str]) -> dict[str, list[_Issue]]:
-    wanted = work.tx.rows("wanted_lines", {"line_id": str}, [(one,) for one in sorted(line_ids)])
-    query = select(ISSUES).where(ISSUES.c.line_id == wanted.c.line_id).order_by(ISSUES.c.issued_at, ISSUES.c.document_id)
     found: dict[str, list[_Issue]] = {}
-    for row in await work.tx.read(query.with_for_update(of=ISSUES)):
+    keys = [(one,) for one in sorted(line_ids)]
+    for row in await work.tx.find(ISSUES, ("line_id",), keys, order=("issued_at", "document_id"), lock=True):
         found.setdefault(row.line_id, []).append(_Issue(row))
     return found
 
@@ -116,9 +113,5 @@ def _cost(work: Work, book: StockBook, message: Any, line: Any, issues: list[_Is
 
 
 async def _save(work: Work, issues: list[_Issue]) -> None:
-    if not issues:
-        return
-    columns = {"document_id": str, "line_id": str, "returned": int}
-    new = work.tx.rows("new", columns, [(*issue.key, issue.returned) for issue in issues])
-    match = (ISSUES.c.document_id == new.c.document_id, ISSUES.c.line_id == new.c.line_id)
-    await work.tx.write(update(ISSUES).where(*match).values(returned_quantity=new.c.returned))
+    names = ("document_id", "line_id", "returned_quantity")
+    await work.tx.change(ISSUES, names[:2], [dict(zip(names, (*issue.key, issue.returned), strict=True)) for issue in issues])

@@ -16,12 +16,7 @@ async def set_stock_policy(work: Work, request: stock_service_pb2.SetStockPolicy
         "channel_id": request.channel_id, "item_id": request.item_id, "location_id": request.location_id,
         "quantity": request.quantity, "share_percent": request.share_percent or 100,
     }  # fmt: skip
-    statement = work.insert(POLICIES)
-    upsert = statement.on_conflict_do_update(
-        index_elements=["channel_id", "item_id", "location_id"],
-        set_={"quantity": statement.excluded.quantity, "share_percent": statement.excluded.share_percent},
-    )
-    await work.tx.write(upsert, [row])
+    await work.tx.merge(POLICIES, ("channel_id", "item_id", "location_id"), [row])
     return stock_service_pb2.StockPolicy(
         channel_id=request.channel_id, item_id=request.item_id, location_id=request.location_id, quantity=request.quantity,
         share_percent=request.share_percent or 100,

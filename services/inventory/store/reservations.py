@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import or_
 
 from chassis.runtime.work import Work
 from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 
+STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0),)
 QUANTITIES = ("reserved", "allocated", "shipped", "cancelled")
 
 
@@ -38,43 +38,35 @@ class Held:
 
 async def load(work: Work, owner_ids: Iterable[str]) -> list[Held]:
     """Locks and returns all open reservations of the owners, in one order."""
-    wanted = work.tx.rows("owners", {"owner_id": str}, [(owner,) for owner in sorted(set(owner_ids))])
-    still_open = or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0)
-    query = select(RESERVATIONS).where(RESERVATIONS.c.owner_id == wanted.c.owner_id, still_open)
-    rows = await work.tx.read(query.order_by(RESERVATIONS.c.reservation_id).with_for_update(of=RESERVATIONS))
+    keys = {(owner,) for owner in owner_ids}
+    rows = await work.tx.find(RESERVATIONS, ("owner_id",), keys, where=STILL_OPEN, order=("reservation_id",), lock=True)
     return [Held(**row._mapping) for row in rows]
 
 
 async def buried(work: Work, owner_ids: Iterable[str]) -> set[str]:
     """Returns the owners whose reservations were cancelled before they were made."""
-    wanted = work.tx.rows("owners", {"owner_id": str}, [(owner,) for owner in sorted(set(owner_ids))])
-    rows = await work.tx.read(select(TOMBSTONES.c.owner_id).where(TOMBSTONES.c.owner_id == wanted.c.owner_id))
-    return {row.owner_id for row in rows}
+    return {row.owner_id for row in await work.tx.find(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids})}
 
 
 async def known(work: Work, owner_ids: Iterable[str]) -> set[str]:
     """Returns the owners that ever had a reservation."""
-    wanted = work.tx.rows("owners", {"owner_id": str}, [(owner,) for owner in sorted(set(owner_ids))])
-    query = select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.owner_id == wanted.c.owner_id).distinct()
-    return {row.owner_id for row in await work.tx.read(query)}
+    rows = await work.tx.find(RESERVATIONS, ("owner_id",), {(owner,) for owner in owner_ids}, only=("owner_id",))
+    return {row.owner_id for row in rows}
 
 
 async def bury(work: Work, owner_ids: Iterable[str]) -> None:
     """Remembers owners whose late reserve must be refused."""
     rows = [{"owner_id": owner, "buried_at": work.now} for owner in sorted(set(owner_ids))]
-    await work.tx.write(work.insert(TOMBSTONES).on_conflict_do_nothing(), rows)
+    await work.tx.insert(TOMBSTONES, rows, once=True)
 
 
 async def insert(work: Work, fresh: Sequence[Held]) -> None:
     """Writes new reservations."""
-    await work.tx.write(RESERVATIONS.insert(), [vars(one) for one in fresh])
+    await work.tx.insert(RESERVATIONS, [vars(one) for one in fresh])
 
 
 async def save(work: Work, changed: Iterable[Held]) -> None:
     """Writes the quantities of changed reservations."""
-    rows: list[tuple[Any, ...]] = sorted({(h.reservation_id, h.reserved, h.allocated, h.shipped, h.cancelled) for h in changed})
-    if not rows:
-        return
-    new = work.tx.rows("new", {"reservation_id": str, **dict.fromkeys(QUANTITIES, int)}, rows)
-    match = and_(RESERVATIONS.c.reservation_id == new.c.reservation_id)
-    await work.tx.write(update(RESERVATIONS).where(match).values({name: new.c[name] for name in QUANTITIES}))
+    names = ("reservation_id", *QUANTITIES)
+    rows = {held.reservation_id: {name: getattr(held, name) for name in names} for held in changed}
+    await work.tx.change(RESERVATIONS, names[:1], [rows[key] for key in sorted(rows)])

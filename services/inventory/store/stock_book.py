@@ -7,19 +7,23 @@ written: changes of what is there are guarded updates, and CHECK constraints sta
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Executable, select
 
 from chassis.kernel.ids import new_id
+from chassis.runtime.statements import given, parameters
 from chassis.runtime.work import Work
 from services.inventory.domain.cost import Layer, Taken, take
 from services.inventory.domain.stock import State
 from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYERS, LOCATIONS, MOVEMENTS
 
 Key = tuple[str, str]
-KEY_COLUMNS = {"item_id": str, "location_id": str}
+KEY = ("item_id", "location_id")
+BALANCE = (*KEY, "lot", "state")
+OPEN_LAYERS = (LAYERS.c.quantity_left > 0,)
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,7 @@ class StockBook:
         ordered = sorted(set(keys))
         if not ordered:
             return book
-        wanted = work.tx.rows("wanted", KEY_COLUMNS, ordered)
-        match = and_(BALANCES.c.item_id == wanted.c.item_id, BALANCES.c.location_id == wanted.c.location_id)
-        query = select(BALANCES).where(match)
-        ordering = (BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.lot, BALANCES.c.state)
-        for row in await work.tx.read(query.order_by(*ordering).with_for_update(of=BALANCES)):
+        for row in await work.tx.find(BALANCES, KEY, ordered, order=BALANCE, lock=True):
             book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
             book._known.add((row.item_id, row.location_id, row.lot, row.state))
         await book._read_names(ordered)
@@ -69,11 +69,8 @@ class StockBook:
 
     async def _read_names(self, keys: Sequence[Key]) -> None:
         """Reads items and locations together: a set of keys has few of either."""
-        wanted = self._work.tx.rows("named", KEY_COLUMNS, keys)
-        tables = wanted.outerjoin(ITEMS, ITEMS.c.item_id == wanted.c.item_id)
-        tables = tables.outerjoin(LOCATIONS, LOCATIONS.c.location_id == wanted.c.location_id)
-        columns = [column.label(f"{column.table.name}_{column.name}") for table in (ITEMS, LOCATIONS) for column in table.c]
-        for row in await self._work.tx.read(select(*columns).select_from(tables)):
+        tx = self._work.tx
+        for row in await tx.read(_names(tx.dialect), parameters(tx.dialect, "wanted", KEY, keys)):
             cells = iter(row)
             item, location = (SimpleNamespace(**{column.name: next(cells) for column in table.c}) for table in (ITEMS, LOCATIONS))
             if item.item_id is not None:
@@ -83,19 +80,13 @@ class StockBook:
 
     async def _read_layers(self, keys: Sequence[Key]) -> None:
         tx = self._work.tx
-        wanted = tx.rows("wanted_layers", KEY_COLUMNS, keys)
-        match = and_(LAYERS.c.item_id == wanted.c.item_id, LAYERS.c.location_id == wanted.c.location_id)
-        query = select(LAYERS).where(match, LAYERS.c.quantity_left > 0).order_by(LAYERS.c.position)
         self._layers = {key: [] for key in keys}
-        for row in await tx.read(query.with_for_update(of=LAYERS)):
+        for row in await tx.find(LAYERS, KEY, keys, where=OPEN_LAYERS, order=("position",), lock=True):
             layer = Layer(row.layer_id, row.quantity_left, row.value_left_minor, row.return_id, row.line_id)
             self._layers[row.item_id, row.location_id].append(layer)
         empty = [key for key, layers in self._layers.items() if not layers]
-        if empty:
-            wanted = tx.rows("empty", KEY_COLUMNS, empty)
-            match = and_(LAYERS.c.item_id == wanted.c.item_id, LAYERS.c.location_id == wanted.c.location_id)
-            for row in await tx.read(select(LAYERS).where(match).order_by(LAYERS.c.position)):
-                self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
+        for row in await tx.find(LAYERS, KEY, empty, order=("position",)):
+            self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
 
     def quantity(self, item_id: str, location_id: str, state: State) -> int:
         """Returns how much is there in a state, over all lots."""
@@ -189,23 +180,13 @@ class StockBook:
     async def write(self) -> None:
         """Writes what changed, a few statements however many rows."""
         work = self._work
-        changes = [(key, delta) for key, delta in sorted(self._changes.items()) if delta]
-        old = [(*key, delta) for key, delta in changes if key in self._known]
-        if old:
-            columns = {"item_id": str, "location_id": str, "lot": str, "state": int, "delta": int}
-            new = work.tx.rows("new", columns, old)
-            same = (BALANCES.c[name] == new.c[name] for name in ("item_id", "location_id", "lot", "state"))
-            guarded = update(BALANCES).where(*same, BALANCES.c.quantity + new.c.delta >= 0)
-            if await work.tx.write(guarded.values(quantity=BALANCES.c.quantity + new.c.delta)) != len(old):
-                raise RuntimeError("a balance was not what it was when it was locked")
-        names = ("item_id", "location_id", "lot", "state", "quantity")
-        fresh = [dict(zip(names, (*key, delta), strict=True)) for key, delta in changes if key not in self._known]
-        insert = work.insert(BALANCES)
-        upsert = insert.on_conflict_do_update(
-            index_elements=list(names[:4]), set_={"quantity": BALANCES.c.quantity + insert.excluded.quantity}
-        )
-        await work.tx.write(upsert, fresh)
-        await work.tx.write(MOVEMENTS.insert(), self._movements)
+        rows = {key: {**dict(zip(BALANCE, key, strict=True)), "quantity": delta} for key, delta in sorted(self._changes.items()) if delta}
+        old = [row for key, row in rows.items() if key in self._known]
+        if await work.tx.change(BALANCES, BALANCE, old, add=("quantity",)) != len(old):
+            raise RuntimeError("a balance was not what it was when it was locked")
+        fresh = [row for key, row in rows.items() if key not in self._known]
+        await work.tx.merge(BALANCES, BALANCE, fresh, add=("quantity",))
+        await work.tx.insert(MOVEMENTS, self._movements)
         await self._write_layers()
 
     async def _write_layers(self) -> None:
@@ -214,13 +195,24 @@ class StockBook:
         for layer_id, layer in self._touched.items():
             if layer_id in fresh:
                 fresh[layer_id].update(quantity_left=layer.quantity, value_left_minor=layer.value_minor)
-        await work.tx.write(LAYERS.insert(), self._new_layers)
-        old = [(k, v.quantity, v.value_minor) for k, v in sorted(self._touched.items()) if k not in fresh]
-        if old:
-            new = work.tx.rows("left_of", {"layer_id": str, "quantity": int, "value": int}, old)
-            statement = update(LAYERS).where(LAYERS.c.layer_id == new.c.layer_id)
-            await work.tx.write(statement.values(quantity_left=new.c.quantity, value_left_minor=new.c.value))
-        await work.tx.write(CONSUMPTIONS.insert(), self._consumptions)
+        await work.tx.insert(LAYERS, self._new_layers)
+        old = [
+            {"layer_id": layer_id, "quantity_left": layer.quantity, "value_left_minor": layer.value_minor}
+            for layer_id, layer in sorted(self._touched.items())
+            if layer_id not in fresh
+        ]
+        await work.tx.change(LAYERS, ("layer_id",), old)
+        await work.tx.insert(CONSUMPTIONS, self._consumptions)
+
+
+@cache
+def _names(dialect: str) -> Executable:
+    """SELECT item and location of each key."""
+    wanted = given(dialect, "wanted", tuple((name, str) for name in KEY))
+    tables = wanted.outerjoin(ITEMS, ITEMS.c.item_id == wanted.c.item_id)
+    tables = tables.outerjoin(LOCATIONS, LOCATIONS.c.location_id == wanted.c.location_id)
+    columns = [column.label(f"{column.table.name}_{column.name}") for table in (ITEMS, LOCATIONS) for column in table.c]
+    return select(*columns).select_from(tables)
 
 
 def _consumption(part: Taken, document_id: str) -> dict[str, Any]:

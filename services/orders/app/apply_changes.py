@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from argosy.orders.v1 import order_pb2, orders_events_pb2
 from chassis.kernel.ids import new_id
@@ -25,6 +25,7 @@ MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
 TEXTS = ("item_id", "sku", "tax_class")
 NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
+ORDER = ("order_id",)
 MILLION = 1_000_000
 
 
@@ -106,21 +107,20 @@ async def _open(work: Work, ids: list[str], *, paid: bool) -> _Book:
     """Reads what decisions need: tenders only where it matters what was `paid`, deliveries only where something was shipped."""
     book = _Book(work)
     tx = work.tx
-    wanted = tx.rows("wanted", {"order_id": str}, [(one,) for one in ids])
-    query = select(ORDERS).where(ORDERS.c.order_id == wanted.c.order_id).order_by(ORDERS.c.order_id)
-    for row in await tx.read(query.with_for_update(of=ORDERS)):
+    keys = [(one,) for one in ids]
+    for row in await tx.find(ORDERS, ORDER, keys, order=ORDER, lock=True):
         book.orders[row.order_id] = dict(row._mapping)
-    for row in await tx.read(select(LINES).where(LINES.c.order_id == wanted.c.order_id).order_by(LINES.c.position)):
+    for row in await tx.find(LINES, ORDER, keys, order=("position",)):
         book.lines[row.order_id][row.line_id] = line = dict(row._mapping)
         book.before[row.line_id] = _cells(line)
     if paid:
-        for row in await tx.read(select(TENDERS).where(TENDERS.c.order_id == wanted.c.order_id).order_by(TENDERS.c.tender_id)):
+        for row in await tx.find(TENDERS, ORDER, keys, order=("tender_id",)):
             book.tenders[row.order_id].append(row)
-    holds = CHASSIS.holds
-    blocking = select(holds.c.subject_id, holds.c.reason).where(holds.c.subject_id == wanted.c.order_id, holds.c.released_at.is_(None))
-    book.held = {(row.subject_id, row.reason) for row in await tx.read(blocking)} | work.raised()
+    named = ("subject_id", "reason")
+    blocking = await tx.find(CHASSIS.holds, named[:1], keys, only=named, where=CHASSIS.open_holds)
+    book.held = {(row.subject_id, row.reason) for row in blocking} | work.raised()
     if any(line["shipped"] for lines in book.lines.values() for line in lines.values()):
-        for row in await tx.read(select(SHIPMENTS).where(SHIPMENTS.c.order_id == wanted.c.order_id)):
+        for row in await tx.find(SHIPMENTS, ORDER, keys):
             book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
     return book
 
@@ -290,23 +290,16 @@ async def _write(book: _Book) -> None:
         # An order is validated once its lines have items.
         validated = all(line["item_id"] for line in book.lines[order_id].values())
         status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
-        rows.append((order_id, int(status), *(order[name] for name in MONEY)))
-    new = work.tx.rows("new", {"order_id": str, "status": int, **dict.fromkeys(MONEY, int)}, rows)
-    values = {name: new.c[name] for name in ("status", *MONEY)}
-    statement = update(ORDERS).where(ORDERS.c.order_id == new.c.order_id)
-    await work.tx.write(statement.values(version=ORDERS.c.version + 1, **values))
+        rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in MONEY}})
+    await work.tx.change(ORDERS, ORDER, rows, add=("version",))
     await _write_lines(book)
-    await work.tx.write(SHIPMENTS.insert(), book.shipments)
-    await work.tx.write(REFUNDS.insert(), book.refunds)
-    await work.tx.write(HISTORY.insert(), book.history)
+    await work.tx.insert(SHIPMENTS, book.shipments)
+    await work.tx.insert(REFUNDS, book.refunds)
+    await work.tx.insert(HISTORY, book.history)
 
 
 async def _write_lines(book: _Book) -> None:
     lines = [(line["line_id"], *_cells(line)) for of_order in book.lines.values() for line in of_order.values()]
-    changed = [cells for cells in lines if cells[1:] != book.before[cells[0]]]
-    if not changed:
-        return
-    columns = {"line_id": str, **dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
-    new = book.work.tx.rows("new_lines", columns, changed)
-    statement = update(LINES).where(LINES.c.line_id == new.c.line_id)
-    await book.work.tx.write(statement.values({name: new.c[name] for name in (*TEXTS, *NUMBERS)}))
+    names = ("line_id", *TEXTS, *NUMBERS)
+    changed = [dict(zip(names, cells, strict=True)) for cells in lines if cells[1:] != book.before[cells[0]]]
+    await book.work.tx.change(LINES, names[:1], changed)

@@ -38,7 +38,7 @@ async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRe
         )
     )  # fmt: skip
     entry = {"entry_id": new_id(), "order_id": request.order_id, "at": work.now, "actor": work.cause.actor}
-    await work.tx.write(HISTORY.insert(), [{**entry, "kind": "CAPTURED_PAYMENT", "detail": str(amount)}])
+    await work.tx.insert(HISTORY, [{**entry, "kind": "CAPTURED_PAYMENT", "detail": str(amount)}])
     work.emit(
         orders_events_pb2.TenderCaptured(
             order_id=request.order_id, tender_id=request.tender_id, channel_id=order.channel_id, entity=order.entity,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import and_, select
 
 from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
 from chassis.kernel.clock import from_timestamp
@@ -49,10 +48,10 @@ async def create_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             continue
         known[_natural(request)] = (order.order_id, content)
         outcomes.append(order)
-    await work.tx.write(ORDERS.insert(), fresh.orders)
-    await work.tx.write(LINES.insert(), fresh.lines)
-    await work.tx.write(TENDERS.insert(), fresh.tenders)
-    await work.tx.write(HISTORY.insert(), fresh.history)
+    await work.tx.insert(ORDERS, fresh.orders)
+    await work.tx.insert(LINES, fresh.lines)
+    await work.tx.insert(TENDERS, fresh.tenders)
+    await work.tx.insert(HISTORY, fresh.history)
     return outcomes
 
 
@@ -79,10 +78,9 @@ def _content_hash(request: orders_service_pb2.CreateOrderRequest) -> str:
 
 
 async def _known(work: Work, keys: list[Natural]) -> dict[Natural, tuple[str, str]]:
-    wanted = work.tx.rows("wanted", {"channel_id": str, "external_order_id": str}, keys)
-    match = and_(ORDERS.c.channel_id == wanted.c.channel_id, ORDERS.c.external_order_id == wanted.c.external_order_id)
-    query = select(ORDERS.c.channel_id, ORDERS.c.external_order_id, ORDERS.c.order_id, ORDERS.c.content_hash).where(match)
-    return {(r.channel_id, r.external_order_id): (r.order_id, r.content_hash) for r in await work.tx.read(query)}
+    natural = ("channel_id", "external_order_id")
+    rows = await work.tx.find(ORDERS, natural, keys, only=(*natural, "order_id", "content_hash"))
+    return {(r.channel_id, r.external_order_id): (r.order_id, r.content_hash) for r in rows}
 
 
 async def _again(work: Work, before: tuple[str, str], content: str, fresh: _Fresh) -> Outcome:

@@ -20,7 +20,7 @@ async def create_customer(work: Work, request: customers_service_pb2.CreateCusto
         "customer_id": new_id(), "name": request.name, "email": request.email,
         "external_customer_id": request.external_customer_id, "created_at": work.now,
     }  # fmt: skip
-    await work.tx.write(CUSTOMERS.insert(), [row])
+    await work.tx.insert(CUSTOMERS, [row])
     return customers_service_pb2.Customer(
         customer_id=str(row["customer_id"]), name=request.name, email=request.email,
         external_customer_id=request.external_customer_id, created_at=to_timestamp(work.now),

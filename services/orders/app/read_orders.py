@@ -53,9 +53,9 @@ async def list_orders(asked: Asked) -> orders_service_pb2.ListOrdersResponse:
 
 async def get_order_lines(asked: Asked) -> orders_service_pb2.GetOrderLinesResponse:
     """Answers each id; an unknown one with an empty message."""
-    wanted = asked.tx.rows("wanted", {"order_id": str}, [(one,) for one in sorted(set(asked.request.order_ids))])
-    orders = {r.order_id: r for r in await asked.tx.read(select(ORDERS).where(ORDERS.c.order_id == wanted.c.order_id))}
-    rows = await asked.tx.read(select(LINES).where(LINES.c.order_id == wanted.c.order_id).order_by(LINES.c.position))
+    keys = {(one,) for one in asked.request.order_ids}
+    orders = {r.order_id: r for r in await asked.tx.find(ORDERS, ("order_id",), keys)}
+    rows = await asked.tx.find(LINES, ("order_id",), keys, order=("position",))
     response = orders_service_pb2.GetOrderLinesResponse()
     for order_id in asked.request.order_ids:
         if order_id in orders:

@@ -68,9 +68,9 @@ def _all_back(lines: dict[str, Any], refunded: dict[str, int]) -> bool:
 
 
 async def _write(work: Work, order: Any, row: dict[str, Any], refunded: dict[str, int], shipping_back: bool) -> None:
-    await work.tx.write(REFUNDS.insert(), [row])
-    new = work.tx.rows("new", {"line_id": str, "refunded": int}, list(refunded.items()))
-    await work.tx.write(update(LINES).where(LINES.c.line_id == new.c.line_id).values(refunded=new.c.refunded))
+    await work.tx.insert(REFUNDS, [row])
+    lines = [{"line_id": line_id, "refunded": quantity} for line_id, quantity in refunded.items()]
+    await work.tx.change(LINES, ("line_id",), lines)
     await work.tx.write(
         update(ORDERS).where(ORDERS.c.order_id == order.order_id).values(
             refunded_minor=order.refunded_minor + row["amount_minor"], version=order.version + 1,
@@ -78,7 +78,7 @@ async def _write(work: Work, order: Any, row: dict[str, Any], refunded: dict[str
         )
     )  # fmt: skip
     entry = {"entry_id": new_id(), "order_id": order.order_id, "at": work.now, "actor": work.cause.actor}
-    await work.tx.write(HISTORY.insert(), [{**entry, "kind": "REFUND_AGREED", "detail": f"{row['amount_minor']}: {row['reason']}"}])
+    await work.tx.insert(HISTORY, [{**entry, "kind": "REFUND_AGREED", "detail": f"{row['amount_minor']}: {row['reason']}"}])
 
 
 def to_refund(row: dict[str, Any], currency_code: str) -> order_pb2.Refund:

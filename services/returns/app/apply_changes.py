@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import select, update
 
 from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.process import HoldReleased
@@ -19,7 +18,7 @@ MISMATCH = HoldKind("REFUND_MISMATCH", "returns", 86_400, "support", "refund")
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
     """Applies the changes in their order."""
     ids = sorted({return_id for return_id, _ in changes})
-    rows = {r.return_id: dict(r._mapping) for r in await work.tx.read(select(RETURNS).where(RETURNS.c.return_id.in_(ids)))}
+    rows = {r.return_id: dict(r._mapping) for r in await work.tx.find(RETURNS, ("return_id",), [(one,) for one in ids])}
     for return_id, change in changes:
         work.cause = work.causes[return_id]
         row = rows[return_id]
@@ -34,11 +33,9 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
                 work.emit(returns_events_pb2.ReturnClosed(return_id=return_id, order_id=row["order_id"], status=status))
             case _:
                 raise TypeError(f"unknown change {type(change).__name__}")
-    columns = {"return_id": str, "status": int, "refund_state": int, "refund_minor": int}
-    new = work.tx.rows("new", columns, [tuple(row[name] for name in columns) for row in rows.values()])
-    statement = update(RETURNS).where(RETURNS.c.return_id == new.c.return_id)
-    values = {name: new.c[name] for name in columns if name != "return_id"}
-    await work.tx.write(statement.values(version=RETURNS.c.version + 1, **values))
+    names = ("return_id", "status", "refund_state", "refund_minor")
+    changed = [{**{name: row[name] for name in names}, "version": 1} for row in rows.values()]
+    await work.tx.change(RETURNS, names[:1], changed, add=("version",))
 
 
 async def on_hold_released(work: Work, hold: Any) -> None:

@@ -45,7 +45,7 @@ async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return
         "refund_state": int(RefundState.NONE), "refund_minor": 0, "refund_shipping": int(refund_shipping),
         "declined_reason": declined, "version": 1, "created_at": work.now,
     }  # fmt: skip
-    await work.tx.write(RETURNS.insert(), [row])
+    await work.tx.insert(RETURNS, [row])
     rows = [
         {
             "return_id": row["return_id"], "line_id": line_id, "item_id": lines[line_id].item_id, "sku": lines[line_id].sku,
@@ -54,7 +54,7 @@ async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return
         }
         for line_id, wanted in asked.items()
     ]  # fmt: skip
-    await work.tx.write(LINES.insert(), rows)
+    await work.tx.insert(LINES, rows)
     if not declined:
         state = settle_return.State(
             str(row["return_id"]), order.order_id, refund_shipping, {line_id: wanted.quantity for line_id, wanted in asked.items()}

@@ -42,12 +42,8 @@ async def load(tx: Tx, return_id: str, *, lock: bool = False) -> tuple[Any, list
 
 async def save(work: Work, row: Any, lines: Sequence[dict[str, Any]]) -> returns_service_pb2.Return:
     """Writes lines and the status that follows from them, and returns the return as it is now."""
-    names = ("received", "restocked", "damaged", "scrapped")
-    new = work.tx.rows(
-        "new", {"line_id": str, **dict.fromkeys(names, int)}, [(line["line_id"], *(line[n] for n in names)) for line in lines]
-    )
-    change = update(LINES).where(LINES.c.return_id == row.return_id, LINES.c.line_id == new.c.line_id)
-    await work.tx.write(change.values({name: new.c[name] for name in names}))
+    names = ("return_id", "line_id", "received", "restocked", "damaged", "scrapped")
+    await work.tx.change(LINES, names[:2], [{name: line[name] for name in names} for line in lines])
     counts = [Counts(line["quantity"], line["received"], line["restocked"] + line["damaged"] + line["scrapped"]) for line in lines]
     status = update(RETURNS).where(RETURNS.c.return_id == row.return_id)
     await work.tx.write(status.values(status=int(progress(counts)), version=row.version + 1))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import select
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
@@ -36,11 +35,10 @@ class AskOthers:
 
     async def _rows(self, database: Database, effects: Sequence[Effect]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
         async with database.read() as tx:
-            ids = tx.rows("ids", {"order_id": str}, [(effect.asked.order_id,) for effect in effects])
-            orders = {r.order_id: r for r in await tx.read(select(ORDERS).where(ORDERS.c.order_id == ids.c.order_id))}
-            query = select(LINES).where(LINES.c.order_id == ids.c.order_id).order_by(LINES.c.order_id, LINES.c.position)
+            keys = {(effect.asked.order_id,) for effect in effects}
+            orders = {r.order_id: r for r in await tx.find(ORDERS, ("order_id",), keys)}
             lines: dict[str, list[Any]] = {}
-            for row in await tx.read(query):
+            for row in await tx.find(LINES, ("order_id",), keys, order=("order_id", "position")):
                 lines.setdefault(row.order_id, []).append(row)
         return orders, lines
 

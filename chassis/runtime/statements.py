@@ -1,0 +1,122 @@
+"""Statements about many rows at once, each built one time: one parameter a column however many rows there are.
+
+PostgreSQL takes an array a column, SQLite a JSON text of all rows (and repeats an INSERT itself, which costs it nothing).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Executable,
+    FromClause,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+Cell = str | int | None
+Names = tuple[str, ...]
+Condition = tuple[ColumnElement[bool], ...]
+Kinds = tuple[tuple[str, type[str] | type[int] | type[bytes]], ...]
+ARRAYS: dict[type, Any] = {str: ARRAY(Text), int: ARRAY(BigInteger), bytes: ARRAY(LargeBinary)}
+MANY = 1024
+
+
+@lru_cache(MANY)
+def given(dialect: str, name: str, kinds: Kinds) -> FromClause:
+    """Returns rows to be given later, as a table to join with; `kinds` are their columns."""
+    if dialect == "postgresql":
+        arrays: list[Any] = [bindparam(f"{name}_{column}", type_=ARRAYS[kind]) for column, kind in kinds]
+        return func.unnest(*arrays).table_valued(*(column for column, _ in kinds), name=name).render_derived()
+    each = func.json_each(bindparam(f"{name}_rows", type_=Text)).table_valued("value", name=f"{name}_each")
+    cells = [
+        func.json_extract(each.c.value, f"$[{index}]", type_=BigInteger() if kind is int else Text()).label(column)
+        for index, (column, kind) in enumerate(kinds)
+    ]
+    return select(*cells).subquery(name)
+
+
+def parameters(dialect: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Mapping[str, Any]:
+    """Returns the parameters that fill `given` with rows, their cells in the order of the columns."""
+    if dialect == "postgresql":
+        return {f"{name}_{column}": [row[index] for row in rows] for index, column in enumerate(columns)}
+    return {f"{name}_rows": json.dumps(rows)}
+
+
+@lru_cache(MANY)
+def find(dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, lock: bool) -> Executable:
+    """SELECT the rows whose columns `by` are among those given."""
+    wanted = given(dialect, "wanted", kinds(table, by))
+    query = select(*(table.c[name] for name in only or table.c.keys())).where(_same(table, wanted, by), *where)
+    query = query.order_by(*(table.c[name] for name in order))
+    return query.with_for_update(of=table) if lock else query
+
+
+@lru_cache(MANY)
+def change(dialect: str, table: Table, by: Names, names: Names, add: Names, where: Condition) -> Executable:
+    """UPDATE the columns of the rows that `by` names; `add` are added to what is there, never below zero."""
+    new = given(dialect, "new", kinds(table, names))
+    values = {name: table.c[name] + new.c[name] if name in add else new.c[name] for name in names if name not in by}
+    guards = [table.c[name] + new.c[name] >= 0 for name in add]
+    return update(table).where(_same(table, new, by), *guards, *where).values(values)
+
+
+@lru_cache(MANY)
+def remove(dialect: str, table: Table, by: Names) -> Executable:
+    """DELETE the rows whose columns `by` are among those given."""
+    gone = given(dialect, "gone", kinds(table, by))
+    return delete(table).where(tuple_(*(table.c[name] for name in by)).in_(select(*(gone.c[name] for name in by))))
+
+
+@lru_cache(MANY)
+def insert(dialect: str, table: Table, names: Names, once: bool) -> Any:
+    """INSERT rows; where `once` is set, those whose key is there already are left out."""
+    statement = _insert(dialect, table, names)
+    return statement.on_conflict_do_nothing() if once else statement
+
+
+@lru_cache(MANY)
+def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, returning: Names) -> Any:
+    """INSERT rows, or change those whose key `by` is there already: `add` are added to what is there, the others set."""
+    statement = _insert(dialect, table, names)
+    new = statement.excluded
+    values = {name: table.c[name] + new[name] if name in add else new[name] for name in names if name not in by}
+    statement = statement.on_conflict_do_update(index_elements=list(by), set_=values)
+    return statement.returning(*(table.c[name] for name in returning)) if returning else statement
+
+
+def _insert(dialect: str, table: Table, names: Names) -> Any:
+    if dialect != "postgresql":
+        return sqlite_insert(table)
+    fresh = given(dialect, "fresh", kinds(table, names))
+    return postgresql_insert(table).from_select(list(names), select(*(fresh.c[name] for name in names)), include_defaults=False)
+
+
+def _same(table: Table, rows: FromClause, by: Names) -> Any:
+    return and_(*(table.c[name] == rows.c[name] for name in by))
+
+
+def kinds(table: Table, names: Names) -> Kinds:
+    """Returns the columns' names and kinds, as `given` takes them."""
+    return tuple((name, _kind(table.c[name].type)) for name in names)
+
+
+def _kind(kind: Any) -> type[str] | type[int] | type[bytes]:
+    if isinstance(kind, Integer):
+        return int
+    return bytes if isinstance(kind, LargeBinary) else str

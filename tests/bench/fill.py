@@ -1,6 +1,6 @@
 """Multiplies what a suite has stored: every row of history again under other ids, so that tables are as large as in later years."""
 
-from sqlalchemy import Table, cast, func, insert, literal, select, true
+from sqlalchemy import Table, cast, func, insert, literal, select, text, true
 from sqlalchemy.types import Integer, String
 
 from chassis.runtime.auth import Tokens
@@ -48,6 +48,8 @@ async def _multiply_table(database: Database, table: Table, times: int) -> None:
     other = literal("~").concat(cast(copies.c.n, String))
     values = [source.c[column.name].concat(other) if column.name in named else source.c[column.name] for column in columns]
     async with database.write() as tx:
+        if tx.dialect == "postgresql":
+            await tx.write(text("SET LOCAL statement_timeout = 0"))
         await tx.write(
             insert(table).from_select([column.name for column in columns], select(*values).select_from(source.join(copies, true())))
         )

@@ -7,7 +7,7 @@ from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each
 from gateway.app import apply_changes, connections, deliveries, keys
 from gateway.app.effects.carry_out import CarryOut
-from gateway.app.read_deliveries import read_deliveries, unread
+from gateway.app.read_deliveries import UNREAD, read_deliveries
 from gateway.http import server
 from gateway.process import take_order
 from gateway.store.tables import CHASSIS, METADATA
@@ -55,7 +55,7 @@ def build(channels: Channels) -> Service:
                 },
             ),
         ),
-        periodics=(Periodic("read deliveries", 0.2, read_deliveries, unread),),
+        periodics=(Periodic("read deliveries", 0.2, read_deliveries, UNREAD),),
         on_hold_released=apply_changes.on_hold_released,
         front=server.start,
     )  # fmt: skip

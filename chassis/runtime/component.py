@@ -30,6 +30,7 @@ from chassis.runtime.process import Runner
 from chassis.runtime.relay import Relay
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.settings import Settings
+from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause, Work
@@ -101,8 +102,8 @@ class Component:
         """Returns what must run beside the rpcs, by name."""
         rows, timers = self.service.tables.audit_rows, self.service.tables.timers
         periodics = (
-            Periodic("audit", 1.0, audit.seal, lambda _: select(rows.c.audit_id).where(rows.c.position.is_(None))),
-            Periodic("timers", 0.5, self._fire, lambda now: select(timers.c.due_at).where(timers.c.due_at <= now)),
+            Periodic("audit", 1.0, audit.seal, select(rows.c.audit_id).where(rows.c.position.is_(None))),
+            Periodic("timers", 0.5, self._fire, select(timers.c.due_at).where(timers.c.due_at <= NOW)),
             *self.service.periodics,
         )
         return [
@@ -161,10 +162,10 @@ class Component:
                 log.exception("periodic job failed", job=periodic.name, exc_info=error)
 
     async def _is_due(self, periodic: Periodic) -> bool:
-        if periodic.due is None:
+        if periodic.look is None:
             return True
         async with self.database.read() as tx:
-            return bool((await tx.read(select(periodic.due(self._clock()).exists())))[0][0])
+            return bool((await tx.read(periodic.look, {"now": self._clock()}))[0][0])
 
     async def _fire(self, work: Work) -> None:
         """Delivers the timers that are due."""

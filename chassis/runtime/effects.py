@@ -18,6 +18,7 @@ from chassis.kernel.errors import Refusal
 from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
 from chassis.runtime.process import Perform, ProcessType
+from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import SAMPLED, Telemetry
 from chassis.runtime.work import Cause, Work
@@ -67,10 +68,11 @@ class Executor:
     async def watch(self) -> None:
         """Looks until cancelled for kinds that are due: those that another replica left, and those to be tried again."""
         effects = self._tables.effects
+        query = select(effects.c.kind).where(effects.c.due_at <= NOW).distinct()
         while True:
             try:
                 async with self._database.read() as tx:
-                    due = await tx.read(select(effects.c.kind).where(effects.c.due_at <= self._clock()).distinct())
+                    due = await tx.read(query, {"now": self._clock()})
                 self.wake(row.kind for row in due)
             except Exception as error:
                 log.warning("effects are not known", error=repr(error))

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import Select, Table, and_, delete, func, select, update
 
 from argosy.ops.v1 import ops_pb2
 from chassis.kernel.clock import SECOND
@@ -30,7 +30,7 @@ KEY = ("producer", "aggregate", "aggregate_id")
 MOST = 256
 RETRY_S = (1, 5, 15, 60, 300, 300, 300, 300)
 GAP_S = 2
-LOOK_S = 0.5
+LOOK_S = 1.0
 log = structlog.get_logger()
 
 
@@ -49,6 +49,14 @@ AskReplay = Callable[[str, str, str, int], Awaitable[tuple[Sequence[ops_pb2.Even
 Key = tuple[str, str, str]
 
 
+def _parked_heads(table: Table) -> Select[Any]:
+    """SELECT the first parked event of each aggregate, unless that is dead; those due first come first."""
+    key = [table.c[name] for name in KEY]
+    head = select(*key, func.min(table.c.sequence).label("sequence")).group_by(*key).subquery("head")
+    first = (table.c[name] == head.c[name] for name in (*KEY, "sequence"))
+    return select(table).where(*first, table.c.dead_at.is_(None)).order_by(table.c.due_at).limit(MOST)
+
+
 class Inbox:
     """Consumes the events of other services for one service."""
 
@@ -57,6 +65,7 @@ class Inbox:
         reactions: Mapping[type[Message], Reaction], ask_replay: AskReplay, telemetry: Telemetry, metrics: Metrics,
     ) -> None:  # fmt: skip
         self._name = name
+        self._parked_heads = _parked_heads(tables.parked_events)
         self._telemetry = telemetry
         self._metrics = metrics
         self._database = database
@@ -187,14 +196,8 @@ class Inbox:
             pass
 
     async def _heads(self) -> Sequence[Any]:
-        table = self._tables.parked_events
-        head = select(
-            table.c.producer, table.c.aggregate, table.c.aggregate_id, func.min(table.c.sequence).label("sequence")
-        ).group_by(table.c.producer, table.c.aggregate, table.c.aggregate_id).subquery("head")  # fmt: skip
-        columns = ("producer", "aggregate", "aggregate_id", "sequence")
-        query = select(table).where(and_(*(table.c[name] == head.c[name] for name in columns)), table.c.dead_at.is_(None))
         async with self._database.read() as tx:
-            return await tx.read(query.order_by(table.c.due_at).limit(MOST))
+            return await tx.read(self._parked_heads)
 
     async def _retry(self, row: Any) -> bool:
         """Tries one head and says whether another one may now be tried."""

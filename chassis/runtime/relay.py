@@ -41,6 +41,8 @@ class Relay:
         self._name = name
         self._database = database
         self._outbox = tables.outbox
+        waiting = self._outbox.c.published_at.is_(None)
+        self._unpublished = select(self._outbox).where(waiting).order_by(self._outbox.c.position).limit(PAGE)
         self._writer = writer
         self._bus = bus
         self._leases = leases
@@ -72,9 +74,8 @@ class Relay:
 
     async def publish_page(self) -> bool:
         """Publishes the next unpublished events and says whether there may be more."""
-        query = select(self._outbox).where(self._outbox.c.published_at.is_(None)).order_by(self._outbox.c.position)
         async with self._database.read() as tx:
-            rows = await tx.read(query.limit(PAGE))
+            rows = await tx.read(self._unpublished)
         published: list[tuple[int, int]] = []
         try:
             for window in _windows(rows):

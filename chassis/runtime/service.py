@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from sqlalchemy import MetaData, Select
+from sqlalchemy import MetaData, Select, select
 
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
@@ -25,12 +26,20 @@ Front = Callable[[Any, Any, Any], Awaitable[Callable[[], Awaitable[None]]]]
 
 @dataclass(frozen=True)
 class Periodic:
-    """A job that one replica does every so often, in a transaction; where `due` is given, only when that query finds a row."""
+    """A job that one replica does every so often, in a transaction; where `due` is given, only when that query finds a row.
+
+    It may ask for the moment by `statements.NOW`.
+    """
 
     name: str
     every_s: float
     job: Callable[[Work], Awaitable[None]]
-    due: Callable[[int], Select[Any]] | None = None
+    due: Select[Any] | None = None
+
+    @cached_property
+    def look(self) -> Select[Any] | None:
+        """Asks whether there is anything due."""
+        return None if self.due is None else select(self.due.exists())
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ Condition = tuple[ColumnElement[bool], ...]
 Kinds = tuple[tuple[str, type[str] | type[int] | type[bytes]], ...]
 ARRAYS: dict[type, Any] = {str: ARRAY(Text), int: ARRAY(BigInteger), bytes: ARRAY(LargeBinary)}
 MANY = 1024
+# The moment of a look, for queries that are built once.
+NOW = bindparam("now", type_=BigInteger)
 
 
 @lru_cache(MANY)

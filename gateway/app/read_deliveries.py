@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.errors import Refusal
@@ -22,6 +22,7 @@ from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTER
 AT_ONCE = 32
 BUSY_S = 0.5
 HOUR_S = 3600
+UNREAD = select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
 LEFT_SOLD = (SOLD_LINES.c.given_back < SOLD_LINES.c.quantity,)
 UNREADABLE = HoldKind("DELIVERY_UNREADABLE", "channels", 2 * HOUR_S, "channel-manager")
 ROWS_LEFT_OUT = HoldKind("ROWS_LEFT_OUT", "channels", 8 * HOUR_S, "channel-manager")
@@ -32,15 +33,10 @@ CHARGES = {
 }
 
 
-def unread(_: int) -> Select[Any]:
-    """Returns a query of the deliveries that nobody has read."""
-    return select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
-
-
 async def read_deliveries(work: Work) -> None:
     """Reads the oldest that nobody has read; stops after half a second, so that others get their turn."""
     started = time.monotonic()
-    for row in await work.tx.read(unread(work.now).order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
+    for row in await work.tx.read(UNREAD.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
         await _read(work, row)
         if time.monotonic() - started > BUSY_S:
             break

@@ -67,6 +67,6 @@ def build(channels: Channels) -> Service:
             returns_events_pb2.ReturnReceived: on_return.on_return_received,
             returns_events_pb2.ReturnInspected: on_return.on_return_inspected,
         },
-        periodics=(Periodic("expire_carts", 1.0, hold_cart.expire_carts, hold_cart.late_carts),),
+        periodics=(Periodic("expire_carts", 1.0, hold_cart.expire_carts, hold_cart.LATE_CARTS),),
         facts={"P1": find_facts.balances, "P2": find_facts.reservations, "P4": find_facts.value},
     )

@@ -1,12 +1,12 @@
 """HoldCart: holds stock for a cart until it expires; and the job that lets holds lapse."""
 
 from collections import Counter
-from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.clock import SECOND
+from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import need_available, take_lines
@@ -18,6 +18,8 @@ from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import RESERVATIONS
 
 TTL_S = 900
+# Carts that hold something past their time.
+LATE_CARTS = select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.expires_at <= NOW, RESERVATIONS.c.reserved > 0).distinct()
 MOST = 500
 
 
@@ -46,14 +48,9 @@ def give_back(book: StockBook, held: list[Held], document: Document) -> None:
             one.cancelled, one.reserved = one.cancelled + one.reserved, 0
 
 
-def late_carts(now: int) -> Select[Any]:
-    """Returns a query of the carts that hold something past their time."""
-    return select(RESERVATIONS.c.owner_id).where(RESERVATIONS.c.expires_at <= now, RESERVATIONS.c.reserved > 0).distinct()
-
-
 async def expire_carts(work: Work) -> None:
     """Gives back what carts hold past their time."""
-    owners = [row.owner_id for row in await work.tx.read(late_carts(work.now).limit(MOST))]
+    owners = [row.owner_id for row in await work.tx.read(LATE_CARTS.limit(MOST), {"now": work.now})]
     if not owners:
         return
     held = [one for one in await reservations.load(work, owners) if one.expires_at is not None and one.expires_at <= work.now]

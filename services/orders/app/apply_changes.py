@@ -109,9 +109,9 @@ async def _open(work: Work, ids: list[str], *, paid: bool) -> _Book:
     tx = work.tx
     keys = [(one,) for one in ids]
     for row in await tx.find(ORDERS, ORDER, keys, order=ORDER, lock=True):
-        book.orders[row.order_id] = dict(row._mapping)
+        book.orders[row.order_id] = dict(zip(row._fields, row, strict=True))
     for row in await tx.find(LINES, ORDER, keys, order=("position",)):
-        book.lines[row.order_id][row.line_id] = line = dict(row._mapping)
+        book.lines[row.order_id][row.line_id] = line = dict(zip(row._fields, row, strict=True))
         book.before[row.line_id] = _cells(line)
     if paid:
         for row in await tx.find(TENDERS, ORDER, keys, order=("tender_id",)):

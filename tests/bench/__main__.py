@@ -58,6 +58,10 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
     return [Value(f"{database}: {one.name.strip()}", *list(asdict(one).values())[1:]) for one in found]
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
 def show(values: list[Value]) -> None:
     """Prints a table."""
     table = Table(title="Ratios within one run")
@@ -66,7 +70,7 @@ def show(values: list[Value]) -> None:
     for one in values:
         must = f"≥ {one.floor}" if one.floor is not None else f"≤ {one.ceiling}" if one.ceiling is not None else ""
         colour = "green" if one.met else "red"
-        table.add_row(one.name, f"[{colour}]{one.value:.2f}[/{colour}]", must, f"{one.numerator:,.0f}", f"{one.denominator:,.0f}", one.unit)
+        table.add_row(one.name, f"[{colour}]{one.value:.2f}[/{colour}]", must, _number(one.numerator), _number(one.denominator), one.unit)
     console.print(table)
 
 

@@ -1,5 +1,8 @@
 """Multiplies what a suite has stored: every row of history again under other ids, so that tables are as large as in later years."""
 
+import sqlite3
+from contextlib import closing
+
 from sqlalchemy import Table, cast, func, insert, literal, select, text, true
 from sqlalchemy.types import Integer, String
 
@@ -27,6 +30,7 @@ async def multiply(settings: Settings, times: int) -> int:
             for table in metadata.sorted_tables:
                 if table.name not in LEFT:
                     await _multiply_table(database, table, times)
+            await _settle(database)
         finally:
             await database.close()
     database = Database(settings.database_for("orders"))
@@ -53,6 +57,17 @@ async def _multiply_table(database: Database, table: Table, times: int) -> None:
         await tx.write(
             insert(table).from_select([column.name for column in columns], select(*values).select_from(source.join(copies, true())))
         )
+
+
+async def _settle(database: Database) -> None:
+    """Does what the database would have done over the years: statistics, and what lies in its log written to its place."""
+    if database.dialect == "sqlite":
+        with closing(sqlite3.connect(database.url.database or "")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    async with database.read() as tx:
+        for statement in ("SET statement_timeout = 0", "VACUUM ANALYZE", "CHECKPOINT"):
+            await tx.write(text(statement))
 
 
 def _counts_up(table: Table) -> bool:

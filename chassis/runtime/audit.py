@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,12 +15,13 @@ from chassis.runtime.work import Work
 
 MOST = 1000
 FIELDS = ("audit_id", "at", "actor", "action", "subject_type", "subject_id", "reason", "detail")
+CELLS = attrgetter(*FIELDS)
+ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def row_hash(previous: str, row: Any) -> str:
-    """Returns a row's hash, chained to the one before."""
-    content = json.dumps([previous, row.position, *(getattr(row, name) for name in FIELDS)], ensure_ascii=False)
-    return hashlib.sha256(content.encode()).hexdigest()
+def row_hash(previous: str, position: int, row: Any) -> str:
+    """Returns the hash of the row at a position, chained to the one before."""
+    return hashlib.sha256(ENCODE([previous, position, *CELLS(row)]).encode()).hexdigest()
 
 
 async def seal(work: Work) -> None:
@@ -35,18 +37,9 @@ async def seal(work: Work) -> None:
     sealed = []
     for row in rows:
         position += 1
-        previous = row_hash(previous, _Placed(row, position))
+        previous = row_hash(previous, position, row)
         sealed.append({"audit_id": row.audit_id, "position": position, "hash": previous})
     await work.tx.change(table, ("audit_id",), sealed)
-
-
-class _Placed:
-    def __init__(self, row: Any, position: int) -> None:
-        self._row = row
-        self.position = position
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._row, name)
 
 
 async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditResponse:
@@ -62,7 +55,7 @@ async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditRe
             if row.position != position + 1:
                 answer.broken = f"row {position + 1} is missing"
                 return answer
-            if row.hash != row_hash(previous, row):
+            if row.hash != row_hash(previous, row.position, row):
                 answer.broken = f"row {row.position} ({row.audit_id}) is not what was sealed"
                 return answer
             previous, position = row.hash, row.position

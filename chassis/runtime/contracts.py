@@ -5,7 +5,7 @@ Nothing is written down twice: it is all read from the generated descriptors.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 
@@ -31,12 +31,12 @@ class Method:
     http: Any
     secrets: tuple[str, ...]
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The rpc's path on the wire."""
         return f"/{self.service}/{self.name}"
 
-    @property
+    @cached_property
     def element(self) -> str:
         """For BatchX the path of X, under whose name each element runs; else empty."""
         return f"/{self.service}/{self.name[5:]}" if self.name.startswith("Batch") else ""

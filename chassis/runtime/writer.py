@@ -17,6 +17,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import structlog
@@ -75,7 +76,7 @@ class Call:
     fingerprint: bytes = b""
     answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """What the call is known by for ever."""
         return (self.principal.account, self.method.path, self.request.request_id)

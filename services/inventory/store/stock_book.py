@@ -7,14 +7,9 @@ written: changes of what is there are guarded updates, and CHECK constraints sta
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Executable, select
-
 from chassis.kernel.ids import new_id
-from chassis.runtime.statements import given, parameters
 from chassis.runtime.work import Work
 from services.inventory.domain.cost import Layer, Taken, take
 from services.inventory.domain.stock import State
@@ -62,21 +57,11 @@ class StockBook:
         for row in await work.tx.find(BALANCES, KEY, ordered, order=BALANCE, lock=True):
             book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
             book._known.add((row.item_id, row.location_id, row.lot, row.state))
-        await book._read_names(ordered)
+        book.items = {row.item_id: row for row in await work.tx.find(ITEMS, KEY[:1], {key[:1] for key in ordered})}
+        book.locations = {row.location_id: row for row in await work.tx.find(LOCATIONS, KEY[1:], {key[1:] for key in ordered})}
         if costs:
             await book._read_layers(ordered)
         return book
-
-    async def _read_names(self, keys: Sequence[Key]) -> None:
-        """Reads items and locations together: a set of keys has few of either."""
-        tx = self._work.tx
-        for row in await tx.read(_names(tx.dialect), parameters(tx.dialect, "wanted", KEY, keys)):
-            cells = iter(row)
-            item, location = (SimpleNamespace(**{column.name: next(cells) for column in table.c}) for table in (ITEMS, LOCATIONS))
-            if item.item_id is not None:
-                self.items[item.item_id] = item
-            if location.location_id is not None:
-                self.locations[location.location_id] = location
 
     async def _read_layers(self, keys: Sequence[Key]) -> None:
         tx = self._work.tx
@@ -203,16 +188,6 @@ class StockBook:
         ]
         await work.tx.change(LAYERS, ("layer_id",), old)
         await work.tx.insert(CONSUMPTIONS, self._consumptions)
-
-
-@cache
-def _names(dialect: str) -> Executable:
-    """SELECT item and location of each key."""
-    wanted = given(dialect, "wanted", tuple((name, str) for name in KEY))
-    tables = wanted.outerjoin(ITEMS, ITEMS.c.item_id == wanted.c.item_id)
-    tables = tables.outerjoin(LOCATIONS, LOCATIONS.c.location_id == wanted.c.location_id)
-    columns = [column.label(f"{column.table.name}_{column.name}") for table in (ITEMS, LOCATIONS) for column in table.c]
-    return select(*columns).select_from(tables)
 
 
 def _consumption(part: Taken, document_id: str) -> dict[str, Any]:

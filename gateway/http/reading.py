@@ -1,5 +1,6 @@
 """The page to read the OpenAPI document on: plain HTML, no scripts, nothing from elsewhere."""
 
+import re
 from html import escape
 from typing import Any
 
@@ -19,8 +20,8 @@ def reading_page(openapi: bytes) -> str:
     for path, operations in document["paths"].items():
         for verb, operation in operations.items():
             by_tag.setdefault(operation["tags"][0], []).append(_operation(document, path, verb, operation))
-    index = " · ".join(f'<a href="#{tag}">{tag}</a>' for tag in by_tag)
-    body = "".join(f'<h2 id="{tag}">{tag}</h2>{"".join(found)}' for tag, found in by_tag.items())
+    index = " · ".join(f'<a href="#{tag}">{tag}</a>' for tag in sorted(by_tag))
+    body = "".join(f'<h2 id="{tag}">{tag}</h2>{"".join(found)}' for tag, found in sorted(by_tag.items()))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Argosy v1</title><style>{STYLE}</style>'
         f'<main><h1>Argosy v1</h1><p>{index}</p><p>As a document: <a href="/openapi.json">openapi.json</a></p>{body}</main></html>'
@@ -34,13 +35,18 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
         rows.append((name, "body", _kind(one), one.get("description", "")))
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
     fields = document["components"]["schemas"][answer].get("properties", {})
-    cells = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    cells = "".join(f"<tr>{''.join(f'<td>{_prose(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
     table = f"<table><tr><th>field</th><th>in</th><th>type</th><th></th></tr>{cells}</table>" if rows else ""
     return (
         f"<section><h3><code>{verb.upper()} {escape(path)}</code></h3><p>{escape(operation['summary'])} "
-        f"{escape(operation['description'])}</p>{table}<p>Answers <code>{escape(answer)}</code>: "
+        f"{_prose(operation['description'])}</p>{table}<p>Answers <code>{escape(answer)}</code>: "
         f"{', '.join(escape(name) for name in fields)}</p></section>"
     )
+
+
+def _prose(text: str) -> str:
+    """Returns text as HTML, what stands between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -1,0 +1,74 @@
+"""Statements about many rows, on both databases: found by key, added never below zero, merged, left out once there, removed."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select
+
+from chassis.runtime.database import Database
+from chassis.runtime.settings import Settings
+from services.inventory.store.tables import BALANCES, TOMBSTONES
+from suite.up import migrate_all
+
+KEY = ("item_id", "location_id", "lot", "state")
+
+
+def balance(item_id: str, quantity: int, location_id: str = "BER") -> dict[str, str | int]:
+    """Returns a row."""
+    return {"item_id": item_id, "location_id": location_id, "lot": "", "state": 1, "quantity": quantity}
+
+
+async def quantities(database: Database) -> dict[str, int]:
+    """Returns what lies at BER, by item."""
+    async with database.read() as tx:
+        rows = await tx.read(select(BALANCES).where(BALANCES.c.location_id == "BER"))
+    return {row.item_id: row.quantity for row in rows}
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """An inventory's database with two balances."""
+    await migrate_all(settings, ("inventory",))
+    found = Database(settings.database_for("inventory"))
+    async with found.write() as tx:
+        assert await tx.insert(BALANCES, [balance("a", 5), balance("b", 7), balance("a", 9, "HAM")]) == 3
+    yield found
+    await found.close()
+
+
+async def test_finds_by_the_whole_key_in_order(database: Database) -> None:
+    wanted = [("b", "BER"), ("a", "BER"), ("a", "NOWHERE")]
+    async with database.write() as tx:
+        rows = await tx.find(BALANCES, KEY[:2], wanted, only=("item_id", "quantity"), order=("item_id",), lock=True)
+        some = await tx.find(BALANCES, KEY[:2], wanted, where=(BALANCES.c.quantity > 5,))
+        assert await tx.find(BALANCES, KEY[:2], []) == []
+    assert [tuple(row) for row in rows] == [("a", 5), ("b", 7)]
+    assert [row.item_id for row in some] == ["b"]
+
+
+async def test_adds_but_never_below_zero(database: Database) -> None:
+    async with database.write() as tx:
+        assert await tx.change(BALANCES, KEY, [balance("a", -5), balance("b", -8)], add=("quantity",)) == 1
+        assert await tx.change(BALANCES, KEY, []) == 0
+    assert await quantities(database) == {"a": 0, "b": 7}
+    async with database.write() as tx:
+        assert await tx.change(BALANCES, KEY, [balance("a", 3), balance("b", 4)]) == 2
+    assert await quantities(database) == {"a": 3, "b": 4}
+
+
+async def test_merges_new_rows_and_known_ones(database: Database) -> None:
+    async with database.write() as tx:
+        rows = await tx.merge(BALANCES, KEY, [balance("a", 1), balance("c", 2)], add=("quantity",), returning=("item_id", "quantity"))
+        assert {tuple(row) for row in rows} == {("a", 6), ("c", 2)}
+        assert await tx.merge(BALANCES, KEY, [balance("b", 1)]) == []
+    assert await quantities(database) == {"a": 6, "b": 1, "c": 2}
+
+
+async def test_leaves_out_once_what_is_there_and_removes(database: Database) -> None:
+    rows = [{"owner_id": owner, "buried_at": 1} for owner in ("x", "y")]
+    async with database.write() as tx:
+        assert await tx.insert(TOMBSTONES, rows[:1], once=True) == 1
+        assert await tx.insert(TOMBSTONES, rows, once=True) == 1
+        assert await tx.remove(BALANCES, KEY[:2], [("a", "BER"), ("c", "BER")]) == 1
+        assert await tx.remove(BALANCES, KEY[:2], []) == 0
+    assert await quantities(database) == {"b": 7}

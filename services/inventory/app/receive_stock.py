@@ -1,6 +1,7 @@
 """ReceiveStock: takes stock in from outside, with what it cost. Many receipts make one set of statements."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 from argosy.inventory.v1 import inventory_events_pb2, stock_service_pb2
 from chassis.kernel.errors import Refusal
@@ -8,6 +9,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.checks import need_known
+from services.inventory.app.views import to_movement
 from services.inventory.domain.stock import State
 from services.inventory.store.stock_book import Document, StockBook
 
@@ -43,13 +45,10 @@ def _receive(work: Work, book: StockBook, request: stock_service_pb2.ReceiveStoc
     for line in request.lines:
         target = State.QUARANTINE if line.quarantine else State.AVAILABLE
         value = line.value_minor if location.owned else 0
-        book.move(line.item_id, request.location_id, line.lot, (State.OUTSIDE, target), line.quantity, document, value)
+        moved = book.move(line.item_id, request.location_id, line.lot, (State.OUTSIDE, target), line.quantity, document, value)
+        answer.movements.append(to_movement(SimpleNamespace(**moved)))
         book.add_layer(line.item_id, request.location_id, line.quantity, value, document.id)
         event.value_minor += value
         event.lines.add(item_id=line.item_id, quantity=line.quantity, value_minor=value)
-        answer.movements.add(
-            item_id=line.item_id, location_id=request.location_id, lot=line.lot, to_state=target.value,
-            quantity=line.quantity, value_minor=value, document_id=document.id, document_type=document.kind,
-        )  # fmt: skip
     work.emit(event)
     return answer

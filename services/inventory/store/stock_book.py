@@ -93,8 +93,11 @@ class StockBook:
 
     def move(
         self, item_id: str, location_id: str, lot: str, change: tuple[State, State], quantity: int, document: Document, value_minor: int = 0
-    ) -> None:
-        """Moves a quantity of a lot from a state to a state; OUTSIDE has no balance. Raises ValueError below zero."""
+    ) -> dict[str, Any]:
+        """Moves a quantity of a lot from a state to a state and returns the movement's row.
+
+        OUTSIDE has no balance. Raises ValueError below zero.
+        """
         source, target = change
         balances = self._balances[item_id, location_id]
         if source is not State.OUTSIDE:
@@ -106,14 +109,14 @@ class StockBook:
         if target is not State.OUTSIDE:
             balances[lot, target] = balances.get((lot, target), 0) + quantity
             self._changes[item_id, location_id, lot, target] += quantity
-        self._movements.append(
-            {
-                "movement_id": new_id(), "item_id": item_id, "location_id": location_id, "lot": lot,
-                "from_state": int(source), "to_state": int(target), "quantity": quantity, "value_minor": value_minor,
-                "reason": document.reason, "document_type": document.kind, "document_id": document.id,
-                "actor": self._work.cause.actor, "moved_at": self._work.now,
-            }
-        )  # fmt: skip
+        movement = {
+            "movement_id": new_id(), "item_id": item_id, "location_id": location_id, "lot": lot,
+            "from_state": int(source), "to_state": int(target), "quantity": quantity, "value_minor": value_minor,
+            "reason": document.reason, "document_type": document.kind, "document_id": document.id,
+            "actor": self._work.cause.actor, "moved_at": self._work.now,
+        }  # fmt: skip
+        self._movements.append(movement)
+        return movement
 
     def add_layer(
         self, item_id: str, location_id: str, quantity: int, value_minor: int, document_id: str, *, return_id: str = "", line_id: str = ""

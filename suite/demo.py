@@ -18,6 +18,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import request_id
 from chassis.kernel.money import proportion
 from suite.calls import Calls
+from suite.prove import prove
 from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64
@@ -207,15 +208,9 @@ class DemoDay:
             return
 
     async def work_warehouses(self, label: str) -> None:
-        """Picks and ships what is released until nothing new comes; a little is not found, some leaves in two parcels."""
-        done = quiet = 0
-        while quiet < 4:
-            found = await self._released()
-            if not found:
-                quiet += 1
-                await asyncio.sleep(0.25)
-                continue
-            quiet = 0
+        """Picks and ships what is released until nothing is on its way; a little is not found, some leaves in two parcels."""
+        done = 0
+        while found := await self._released():
             await _at_once([partial(self._pick, order) for order in found])
             await self._ship([order.fulfillment_order_id for order in found])
             done += len(found)
@@ -223,8 +218,13 @@ class DemoDay:
         self.progress(label, max(done, 1), max(done, 1))
 
     async def _released(self) -> Sequence[fulfillment_pb2.FulfillmentOrder]:
+        """Returns what waits for the warehouses; where nothing does, what does once nothing is on its way."""
         request = fulfillment_service_pb2.ListFulfillmentOrdersRequest(status=fulfillment_pb2.FULFILLMENT_STATUS_RELEASED, page_size=200)
-        return (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
+        found = (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
+        if not found:
+            await prove(self.calls.channels, settled=True)
+            found = (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
+        return found
 
     async def _pick(self, order: fulfillment_pb2.FulfillmentOrder) -> None:
         lines = []

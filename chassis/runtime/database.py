@@ -35,6 +35,9 @@ class Connection(Protocol):
     async def execute(self, statement: Executable, parameters: Any = None) -> Any:
         """Runs one statement."""
 
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Any:
+        """Runs the driver's own text, with a list of rows of cells."""
+
 
 class Tx:
     """One transaction, or one read."""
@@ -72,7 +75,12 @@ class Tx:
         if not rows:
             return 0
         names = tuple(rows[0])
-        return await self.write(statements.insert(self.dialect, table, names, once), self._fresh(names, rows))
+        if self.dialect == "postgresql":
+            return await self.write(statements.insert(table, names, once), self._fresh(names, rows))
+        self.writes += 1
+        text, names = statements.insert_text(table, names, once)
+        result = await self._connection.exec_driver_sql(text, [tuple([row[name] for name in names]) for row in rows])
+        return int(result.rowcount)
 
     async def merge(
         self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()
@@ -159,7 +167,9 @@ class Database:
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
-    engine = in_one_hop(create_async_engine(url, poolclass=StaticPool, connect_args={"isolation_level": None, "timeout": 10}))
+    engine = in_one_hop(
+        create_async_engine(url, poolclass=StaticPool, connect_args={"isolation_level": None, "timeout": 10, "cached_statements": 512})
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:

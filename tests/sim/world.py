@@ -8,7 +8,7 @@ import asyncio
 import random
 import selectors
 import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,11 @@ class InlineDatabase:
         if self.dead:
             raise ConnectionError("this process was ended")
 
-    async def run(self, connection: Any, statement: Executable, parameters: Any) -> Any:
+    async def run(self, execute: Callable[..., Any], statement: Any, parameters: Any) -> Any:
         """Runs a statement after others had a chance to run theirs."""
         await self._dice.delay(0.002)
         self.check()
-        return connection.execute(statement, parameters)
+        return execute(statement, parameters)
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -127,7 +127,10 @@ class _Inline:
         self._database = database
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Any:
-        return await self._database.run(self._connection, statement, parameters)
+        return await self._database.run(self._connection.execute, statement, parameters)
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Any:
+        return await self._database.run(self._connection.exec_driver_sql, statement, parameters)
 
 
 def _engine(path: Path, begin: str) -> Engine:

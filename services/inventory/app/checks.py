@@ -6,6 +6,8 @@ from services.inventory.store.stock_book import StockBook
 
 def need_known(book: StockBook, item_id: str, location_id: str, field: str = "") -> None:
     """Raises NotFound where item or location is not known here."""
+    if book.has(item_id, location_id):
+        return
     prefix = f"{field}." if field else ""
     if location_id not in book.locations:
         raise NotFound("NO_SUCH_LOCATION", f"there is no location {location_id}", field=f"{prefix}location_id")

@@ -1,7 +1,5 @@
 """HoldCart: holds stock for a cart until it expires; and the job that lets holds lapse."""
 
-from collections import Counter
-
 from sqlalchemy import select
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
@@ -9,7 +7,7 @@ from chassis.kernel.clock import SECOND
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
-from services.inventory.app.reserve_stock import need_available, take_lines
+from services.inventory.app.reserve_stock import need_available, still_reserved, take_lines
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -30,7 +28,7 @@ async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartReques
     book = await StockBook.open(work, keys + [one.key for one in before])
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
-    need_available(book, request.lines, Counter({one.key: one.reserved for one in before}))
+    need_available(book, request.lines, still_reserved(before))
     give_back(book, before, Document("cart", request.cart_id, "replaced"))
     until = work.now + (request.ttl_s or TTL_S) * SECOND
     made = take_lines(work, book, request.lines, request.cart_id, State.SOFT_RESERVED, stock_pb2.RESERVATION_KIND_CART, until)

@@ -1,7 +1,5 @@
 """MoveReservation: what an order's line has reserved goes from one location to another, as one."""
 
-from collections import Counter
-
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition
 from chassis.runtime.work import Work
@@ -29,7 +27,7 @@ async def move_reservation(
     line = reservations_service_pb2.ReservationLine(
         line_id=request.line_id, item_id=item_id, location_id=request.to_location_id, quantity=request.quantity
     )
-    need_available(book, [line], Counter())
+    need_available(book, [line], {})
     left = request.quantity
     for one in held:
         part = min(left, one.reserved)

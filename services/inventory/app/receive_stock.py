@@ -19,7 +19,7 @@ KINDS = {stock_service_pb2.RECEIPT_KIND_OPENING: "OPENING", stock_service_pb2.RE
 async def receive_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its document, or a Refusal: NO_SUCH_LOCATION, NO_SUCH_ITEM."""
     keys = [(line.item_id, call.request.location_id) for call in calls for line in call.request.lines]
-    book = await StockBook.open(work, keys)
+    book = await StockBook.open(work, keys, masters=True)
     outcomes: list[Outcome] = []
     for call in calls:
         work.cause = call.cause

@@ -3,8 +3,7 @@
 Demand is summed per item and location before it is checked, so that two lines of one item cannot both take the last.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition, Refusal
@@ -16,7 +15,7 @@ from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
-from services.inventory.store.stock_book import Document, StockBook
+from services.inventory.store.stock_book import Document, Key, StockBook
 
 
 async def reserve_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -52,8 +51,7 @@ def _reserve(
         raise FailedPrecondition("OWNER_CANCELLED", "the order's reservations were cancelled; it cannot reserve any more", field="order_id")
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
-    from_cart = Counter({one.key: one.reserved for one in cart})
-    need_available(book, request.lines, from_cart)
+    need_available(book, request.lines, still_reserved(cart))
     document = Document("reservation", request.order_id)
     for one in cart:
         book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
@@ -61,13 +59,24 @@ def _reserve(
     return take_lines(work, book, request.lines, request.order_id, State.RESERVED, stock_pb2.RESERVATION_KIND_ORDER, None)
 
 
-def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Counter[tuple[str, str]]) -> None:
+def still_reserved(held: Sequence[Held]) -> dict[Key, int]:
+    """Sums what is reserved per item and location, over lots and lines."""
+    sums: dict[Key, int] = {}
+    for one in held:
+        sums[one.key] = sums.get(one.key, 0) + one.reserved
+    return sums
+
+
+def need_available(
+    book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Mapping[tuple[str, str], int]
+) -> None:
     """Raises FailedPrecondition where the lines together want more than is available, `extra` included."""
-    wanted: Counter[tuple[str, str]] = Counter()
+    wanted: dict[Key, int] = {}
     for line in lines:
-        wanted[line.item_id, line.location_id] += line.quantity
+        key = (line.item_id, line.location_id)
+        wanted[key] = wanted.get(key, 0) + line.quantity
     for key, quantity in wanted.items():
-        there = book.quantity(*key, State.AVAILABLE) + extra[key]
+        there = book.quantity(*key, State.AVAILABLE) + extra.get(key, 0)
         if there < quantity:
             raise FailedPrecondition(
                 "INSUFFICIENT_STOCK", f"{quantity} of {key[0]} are wanted at {key[1]}, {there} are available",

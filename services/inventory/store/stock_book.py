@@ -48,8 +48,11 @@ class StockBook:
         self.items: dict[str, Any] = {}
 
     @classmethod
-    async def open(cls, work: Work, keys: Iterable[Key], *, costs: bool = False) -> "StockBook":
-        """Locks and reads the balances of the keys, and their open layers where `costs` is set."""
+    async def open(cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False) -> "StockBook":
+        """Locks and reads the balances of the keys, and their open layers where `costs` is set.
+
+        Items and locations are read where there is no balance yet, all of them where `masters` or `costs` is set.
+        """
         book = cls(work)
         ordered = sorted(set(keys))
         if not ordered:
@@ -57,8 +60,9 @@ class StockBook:
         for row in await work.tx.find(BALANCES, KEY, ordered, order=BALANCE, lock=True):
             book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
             book._known.add((row.item_id, row.location_id, row.lot, row.state))
-        book.items = {row.item_id: row for row in await work.tx.find(ITEMS, KEY[:1], {key[:1] for key in ordered})}
-        book.locations = {row.location_id: row for row in await work.tx.find(LOCATIONS, KEY[1:], {key[1:] for key in ordered})}
+        asked = ordered if masters or costs else [key for key in ordered if not book.has(*key)]
+        book.items = {row.item_id: row for row in await work.tx.find(ITEMS, KEY[:1], {key[:1] for key in asked})}
+        book.locations = {row.location_id: row for row in await work.tx.find(LOCATIONS, KEY[1:], {key[1:] for key in asked})}
         if costs:
             await book._read_layers(ordered)
         return book
@@ -73,14 +77,18 @@ class StockBook:
         for row in await tx.find(LAYERS, KEY, empty, order=("position",)):
             self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
 
+    def has(self, item_id: str, location_id: str) -> bool:
+        """Says whether the item was ever at the location; then both are known."""
+        return (item_id, location_id) in self._balances
+
     def quantity(self, item_id: str, location_id: str, state: State) -> int:
         """Returns how much is there in a state, over all lots."""
-        return sum(q for (_, s), q in self._balances[item_id, location_id].items() if s == state)
+        return sum(q for (_, s), q in self._balances.get((item_id, location_id), {}).items() if s == state)
 
     def lots(self, item_id: str, location_id: str, state: State, quantity: int) -> list[tuple[str, int]]:
         """Returns from which lots a quantity would come, in lot order; less than asked where there is less."""
         found = []
-        for (lot, lot_state), there in sorted(self._balances[item_id, location_id].items()):
+        for (lot, lot_state), there in sorted(self._balances.get((item_id, location_id), {}).items()):
             part = min(there, quantity)
             if lot_state == state and part > 0:
                 found.append((lot, part))
@@ -89,7 +97,7 @@ class StockBook:
 
     def lot_quantity(self, item_id: str, location_id: str, lot: str, state: State) -> int:
         """Returns how much of a lot is there in a state."""
-        return self._balances[item_id, location_id].get((lot, state), 0)
+        return self._balances.get((item_id, location_id), {}).get((lot, state), 0)
 
     def move(
         self, item_id: str, location_id: str, lot: str, change: tuple[State, State], quantity: int, document: Document, value_minor: int = 0

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import gc
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from chassis.runtime.service import Service
 from chassis.runtime.settings import Settings
 from chassis.runtime.telemetry import Metrics, Telemetry
 
+# SQLite's thread has the answer and needs the interpreter to hand it over: the usual 5 ms of waiting are a transaction's length.
+SWITCH_S = 0.0005
 Build = Callable[[Channels], Service]
 
 
@@ -76,6 +79,7 @@ async def run_service(
     metrics: Metrics, processor: SpanProcessor | None = None,
 ) -> Running:  # fmt: skip
     """Starts a service, whose database must have its schema already, and returns it running."""
+    sys.setswitchinterval(SWITCH_S)
     lock = _lock_embedded(settings.data_dir, name) if not settings.database_url else None
     secret = service_secret(settings)
     tokens = Tokens(name, secret)

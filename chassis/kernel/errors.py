@@ -25,9 +25,13 @@ TRANSIENT = frozenset({Kind.UNAVAILABLE, Kind.ABORTED, Kind.DEADLINE_EXCEEDED, K
 
 
 class Refusal(Exception):
-    """A no with its reason. `reason` is UPPER_SNAKE, `message` says what to do next, `field` names the culprit."""
+    """A no with its reason. `reason` is UPPER_SNAKE, `message` says what to do next, `field` names the culprit.
+
+    `replayed` is set by a client where the answer is that of an earlier call.
+    """
 
     kind = Kind.INTERNAL
+    replayed = False
 
     def __init__(self, reason: str, message: str, *, field: str = "", retry_after_s: float = 0, **metadata: object) -> None:
         super().__init__(message)

@@ -17,7 +17,7 @@ from chassis.runtime.auth import Tokens
 from chassis.runtime.contracts import Method
 from chassis.runtime.pipeline import Incoming, Pipeline
 from chassis.runtime.settings import Settings
-from chassis.runtime.status import from_status
+from chassis.runtime.status import REPLAYED, from_status
 from chassis.runtime.telemetry import current_traceparent
 
 DETAILS = "grpc-status-details-bin"
@@ -65,12 +65,16 @@ class GrpcChannel:
         self._deadline_s = deadline_s
 
     def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., Awaitable[Any]]:
-        """Returns a call as the generated stubs make it."""
+        """Returns a call as the generated stubs make it; it adds the answer's metadata to `trailing` where that is given."""
         underlying = self._channel.unary_unary(path, request_serializer, response_deserializer)
 
-        async def call(request: Message, timeout: float | None = None, metadata: Any = None) -> Any:
+        async def call(request: Message, timeout: float | None = None, metadata: Any = None, trailing: list[Any] | None = None) -> Any:
             try:
-                return await underlying(request, timeout=timeout or self._deadline_s, metadata=self._headers(metadata or ()))
+                going = underlying(request, timeout=timeout or self._deadline_s, metadata=self._headers(metadata or ()))
+                answer = await going
+                if trailing is not None:
+                    trailing += await going.trailing_metadata()
+                return answer
             except aio.AioRpcError as error:
                 raise refusal_from(error) from error
 
@@ -86,9 +90,12 @@ class GrpcChannel:
 
 def refusal_from(error: aio.AioRpcError) -> Refusal:
     """Returns a failed call as the refusal it carries, or as unavailable."""
-    for key, value in error.trailing_metadata() or ():
+    trailing = tuple(error.trailing_metadata() or ())
+    for key, value in trailing:
         if key == DETAILS:
-            return from_status(status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode()))
+            refusal = from_status(status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode()))
+            refusal.replayed = REPLAYED in trailing
+            return refusal
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return Unavailable("UNREACHABLE", "the service cannot be reached; try again")
     number = error.code().value[0]

@@ -23,7 +23,7 @@ from chassis.runtime.database import Database, Tx
 from chassis.runtime.status import to_status
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause
-from chassis.runtime.writer import Call, Outcome, Principal, Writer
+from chassis.runtime.writer import Call, Principal, Writer
 
 SHARES: dict[int, float] = {
     options_pb2.ADMISSION_SHEDDABLE: 0.5,
@@ -48,13 +48,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Incoming:
-    """What a transport knows of a call."""
+    """What a transport knows of a call; `replayed` is called where the answer is that of an earlier call."""
 
     authorization: str = ""
     traceparent: str = ""
     correlation_id: str = ""
     actor: str = ""
     time_left_s: float | None = None
+    replayed: Callable[[], None] = lambda: None
 
 
 class Pipeline:
@@ -113,31 +114,36 @@ class Pipeline:
         cause = Cause(actor, method.path, new_id(), traceparent, incoming.correlation_id or new_id())
         try:
             async with asyncio.timeout(left):
-                return await self._execute(method, request, principal, cause, wrong)
+                return await self._execute(method, request, principal, cause, wrong, incoming.replayed)
         except TimeoutError as error:
             raise DeadlineExceeded("TOO_SLOW", "the answer did not come in time; ask again with the same request_id") from error
 
-    async def _execute(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
+    async def _execute(
+        self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal],
+        replayed: Callable[[], None],
+    ) -> Message:  # fmt: skip
         if method.read_only:
             async with self._database.read() as tx:
                 return await self._reads[method.path](Asked(request, tx, principal))
         if method.element:
             return await self._batch(method, request, principal, cause, wrong)
-        outcome = (await self._submit(method, [request], principal, cause))[0]
+        calls = await self._calls(method, [request], principal, cause)
+        outcome = (await self._writer.submit(calls))[0]
+        if calls[0].replayed:
+            replayed()
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
 
-    async def _submit(self, method: Method, requests: Sequence[Any], principal: Principal, cause: Cause) -> Sequence[Outcome]:
+    async def _calls(self, method: Method, requests: Sequence[Any], principal: Principal, cause: Cause) -> list[Call]:
         prepare = self._prepares.get(method.path)
         contexts = await prepare(requests) if prepare is not None else [None] * len(requests)
-        calls = [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
-        return await self._writer.submit(calls)
+        return [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
 
     async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         single = self.elements[method.element]
         sound = [one for index, one in enumerate(request.requests) if index not in wrong]
-        outcomes = iter(await self._submit(single, sound, principal, cause))
+        outcomes = iter(await self._writer.submit(await self._calls(single, sound, principal, cause)))
         response: Any = method.response()
         for index in range(len(request.requests)):
             outcome = wrong[index] if index in wrong else next(outcomes)

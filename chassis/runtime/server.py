@@ -16,7 +16,7 @@ from chassis.kernel.errors import Refusal
 from chassis.runtime.component import Component
 from chassis.runtime.contracts import Method
 from chassis.runtime.pipeline import Incoming
-from chassis.runtime.status import to_status
+from chassis.runtime.status import REPLAYED, to_status
 
 MOST_BYTES = 4 * 1024 * 1024
 OPTIONS = [
@@ -65,18 +65,24 @@ def _serialize(message: Message) -> bytes:
 def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
     async def answer(request: Message, context: Any) -> Message:
         metadata = dict(context.invocation_metadata() or ())
+        marks: list[tuple[str, str]] = []
         incoming = Incoming(
             authorization=_text(metadata, "authorization"),
             traceparent=_text(metadata, "traceparent"),
             correlation_id=_text(metadata, "correlation-id")[:64],
             actor=_text(metadata, "argosy-actor")[:120],
             time_left_s=context.time_remaining(),
+            replayed=lambda: marks.append(REPLAYED),
         )
         try:
-            return await component.pipeline.call(method, request, incoming)
+            response = await component.pipeline.call(method, request, incoming)
         except Refusal as refusal:
-            await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
+            status = rpc_status.to_status(to_status(refusal))
+            await context.abort(status.code, status.details, (*status.trailing_metadata, *marks))
             raise
+        if marks:
+            context.set_trailing_metadata(marks)
+        return response
 
     return answer
 

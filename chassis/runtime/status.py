@@ -8,6 +8,8 @@ from chassis.kernel.errors import Kind, Refusal, refusal_of
 
 DOMAIN = "argosy"
 VIOLATION = "violation."
+# Trailing metadata of an answer that an earlier call with the same request_id got.
+REPLAYED = ("idempotent-replayed", "true")
 
 
 def to_status(refusal: Refusal) -> status_pb2.Status:

@@ -66,7 +66,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """A mutating call on its way through the writer."""
+    """A mutating call on its way through the writer; `replayed` says that it got the answer of an earlier one."""
 
     method: Method
     request: Any
@@ -74,6 +74,7 @@ class Call:
     cause: Cause
     context: Any = None
     fingerprint: bytes = b""
+    replayed: bool = False
     answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @cached_property
@@ -273,6 +274,7 @@ class Writer:
         for call in batch:
             first.setdefault(call.key, call)
         outcomes = await self._recall(work, list(first.values()))
+        known = set(outcomes)
         groups: dict[str, list[Call]] = defaultdict(list)
         for key, call in first.items():
             if key not in outcomes:
@@ -287,6 +289,9 @@ class Writer:
             if not isinstance(outcome, Refusal):
                 work.cause = call.cause
                 _audit(work, call, outcome)
+        for call in batch:
+            again = call.key in known or call is not first[call.key]
+            call.replayed = again and call.fingerprint == outcomes[call.key][0]
         return [_same(call, *outcomes[call.key]) for call in batch]
 
     async def _recall(self, work: Work, calls: Sequence[Call]) -> dict[Key, tuple[bytes, Outcome]]:

@@ -34,7 +34,8 @@ PROBLEM = {
     },
 }
 IDEMPOTENCY = {
-    "name": "Idempotency-Key", "in": "header", "required": True, "description": "Names this request for ever; it fills request_id.",
+    "name": "Idempotency-Key", "in": "header", "required": True,
+    "description": "Names this request for ever; it fills request_id. Sent again, the first answer comes with Idempotent-Replayed: true.",
     "schema": {"type": "string", "minLength": 16, "maxLength": 255, "pattern": "^[!-~]+$"},
 }  # fmt: skip
 

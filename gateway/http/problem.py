@@ -24,6 +24,7 @@ STATUSES = {
 }
 BY_REASON = {"ETAG_MISMATCH": 412, "BODY_TOO_LARGE": 413, "NOT_JSON": 415, "NO_SUCH_METHOD": 405}
 VIOLATION = "violation."
+REPLAYED_HEADER = {"Idempotent-Replayed": "true"}
 
 
 def problem(refusal: Refusal, instance: str) -> Response:
@@ -41,7 +42,7 @@ def problem(refusal: Refusal, instance: str) -> Response:
     metadata = {k: v for k, v in refusal.metadata.items() if not k.startswith(VIOLATION)}
     if metadata:
         body["metadata"] = metadata
-    headers = {}
+    headers = dict(REPLAYED_HEADER) if refusal.replayed else {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -10,7 +10,9 @@ from starlette.responses import Response
 from chassis.kernel.errors import InvalidArgument, NotFound, Unauthenticated
 from chassis.runtime.channels import Channels
 from chassis.runtime.settings import SERVICES
+from chassis.runtime.status import REPLAYED
 from gateway.http.codec import Codecs
+from gateway.http.problem import REPLAYED_HEADER
 from gateway.http.routes import Route, Routes
 
 MOST_BYTES = 1024 * 1024
@@ -43,8 +45,11 @@ class Transcoder:
         if not authorization:
             raise Unauthenticated("NO_CREDENTIALS", "send an API key as 'Authorization: Bearer <key>'")
         message = await self._message(route, variables, request)
-        answer = await self._call(route, variables)(message, metadata=[("authorization", authorization)])
+        trailing: list[tuple[str, str]] = []
+        answer = await self._call(route, variables)(message, metadata=[("authorization", authorization)], trailing=trailing)
         headers = {"ETag": f'"{answer.etag}"'} if "etag" in answer.DESCRIPTOR.fields_by_name and answer.etag else {}
+        if REPLAYED in trailing:
+            headers.update(REPLAYED_HEADER)
         encoded = msgspec.json.encode(self._codecs.of(route.method.response).encode(answer))
         return Response(encoded, 200, headers, "application/json")
 

@@ -40,12 +40,23 @@ def test_an_order_is_taken_once_and_read_back(http: httpx.Client) -> None:
     key, order = new_id(), {**ORDER, "external_order_id": "H-1"}
     first, again = post(http, "/v1/orders", order, key), post(http, "/v1/orders", order, key)
     assert (first.status_code, first.json()) == (200, again.json())
-    refused(post(http, "/v1/orders", {**order, "shipping_minor": 1}, key), 422, "IDEMPOTENCY_KEY_REUSED")
+    assert [answer.headers.get("Idempotent-Replayed") for answer in (first, again)] == [None, "true"]
+    reused = post(http, "/v1/orders", {**order, "shipping_minor": 1}, key)
+    refused(reused, 422, "IDEMPOTENCY_KEY_REUSED")
+    assert "Idempotent-Replayed" not in reused.headers
     read = http.get(f"/v1/orders/{first.json()['order_id']}").json()
     assert (read["external_order_id"], read["lines"][0]["ordered"]) == ("H-1", 2)
     assert http.get(f"/v1/orders/{read['order_id']}/shipTo").json()["address"]["country_code"] == "DE"
     by_channel = http.get("/v1/channels/web/orders/H-1").json()
     assert by_channel["order_id"] == first.json()["order_id"]
+
+
+def test_a_stored_refusal_comes_marked(http: httpx.Client) -> None:
+    key = new_id()
+    answers = [post(http, "/v1/orders/no-such-order:cancel", {"reason": "gone"}, key) for _ in range(2)]
+    first, again = (refused(answer, 404, "NO_SUCH_ORDER") for answer in answers)
+    assert first == again
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers] == [None, "true"]
 
 
 def test_names_come_as_the_contract_has_them_or_in_camel_case(http: httpx.Client) -> None:

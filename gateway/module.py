@@ -1,21 +1,52 @@
-"""The gateway, composed: what it serves and runs. Its HTTP side is in `http/`, the dialects in `channels/`."""
+"""The gateway, composed: what it serves, listens to and runs. HTTP is in `http/`, dialects in `channels/`, what goes out in `voice/`."""
 
-from argosy.gateway.v1 import access_service_pb2, connections_service_pb2, deliveries_service_pb2
+from collections.abc import Sequence
+from functools import partial
+
+from argosy.catalog.v1 import catalog_events_pb2
+from argosy.fulfillment.v1 import fulfillment_events_pb2
+from argosy.gateway.v1 import (
+    access_service_pb2,
+    connections_service_pb2,
+    deliveries_service_pb2,
+    proofs_service_pb2,
+    publications_service_pb2,
+    subscriptions_service_pb2,
+)
+from argosy.inventory.v1 import inventory_events_pb2
+from argosy.orders.v1 import orders_events_pb2
+from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
+from chassis.runtime.contracts import events_in
+from chassis.runtime.inbox import Received
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.work import Work
 from chassis.runtime.writer import each
-from gateway.app import apply_changes, connections, deliveries, keys
+from gateway.app import apply_changes, connections, deliveries, keys, notifications, proofs, publications, subscriptions, users
 from gateway.app.effects.carry_out import CarryOut
 from gateway.app.read_deliveries import UNREAD, read_deliveries
-from gateway.http import server
+from gateway.front import Front
 from gateway.process import take_order
 from gateway.store.tables import CHASSIS, METADATA
+from gateway.voice.egress import Egress
+
+PUBLIC_EVENTS = (
+    catalog_events_pb2, inventory_events_pb2, orders_events_pb2, fulfillment_events_pb2, returns_events_pb2,
+)  # fmt: skip
+
+
+async def on_shipped(work: Work, events: Sequence[Received]) -> None:
+    """Subscribers are told, and the channel that the order came from."""
+    await notifications.on_events(work, events)
+    await publications.on_shipped(work, events)
 
 
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call orders and returns."""
     carry_out = CarryOut(channels)
+    egress = Egress()
+    told = subscriptions.Subscriptions(egress)
     return Service(
         name="gateway",
         metadata=METADATA,
@@ -24,23 +55,50 @@ def build(channels: Channels) -> Service:
             access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
             connections_service_pb2.DESCRIPTOR.services_by_name["ConnectionsService"],
             deliveries_service_pb2.DESCRIPTOR.services_by_name["DeliveriesService"],
+            proofs_service_pb2.DESCRIPTOR.services_by_name["ProofsService"],
+            publications_service_pb2.DESCRIPTOR.services_by_name["PublicationsService"],
+            subscriptions_service_pb2.DESCRIPTOR.services_by_name["SubscriptionsService"],
         ),
         writes={
             "CreateKey": each(keys.create_key),
             "RevokeKey": each(keys.revoke_key),
-            "SetConnection": each(connections.set_connection),
+            "SetUser": each(users.set_user),
+            "OpenSession": each(users.open_session),
+            "SetConnection": each(partial(connections.set_connection, egress=egress)),
             "SetFileMapping": each(connections.set_file_mapping),
             "TakeDelivery": deliveries.take_deliveries,
             "ReadAgain": each(deliveries.read_again),
+            "RecordProof": each(proofs.record_proof),
+            "CreateSubscription": each(told.create),
+            "UpdateSubscription": each(told.change),
+            "RotateSecret": each(subscriptions.rotate_secret),
+            "ReplayNotification": each(notifications.replay_notification),
+            "ReplayFailed": each(notifications.replay_failed),
+            "ReconcileChannel": each(publications.reconcile_channel),
         },
         reads={
             "ListKeys": keys.list_keys,
             "ResolveKey": keys.resolve_key,
+            "ListUsers": users.list_users,
+            "ListRoles": users.list_roles,
+            "VerifyPassword": users.verify_password,
             "ListConnections": connections.list_connections,
             "GetFileMapping": connections.get_file_mapping,
             "GetDelivery": deliveries.get_delivery,
             "GetContent": deliveries.get_content,
             "ListDeliveries": deliveries.list_deliveries,
+            "GetLatestProof": proofs.get_latest_proof,
+            "ListSubscriptions": subscriptions.list_subscriptions,
+            "ListNotifications": notifications.list_notifications,
+            "GetNotification": notifications.get_notification,
+            "ListPublications": publications.list_publications,
+            "ListDispatches": publications.list_dispatches,
+            "GetPublicationFigures": publications.get_figures,
+        },
+        prepares={"SetUser": users.hash_passwords},
+        reactions={
+            **{kind.cls: notifications.on_events for module in PUBLIC_EVENTS for kind in events_in(module)},
+            fulfillment_events_pb2.ShipmentShipped: on_shipped,
         },
         processes=(
             ProcessType(
@@ -55,7 +113,10 @@ def build(channels: Channels) -> Service:
                 },
             ),
         ),
-        periodics=(Periodic("read deliveries", 0.2, read_deliveries, UNREAD),),
+        periodics=(
+            Periodic("read deliveries", 0.2, read_deliveries, UNREAD),
+            Periodic("forget notifications", 600, notifications.forget),
+        ),
         on_hold_released=apply_changes.on_hold_released,
-        front=server.start,
+        front=Front(egress).start,
     )  # fmt: skip

@@ -9,6 +9,9 @@ from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServic
 from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from argosy.gateway.v1.connections_service_pb2_grpc import ConnectionsServiceStub
 from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
+from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
+from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
+from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
@@ -40,6 +43,9 @@ class Calls:
         self.access = AccessServiceStub(channels.to("gateway"))
         self.connections = ConnectionsServiceStub(channels.to("gateway"))
         self.deliveries = DeliveriesServiceStub(channels.to("gateway"))
+        self.publications = PublicationsServiceStub(channels.to("gateway"))
+        self.subscriptions = SubscriptionsServiceStub(channels.to("gateway"))
+        self.proofs = ProofsServiceStub(channels.to("gateway"))
 
     def holds(self, service: str) -> "HoldsServiceAsyncStub":
         """Returns a service's holds."""

@@ -27,12 +27,12 @@ from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES, Settings
 from chassis.runtime.telemetry import Metrics, set_up_metrics
 from gateway.app.keys import resolver
+from gateway.app.prove import Proof, prove
 from suite.calls import Calls
 from suite.demo import DemoDay, Progress
 from suite.file_day import FileDay
 from suite.files import MAPPINGS, RowResult, connect_files, import_items, import_orders, import_stock, load_mapping
 from suite.modules import BUILDS
-from suite.prove import Proof, prove
 from suite.report import show_day, show_delivery, show_proof, show_rows
 from suite.trade import make_day
 from suite.up import Suite, free_ports, migrate_all, running_suite

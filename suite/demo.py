@@ -17,8 +17,8 @@ from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import request_id
 from chassis.kernel.money import proportion
+from gateway.app.prove import prove
 from suite.calls import Calls
-from suite.prove import prove
 from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64

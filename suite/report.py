@@ -17,9 +17,9 @@ from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.settings import SERVICES
+from gateway.app.prove import CHECKS, Proof
 from suite.calls import Calls
 from suite.files import RowResult
-from suite.prove import CHECKS, Proof
 
 SHOWN = 20
 

@@ -119,9 +119,11 @@ async def until_released(calls: Calls, order_id: str) -> list[fulfillment_pb2.Fu
     return await eventually(look)  # type: ignore[no-any-return]
 
 
-async def ship_all(calls: Calls, order_id: str) -> None:
+async def ship_all(calls: Calls, order_id: str, tracking_number: str = "") -> None:
     """Ships all that is released of an order."""
     for one in await until_released(calls, order_id):
         await calls.fulfillment.ConfirmShipment(
-            fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id)
+            fulfillment_service_pb2.ConfirmShipmentRequest(
+                request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id, tracking_number=tracking_number
+            )
         )

@@ -78,5 +78,6 @@ def suite_settings(folder: Path, database_url: str, *, trace_ratio: float = 0) -
     return Settings(
         data_dir=folder / "data", database_url=database_url, ports=dict(zip(SERVICES, ports, strict=False)),
         nats_url=f"nats://127.0.0.1:{ports[-1]}", http_port=ports[-2], trace_ratio=trace_ratio, log_level="ERROR",
+        allow_private_targets=True,
         service_secret="a secret of tests that is long enough for HS256",
     )  # fmt: skip

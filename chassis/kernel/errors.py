@@ -134,3 +134,9 @@ def refusal_of(
     refusal = CLASSES.get(kind, Internal)(reason, message, field=field, retry_after_s=retry_after_s)
     refusal.metadata = dict(metadata or {})
     return refusal
+
+
+def need_unchanged(etag: str, version: int) -> None:
+    """Raises Aborted ETAG_MISMATCH where a caller decided on another version than the present one; any will do where it names none."""
+    if etag and etag != str(version):
+        raise Aborted("ETAG_MISMATCH", "somebody changed it since you read it; read it again", field="etag")

@@ -13,6 +13,12 @@ def uuid7() -> str:
     return str(uuid_utils.uuid7())
 
 
+def least_id(moment_us: int) -> str:
+    """Returns what every time-ordered id of a moment (microseconds) and later is at least: ids are told apart by milliseconds."""
+    milliseconds = max(0, moment_us // 1000)
+    return str(UUID(int=milliseconds << 80))
+
+
 def request_id(*parts: object) -> str:
     """Returns the one request id that belongs to these parts (RFC 9562, version 5)."""
     return str(uuid5(NAMESPACE, "/".join(str(part) for part in parts)))

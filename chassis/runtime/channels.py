@@ -4,7 +4,7 @@ A channel fits the generated stubs: `OrdersServiceStub(channels.to("orders")).Ge
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 import grpc
@@ -80,6 +80,22 @@ class GrpcChannel:
 
         return call
 
+    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., AsyncIterator[Any]]:
+        """Returns a call with many answers as the generated stubs make it; it has no deadline but what the caller sets."""
+        underlying = self._channel.unary_stream(path, request_serializer, response_deserializer)
+
+        async def call(request: Message, timeout: float | None = None, metadata: Any = None) -> AsyncIterator[Any]:
+            going = underlying(request, timeout=timeout, metadata=self._headers(metadata or ()))
+            try:
+                async for answer in going:
+                    yield answer
+            except aio.AioRpcError as error:
+                raise refusal_from(error) from error
+            finally:
+                going.cancel()
+
+        return call
+
     def _headers(self, given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Who calls: whoever the call names, else this service."""
         headers = [("traceparent", current_traceparent.get()), *given]
@@ -116,11 +132,22 @@ class DirectChannels:
 
     async def call(self, service: str, path: str, request: bytes, actor: str) -> Message:
         """Runs a call; Unavailable where the service does not run."""
+        pipeline, method = self._found(service, path)
+        return await pipeline.call(method, method.request.FromString(request), self._incoming(actor))
+
+    def watch(self, service: str, path: str, request: bytes, actor: str) -> AsyncIterator[Message]:
+        """Runs a call with many answers; Unavailable where the service does not run."""
+        pipeline, method = self._found(service, path)
+        return pipeline.watch(method, method.request.FromString(request), self._incoming(actor))
+
+    def _found(self, service: str, path: str) -> tuple[Pipeline, Method]:
         if service not in self.pipelines:
             raise Unavailable("UNREACHABLE", "the service cannot be reached; try again")
         pipeline, methods = self.pipelines[service]
-        incoming = Incoming(f"Bearer {self._tokens.current()}", current_traceparent.get(), actor=actor)
-        return await pipeline.call(methods[path], methods[path].request.FromString(request), incoming)
+        return pipeline, methods[path]
+
+    def _incoming(self, actor: str) -> Incoming:
+        return Incoming(f"Bearer {self._tokens.current()}", current_traceparent.get(), actor=actor)
 
 
 class DirectChannel:
@@ -138,5 +165,16 @@ class DirectChannel:
             actor = dict(metadata or ()).get("argosy-actor", "")
             answer = await self._channels.call(self._service, path, request_serializer(request), actor)
             return response_deserializer(answer.SerializeToString())
+
+        return call
+
+    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., AsyncIterator[Any]]:
+        """Returns a call with many answers as the generated stubs make it."""
+
+        async def call(request: Message, timeout: float | None = None, metadata: Any = None) -> AsyncIterator[Any]:
+            del timeout
+            actor = dict(metadata or ()).get("argosy-actor", "")
+            async for answer in self._channels.watch(self._service, path, request_serializer(request), actor):
+                yield response_deserializer(answer.SerializeToString())
 
         return call

@@ -83,7 +83,8 @@ class Component:
         handlers.update(self._by_path({**service.writes, **ops.writes()}))
         self.pipeline = Pipeline(
             writer=self.writer, database=database, authenticator=authenticator, telemetry=telemetry, metrics=metrics,
-            reads=self._by_path({**service.reads, **ops.reads()}), prepares=self._by_path(service.prepares),
+            reads=self._by_path({**service.reads, **ops.reads()}), watches=self._by_path(service.watches),
+            prepares=self._by_path(service.prepares),
             most_in_flight=settings.max_in_flight, deadline_s=settings.deadline_s,
         )  # fmt: skip
         self.pipeline.elements = self.methods
@@ -94,7 +95,7 @@ class Component:
 
     def unbound(self) -> list[str]:
         """Returns the rpcs of the contracts that nothing answers."""
-        bound = {*self.service.writes, *self.service.reads, *Ops(self.service, self.relay, self._clock).writes()}
+        bound = {*self.service.writes, *self.service.reads, *self.service.watches, *Ops(self.service, self.relay, self._clock).writes()}
         bound |= set(Ops(self.service, self.relay, self._clock).reads())
         return [m.path for m in self._methods.values() if m.name not in bound and not m.element]
 

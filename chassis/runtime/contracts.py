@@ -11,7 +11,7 @@ from typing import Any
 
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from argosy.common.v1 import options_pb2
@@ -19,7 +19,11 @@ from argosy.common.v1 import options_pb2
 
 @dataclass(frozen=True)
 class Method:
-    """An rpc: its path, its messages and how the pipeline treats it. `secrets` are response fields marked debug_redact."""
+    """An rpc: its path, its messages and how the pipeline treats it.
+
+    `secrets` and `asked_secrets` are fields of the response and the request marked debug_redact; `streams` says that many
+    answers follow one request.
+    """
 
     service: str
     name: str
@@ -30,6 +34,8 @@ class Method:
     admission: int
     http: Any
     secrets: tuple[str, ...]
+    asked_secrets: tuple[str, ...]
+    streams: bool
 
     @cached_property
     def path(self) -> str:
@@ -84,8 +90,14 @@ def _method(service: str, descriptor: MethodDescriptor) -> Method:
         read_only=access.read_only,
         admission=access.admission,
         http=options.Extensions[annotations_pb2.http],
-        secrets=tuple(field.name for field in descriptor.output_type.fields if field.GetOptions().debug_redact),
+        secrets=_redacted(descriptor.output_type),
+        asked_secrets=_redacted(descriptor.input_type),
+        streams=descriptor.server_streaming,
     )
+
+
+def _redacted(descriptor: Descriptor) -> tuple[str, ...]:
+    return tuple(field.name for field in descriptor.fields if field.GetOptions().debug_redact)
 
 
 _EVENT_TYPES: dict[type[Message], EventType] = {}

@@ -3,10 +3,10 @@
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 
 from argosy.ops.v1 import holds_service_pb2, ops_pb2, ops_service_pb2
-from chassis.kernel.clock import SECOND, to_timestamp
+from chassis.kernel.clock import HOUR, SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime import audit
 from chassis.runtime.contracts import event_type
@@ -54,6 +54,7 @@ class Ops:
         return {
             "ListDeadEvents": self._list_dead, "ReplayEvents": self._replay, "GetFacts": self._get_facts,
             "VerifyAudit": self._verify, "ListAuditRows": self._list_audit, "ListHolds": self._list_holds,
+            "GetHoldFigures": self._hold_figures,
         }  # fmt: skip
 
     async def _list_dead(self, asked: Asked) -> Message:
@@ -199,6 +200,25 @@ class Ops:
             query = query.where(table.c.subject_id == request.subject_id)
         rows, token = await page(asked.tx, query, [table.c.due_at, table.c.hold_id], request)
         return holds_service_pb2.ListHoldsResponse(holds=[_hold(row) for row in rows], next_page_token=token)
+
+    async def _hold_figures(self, asked: Asked) -> Message:
+        holds, now = self._tables.holds, self._clock()
+        bands = {
+            "overdue": holds.c.due_at <= now,
+            "within_hour": and_(holds.c.due_at > now, holds.c.due_at <= now + HOUR),
+            "within_four_hours": and_(holds.c.due_at > now + HOUR, holds.c.due_at <= now + 4 * HOUR),
+            "later": holds.c.due_at > now + 4 * HOUR,
+        }
+        counts = (func.sum(case((condition, 1), else_=0)).label(name) for name, condition in bands.items())
+        query = select(holds.c.queue, func.min(holds.c.raised_at).label("oldest"), *counts)
+        rows = await asked.tx.read(query.where(*self._tables.open_holds).group_by(holds.c.queue).order_by(holds.c.queue))
+        queues = [
+            holds_service_pb2.QueueFigures(
+                queue=row.queue, oldest_raised_at=to_timestamp(row.oldest), **{name: int(getattr(row, name)) for name in bands}
+            )
+            for row in rows
+        ]  # fmt: skip
+        return holds_service_pb2.GetHoldFiguresResponse(queues=queues)
 
     async def _claim_hold(self, work: Work, request: holds_service_pb2.ClaimHoldRequest) -> Message:
         row = await self._open_hold(work, request.hold_id)

@@ -26,10 +26,11 @@ async def page(
     rows = await tx.read(ordered)
     if len(rows) <= size:
         return rows, ""
-    return rows[:size], _encode([getattr(rows[size - 1], key.key or "") for key in keys])
+    return rows[:size], token_after([getattr(rows[size - 1], key.key or "") for key in keys])
 
 
-def _encode(values: Sequence[Any]) -> str:
+def token_after(values: Sequence[Any]) -> str:
+    """Returns the token of the page that begins after these values of its keys."""
     return urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 

@@ -5,7 +5,7 @@ errors → telemetry → load limit → deadline → authentication → permissi
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -33,7 +33,9 @@ SHARES: dict[int, float] = {
 LEAST_TIME_S = 0.02
 log = structlog.get_logger()
 
+MOST_WATCHING = 1000
 Read = Callable[["Asked"], Awaitable[Message]]
+Watch = Callable[["Watching"], AsyncIterator[Message]]
 Prepare = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
@@ -43,6 +45,15 @@ class Asked:
 
     request: Any
     tx: Tx
+    principal: Principal
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A query that is answered until the caller leaves: the request, a database to look at now and then, and who asks."""
+
+    request: Any
+    database: Database
     principal: Principal
 
 
@@ -63,18 +74,21 @@ class Pipeline:
 
     def __init__(
         self, *, writer: Writer, database: Database, authenticator: Authenticator, telemetry: Telemetry, metrics: Metrics,
-        reads: Mapping[str, Read], prepares: Mapping[str, Prepare], most_in_flight: int, deadline_s: float,
+        reads: Mapping[str, Read], watches: Mapping[str, Watch], prepares: Mapping[str, Prepare], most_in_flight: int,
+        deadline_s: float,
     ) -> None:  # fmt: skip
         self._writer = writer
         self._database = database
-        self._authenticator = authenticator
+        self.authenticator = authenticator
         self._telemetry = telemetry
         self._metrics = metrics
         self._reads = reads
+        self._watches = watches
         self._prepares = prepares
         self._most = most_in_flight
         self._deadline_s = deadline_s
         self.in_flight = 0
+        self.watching = 0
 
     async def call(self, method: Method, request: Message, incoming: Incoming) -> Message:
         """Answers a call; raises a Refusal, never anything else."""
@@ -104,9 +118,7 @@ class Pipeline:
         left = min(incoming.time_left_s or self._deadline_s, 600.0)
         if left < LEAST_TIME_S:
             raise DeadlineExceeded("NO_TIME_LEFT", "the deadline leaves no time to begin")
-        principal = await self._authenticator.identify(incoming.authorization)
-        if not principal.may(method.permission):
-            raise PermissionDenied("NOT_PERMITTED", f"the permission {method.permission} is needed", permission=method.permission)
+        principal = await self._permitted(method, incoming)
         wrong = validate_elements(request) if method.element else {}
         if not method.element:
             validate(request)
@@ -117,6 +129,30 @@ class Pipeline:
                 return await self._execute(method, request, principal, cause, wrong, incoming.replayed)
         except TimeoutError as error:
             raise DeadlineExceeded("TOO_SLOW", "the answer did not come in time; ask again with the same request_id") from error
+
+    async def _permitted(self, method: Method, incoming: Incoming) -> Principal:
+        principal = await self.authenticator.identify(incoming.authorization)
+        if not principal.may(method.permission):
+            raise PermissionDenied("NOT_PERMITTED", f"the permission {method.permission} is needed", permission=method.permission)
+        return principal
+
+    async def watch(self, method: Method, request: Message, incoming: Incoming) -> AsyncGenerator[Message]:
+        """Answers a call that has many answers, until the caller leaves; raises a Refusal, never anything else."""
+        if self.watching >= MOST_WATCHING:
+            raise ResourceExhausted("OVERLOADED", f"{MOST_WATCHING} callers watch already; try again later", retry_after_s=10)
+        principal = await self._permitted(method, incoming)
+        validate(request)
+        self.watching += 1
+        try:
+            async for answer in self._watches[method.path](Watching(request, self._database, principal)):
+                yield answer
+        except Refusal:
+            raise
+        except Exception as error:
+            log.exception("watch failed", method=method.path, exc_info=error)
+            raise Internal("INTERNAL", "the service failed; the incident is in its log") from error
+        finally:
+            self.watching -= 1
 
     async def _execute(
         self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal],

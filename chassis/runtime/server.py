@@ -1,7 +1,8 @@
 """gRPC in front of a component: binds its pipeline to grpc.aio, with health and reflection, and drains at the end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -39,9 +40,7 @@ class Server:
         names = sorted({method.service for method in component.methods.values()})
         handlers: dict[str, dict[str, Any]] = {name: {} for name in names}
         for method in component.methods.values():
-            handlers[method.service][method.name] = grpc.unary_unary_rpc_method_handler(
-                _answer(component, method), method.request.FromString, _serialize
-            )
+            handlers[method.service][method.name] = _handler(component, method)
         self._server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(name, bound) for name, bound in handlers.items()))
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port = self._server.add_insecure_port(address)
@@ -62,23 +61,49 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
 
 
+def _handler(component: Component, method: Method) -> Any:
+    if method.streams:
+        return grpc.unary_stream_rpc_method_handler(_watch(component, method), method.request.FromString, _serialize)
+    return grpc.unary_unary_rpc_method_handler(_answer(component, method), method.request.FromString, _serialize)
+
+
+def _incoming(context: Any, marks: list[tuple[str, str]]) -> Incoming:
+    metadata = dict(context.invocation_metadata() or ())
+    return Incoming(
+        authorization=_text(metadata, "authorization"),
+        traceparent=_text(metadata, "traceparent"),
+        correlation_id=_text(metadata, "correlation-id")[:64],
+        actor=_text(metadata, "argosy-actor")[:120],
+        time_left_s=context.time_remaining(),
+        replayed=lambda: marks.append(REPLAYED),
+    )
+
+
+async def _abort(context: Any, refusal: Refusal, marks: list[tuple[str, str]]) -> None:
+    status = rpc_status.to_status(to_status(refusal))
+    await context.abort(status.code, status.details, (*status.trailing_metadata, *marks))
+
+
+def _watch(component: Component, method: Method) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    async def answer(request: Message, context: Any) -> AsyncIterator[Message]:
+        answers = component.pipeline.watch(method, request, _incoming(context, []))
+        try:
+            async with aclosing(answers):
+                async for one in answers:
+                    yield one
+        except Refusal as refusal:
+            await _abort(context, refusal, [])
+
+    return answer
+
+
 def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
     async def answer(request: Message, context: Any) -> Message:
-        metadata = dict(context.invocation_metadata() or ())
         marks: list[tuple[str, str]] = []
-        incoming = Incoming(
-            authorization=_text(metadata, "authorization"),
-            traceparent=_text(metadata, "traceparent"),
-            correlation_id=_text(metadata, "correlation-id")[:64],
-            actor=_text(metadata, "argosy-actor")[:120],
-            time_left_s=context.time_remaining(),
-            replayed=lambda: marks.append(REPLAYED),
-        )
         try:
-            response = await component.pipeline.call(method, request, incoming)
+            response = await component.pipeline.call(method, request, _incoming(context, marks))
         except Refusal as refusal:
-            status = rpc_status.to_status(to_status(refusal))
-            await context.abort(status.code, status.details, (*status.trailing_metadata, *marks))
+            await _abort(context, refusal, marks)
             raise
         if marks:
             context.set_trailing_metadata(marks)

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Select, select
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.inbox import Reaction
-from chassis.runtime.pipeline import Prepare, Read
+from chassis.runtime.pipeline import Prepare, Read, Watch
 from chassis.runtime.process import ProcessType
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Work
@@ -52,6 +52,7 @@ class Service:
     contracts: Sequence[ServiceDescriptor]
     writes: Mapping[str, SetHandler]
     reads: Mapping[str, Read]
+    watches: Mapping[str, Watch] = field(default_factory=dict)
     prepares: Mapping[str, Prepare] = field(default_factory=dict)
     reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)
     processes: Sequence[ProcessType] = ()

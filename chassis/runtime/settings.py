@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="Lowest level that is logged.")
     drain_s: float = Field(10, description="How long calls in flight may take at shutdown.")
     deadline_s: float = Field(5, description="The deadline of a call that brings none.")
+    prove_every_s: float = Field(300, ge=0, description="How often the gateway proves the suite; never where 0.")
+    allow_private_targets: bool = Field(False, description="Let webhooks and channels' APIs be at private addresses, and without TLS.")
     max_in_flight: int = Field(2000, description="Calls beyond this are shed, reports first.")
 
     def database_for(self, service: str) -> str:

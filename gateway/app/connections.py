@@ -14,11 +14,17 @@ from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
+from gateway.app.publications import forget_channel
 from gateway.store.tables import CONNECTIONS, FILE_MAPPINGS
+from gateway.voice.egress import Egress
+
+COALESCE_MS = 1000
 
 
-async def set_connection(work: Work, request: connections_service_pb2.SetConnectionRequest) -> connections_service_pb2.Connection:
-    """Refusals: INVALID_FIELD, NO_SUCH_MAPPING."""
+async def set_connection(
+    work: Work, request: connections_service_pb2.SetConnectionRequest, egress: Egress
+) -> connections_service_pb2.Connection:
+    """Refusals: INVALID_FIELD, PRIVATE_ADDRESS, NO_SUCH_MAPPING."""
     rows = await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == request.channel_id).with_for_update())
     before = rows[0] if rows else None
     secret, previous = (before.secret, before.previous_secret) if before is not None else ("", "")
@@ -26,16 +32,34 @@ async def set_connection(work: Work, request: connections_service_pb2.SetConnect
         secret, previous = request.secret, secret
     if request.dialect == connections_service_pb2.DIALECT_SHOPIFY and not secret:
         raise InvalidArgument("INVALID_FIELD", "secret: Shopify signs its webhooks; give the app's client secret", field="secret")
+    if request.api_url:
+        egress.check(request.api_url, "api_url")
+        _check_api(request, before)
+    elif before is not None and before.api_url:
+        await forget_channel(work, request.channel_id)
     if request.dialect == connections_service_pb2.DIALECT_ORDER_FILE:
         await load_mapping(work.tx, request.mapping_id)
     row = {
         "channel_id": request.channel_id, "dialect": request.dialect, "entity": request.entity, "mapping_id": request.mapping_id,
         "returns_location_id": request.returns_location_id, "secret": secret,
         "previous_secret": "" if request.end_previous_secret else previous, "updated_at": work.now,
+        "api_url": request.api_url.rstrip("/"), "external_location_id": request.external_location_id,
+        "api_token": request.api_token or (before.api_token if before is not None else ""), "coalesce_ms": request.coalesce_ms,
     }  # fmt: skip
     await work.tx.write(CONNECTIONS.delete().where(CONNECTIONS.c.channel_id == request.channel_id))
     await work.tx.insert(CONNECTIONS, [row])
     return _to_connection((await work.tx.read(select(CONNECTIONS).where(CONNECTIONS.c.channel_id == request.channel_id)))[0])
+
+
+def _check_api(request: connections_service_pb2.SetConnectionRequest, before: Any) -> None:
+    """Raises InvalidArgument where a channel could not be told what it should be told."""
+    if request.dialect != connections_service_pb2.DIALECT_SHOPIFY:
+        raise InvalidArgument("INVALID_FIELD", "api_url: only Shopify is told anything; leave it empty", field="api_url")
+    if not request.api_token and (before is None or not before.api_token):
+        raise InvalidArgument("INVALID_FIELD", "api_token: the channel's API needs one", field="api_token")
+    if not request.external_location_id:
+        name = "external_location_id"
+        raise InvalidArgument("INVALID_FIELD", f"{name}: say which of the channel's locations is ours", field=name)
 
 
 async def list_connections(asked: Asked) -> connections_service_pb2.ListConnectionsResponse:
@@ -88,5 +112,6 @@ def _to_connection(row: Any) -> connections_service_pb2.Connection:
     return connections_service_pb2.Connection(
         channel_id=row.channel_id, dialect=row.dialect, entity=row.entity, mapping_id=row.mapping_id,
         previous_secret_holds=bool(row.previous_secret), updated_at=to_timestamp(row.updated_at),
-        returns_location_id=row.returns_location_id,
+        returns_location_id=row.returns_location_id, api_url=row.api_url, external_location_id=row.external_location_id,
+        coalesce_ms=row.coalesce_ms or COALESCE_MS,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select, update
 
 from argosy.gateway.v1 import access_service_pb2
@@ -16,6 +17,7 @@ from chassis.kernel.errors import NotFound, PermissionDenied, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.auth import Resolve
 from chassis.runtime.channels import Channels
+from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
@@ -24,13 +26,20 @@ from gateway.store.tables import KEYS
 
 
 async def create_key(work: Work, request: access_service_pb2.CreateKeyRequest) -> access_service_pb2.CreatedKey:
+    """Makes a key that holds until it is revoked."""
+    return await make_key(work, request.account, request.permissions, request.channel_ids)
+
+
+async def make_key(
+    work: Work, account: str, permissions: Sequence[str], channel_ids: Sequence[str], *, role: int = 0, expires_at: int | None = None
+) -> access_service_pb2.CreatedKey:
     """Makes a key; its id is its prefix."""
     key_id = new_id().replace("-", "")[-16:]
     secret = f"ak_{key_id}_{secrets.token_urlsafe(32)}"
     row = {
-        "key_id": key_id, "secret_sha256": hashlib.sha256(secret.encode()).digest(), "account": request.account,
-        "permissions": json.dumps(list(request.permissions)), "channel_ids": json.dumps(list(request.channel_ids)),
-        "created_at": work.now, "revoked_at": None,
+        "key_id": key_id, "secret_sha256": hashlib.sha256(secret.encode()).digest(), "account": account,
+        "permissions": json.dumps(list(permissions)), "channel_ids": json.dumps(list(channel_ids)),
+        "created_at": work.now, "revoked_at": None, "expires_at": expires_at, "role": role,
     }  # fmt: skip
     await work.tx.insert(KEYS, [row])
     return access_service_pb2.CreatedKey(key=await _load(work, key_id), secret=secret)
@@ -45,8 +54,8 @@ async def revoke_key(work: Work, request: access_service_pb2.RevokeKeyRequest) -
 
 
 async def list_keys(asked: Asked) -> access_service_pb2.ListKeysResponse:
-    """Lists by id."""
-    rows, token = await page(asked.tx, select(KEYS), [KEYS.c.key_id], asked.request)
+    """Lists by id; sessions are no keys to be listed."""
+    rows, token = await page(asked.tx, select(KEYS).where(KEYS.c.expires_at.is_(None)), [KEYS.c.key_id], asked.request)
     return access_service_pb2.ListKeysResponse(keys=map(_to_key, rows), next_page_token=token)
 
 
@@ -55,7 +64,8 @@ async def resolve_key(asked: Asked) -> access_service_pb2.Key:
     if not asked.principal.account.startswith("service:"):
         raise PermissionDenied("NOT_PERMITTED", "only services resolve keys")
     rows = await asked.tx.read(select(KEYS).where(KEYS.c.key_id == asked.request.key_id, KEYS.c.revoked_at.is_(None)))
-    if not rows or not hmac.compare_digest(rows[0].secret_sha256, asked.request.secret_sha256):
+    ended = rows and rows[0].expires_at is not None and rows[0].expires_at <= wall_clock()
+    if not rows or ended or not hmac.compare_digest(rows[0].secret_sha256, asked.request.secret_sha256):
         raise NotFound("NO_SUCH_KEY", "the key is not known or was revoked", field="key_id")
     return _to_key(rows[0])
 
@@ -88,5 +98,10 @@ async def _load(work: Work, key_id: str) -> access_service_pb2.Key:
 def _to_key(row: Any) -> access_service_pb2.Key:
     return access_service_pb2.Key(
         key_id=row.key_id, account=row.account, permissions=json.loads(row.permissions), channel_ids=json.loads(row.channel_ids),
-        created_at=to_timestamp(row.created_at), revoked_at=to_timestamp(row.revoked_at) if row.revoked_at is not None else None,
+        created_at=to_timestamp(row.created_at), revoked_at=_moment(row.revoked_at),
+        expires_at=_moment(row.expires_at), role=row.role,
     )  # fmt: skip
+
+
+def _moment(moment_us: int | None) -> Timestamp | None:
+    return to_timestamp(moment_us) if moment_us is not None else None

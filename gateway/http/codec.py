@@ -101,6 +101,11 @@ def _is_map(field: Any) -> bool:
 
 
 def _set(message: Any, field: Any, decode: Decode, value: Any, path: str) -> None:
+    if _is_map(field):
+        if not isinstance(value, dict):
+            raise wrong(path, "an object")
+        getattr(message, field.name).update({key: decode(item, f"{path}.{key}") for key, item in value.items()})
+        return
     if not field.is_repeated:
         decoded = decode(value, path)
         if isinstance(decoded, Message):
@@ -133,11 +138,11 @@ def _value(field: Any, codecs: Codecs) -> tuple[Encode, Decode]:
 def _message(field: Any, codecs: Codecs) -> tuple[Encode, Decode]:
     kind = field.message_type
     if _is_map(field):
-        return _value(kind.fields_by_name["value"], codecs)[0], _no_map
+        return _value(kind.fields_by_name["value"], codecs)
     if kind.full_name == TIMESTAMP:
         return _show_time, _time
     if kind.full_name == STATUS:
-        return lambda status: {"code": status.code, "message": status.message}, _no_map
+        return lambda status: {"code": status.code, "message": status.message}, _only_answered
     cls = kind._concrete_class
 
     def encode(value: Any) -> Any:
@@ -195,7 +200,7 @@ def _bytes(value: Any, path: str) -> bytes:
         raise wrong(path, "base64") from error
 
 
-def _no_map(value: Any, path: str) -> Any:
+def _only_answered(value: Any, path: str) -> Any:
     del value
     raise wrong(path, "left out; it is only answered")
 

@@ -118,7 +118,7 @@ class Document:
         answer = {"$ref": self._reference(method.response.DESCRIPTOR)}
         problem = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
         operation["responses"] = {
-            "200": {"description": "Done.", "content": {"application/json": {"schema": answer}}},
+            "200": _success(route, answer),
             "default": {"description": "Refused.", **problem},
         }
         return operation
@@ -184,9 +184,16 @@ class Document:
         return _integer(field, rules)
 
 
+def _success(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
+    if route.method.streams:
+        text = "Server-sent events; the data of each is one answer as JSON."
+        return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event-schema": answer}}}
+    return {"description": "Done.", "content": {"application/json": {"schema": answer}}}
+
+
 def _needed(field: Any) -> bool:
     rules = field.GetOptions().Extensions[validate_pb2.field]
-    return bool(
+    return not rules.ignore and bool(
         rules.required or rules.string.min_len or rules.repeated.min_items or list(rules.enum.not_in)
         or (rules.int64.HasField("gt")) or _string_must_match(rules)
     )  # fmt: skip

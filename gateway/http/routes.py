@@ -10,7 +10,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 from argosy.catalog.v1 import channels_service_pb2, items_service_pb2
 from argosy.finance.v1 import finance_service_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2
-from argosy.gateway.v1 import access_service_pb2, connections_service_pb2, deliveries_service_pb2
+from argosy.gateway.v1 import (
+    access_service_pb2,
+    connections_service_pb2,
+    deliveries_service_pb2,
+    proofs_service_pb2,
+    publications_service_pb2,
+    subscriptions_service_pb2,
+)
 from argosy.inventory.v1 import reservations_service_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2, ops_service_pb2
 from argosy.orders.v1 import customers_service_pb2, orders_service_pb2
@@ -21,7 +28,8 @@ from chassis.runtime.contracts import Method, methods_of
 MODULES = (
     items_service_pb2, channels_service_pb2, stock_service_pb2, reservations_service_pb2, orders_service_pb2,
     customers_service_pb2, fulfillment_service_pb2, returns_service_pb2, finance_service_pb2, access_service_pb2,
-    connections_service_pb2, deliveries_service_pb2, ops_service_pb2, holds_service_pb2,
+    connections_service_pb2, deliveries_service_pb2, proofs_service_pb2, publications_service_pb2, subscriptions_service_pb2,
+    ops_service_pb2, holds_service_pb2,
 )  # fmt: skip
 VARIABLE = re.compile(r"\{(\w+)\}")
 

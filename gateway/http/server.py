@@ -46,9 +46,10 @@ class HttpServer:
                 self._task.result()
             await asyncio.sleep(0.01)
 
-    async def stop(self) -> None:
-        """Lets requests in flight finish, then stops."""
+    async def stop(self, *, force: bool = False) -> None:
+        """Lets requests in flight finish, then stops; at once where `force` is set."""
         self._server.should_exit = True
+        self._server.force_exit = force
         if self._task is not None:
             await self._task
 

@@ -1,13 +1,14 @@
 """HTTP to gRPC: decodes a request by its route, calls the service that owns it as the caller, encodes the answer."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from chassis.kernel.errors import InvalidArgument, NotFound, Unauthenticated
+from chassis.kernel.errors import InvalidArgument, NotFound, Refusal, Unauthenticated
 from chassis.runtime.channels import Channels
 from chassis.runtime.settings import SERVICES
 from chassis.runtime.status import REPLAYED
@@ -45,6 +46,8 @@ class Transcoder:
         if not authorization:
             raise Unauthenticated("NO_CREDENTIALS", "send an API key as 'Authorization: Bearer <key>'")
         message = await self._message(route, variables, request)
+        if route.method.streams:
+            return await self._stream(route, self._call(route, variables)(message, metadata=[("authorization", authorization)]))
         trailing: list[tuple[str, str]] = []
         answer = await self._call(route, variables)(message, metadata=[("authorization", authorization)], trailing=trailing)
         headers = {"ETag": f'"{answer.etag}"'} if "etag" in answer.DESCRIPTOR.fields_by_name and answer.etag else {}
@@ -52,6 +55,22 @@ class Transcoder:
             headers.update(REPLAYED_HEADER)
         encoded = msgspec.json.encode(self._codecs.of(route.method.response).encode(answer))
         return Response(encoded, 200, headers, "application/json")
+
+    async def _stream(self, route: Route, answers: AsyncGenerator[Any]) -> Response:
+        """Answers with server-sent events; what is refused before the first is a problem document as usual."""
+        codec = self._codecs.of(route.method.response)
+        first = await anext(answers)
+
+        async def events() -> AsyncIterator[bytes]:
+            async with aclosing(answers):
+                yield _event(codec.encode(first))
+                try:
+                    async for answer in answers:
+                        yield _event(codec.encode(answer)) if answer.ByteSize() else b": open\n\n"
+                except Refusal as refusal:
+                    yield b"event: problem\n" + _event({"reason": refusal.reason, "detail": refusal.message})
+
+        return StreamingResponse(events(), headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
 
     async def _message(self, route: Route, variables: Mapping[str, str], request: Request) -> Any:
         codec = self._codecs.of(route.method.request)
@@ -92,8 +111,13 @@ class Transcoder:
         key = (service, method.path)
         if key not in self._calls:
             channel = self._channels.to(service)
-            self._calls[key] = channel.unary_unary(method.path, method.request.SerializeToString, method.response.FromString)
+            make = channel.unary_stream if method.streams else channel.unary_unary
+            self._calls[key] = make(method.path, method.request.SerializeToString, method.response.FromString)
         return self._calls[key]
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(data) + b"\n\n"
 
 
 def _query(route: Route, request: Request) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The tables of the gateway. A delivery is kept as it came before anybody understands it."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
 
 from chassis.runtime.tables import chassis_tables, new_metadata
 
@@ -16,6 +16,27 @@ KEYS = Table(
     Column("channel_ids", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    # A session is a key of a person that ends by itself.
+    Column("expires_at", BigInteger),
+    Column("role", Integer, nullable=False, server_default="0"),
+    Index("ix_api_keys_account", "account"),
+)  # fmt: skip
+
+USERS = Table(
+    "users", METADATA,
+    Column("user_id", String(40), primary_key=True),
+    Column("role", Integer, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("channel_ids", Text, nullable=False),
+    Column("disabled", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+PROOFS = Table(
+    "proofs", METADATA,
+    Column("proof_id", String(40), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("proved_at", BigInteger, nullable=False),
 )  # fmt: skip
 
 CONNECTIONS = Table(
@@ -29,6 +50,10 @@ CONNECTIONS = Table(
     Column("secret", Text, nullable=False),
     Column("previous_secret", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("api_url", Text, nullable=False, server_default=""),
+    Column("api_token", Text, nullable=False, server_default=""),
+    Column("external_location_id", String(100), nullable=False, server_default=""),
+    Column("coalesce_ms", Integer, nullable=False, server_default="0"),
 )  # fmt: skip
 
 FILE_MAPPINGS = Table(
@@ -88,4 +113,97 @@ SOLD_LINES = Table(
     Column("placed_at", BigInteger, nullable=False),
     CheckConstraint("given_back >= 0 AND given_back <= quantity", name="given_back"),
     Index("ix_sold_lines_customer", "channel_id", "customer", "channel_sku", "placed_at"),
+)  # fmt: skip
+
+SUBSCRIPTIONS = Table(
+    "subscriptions", METADATA,
+    Column("subscription_id", String(40), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("event_types", Text, nullable=False),
+    Column("channel_ids", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("previous_secret", Text, nullable=False),
+    Column("previous_until", BigInteger, nullable=False),
+    Column("disabled_reason", String(20), nullable=False),
+    Column("failing_since", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+NOTIFICATIONS = Table(
+    "notifications", METADATA,
+    Column("notification_id", String(40), primary_key=True),
+    Column("subscription_id", String(40), nullable=False),
+    Column("event_id", String(40), nullable=False),
+    Column("event_type", String(100), nullable=False),
+    Column("subject_id", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("last_result", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("subscription_id", "event_id"),
+    Index("ix_notifications_due", "subscription_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+    Index("ix_notifications_subscription", "subscription_id", "notification_id"),
+    Index("ix_notifications_state", "state", "notification_id"),
+)  # fmt: skip
+
+ATTEMPTS = Table(
+    "notification_attempts", METADATA,
+    Column("notification_id", String(40), primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+)  # fmt: skip
+
+# What a channel is told of a listing: wanted, sent, acknowledged and, read back, observed; in the channel's units.
+PUBLICATIONS = Table(
+    "publications", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("channel_sku", String(100), primary_key=True),
+    Column("item_id", String(40), nullable=False, index=True),
+    Column("units", BigInteger, nullable=False),
+    Column("external_id", String(100), nullable=False),
+    Column("wanted", BigInteger, nullable=False),
+    Column("sent", BigInteger),
+    Column("acknowledged", BigInteger),
+    Column("observed", BigInteger),
+    # Since when the channel shows another quantity than is wanted, and when it is told (again); both unset where it does not.
+    Column("wanted_since", BigInteger),
+    Column("due_at", BigInteger),
+    Column("acknowledged_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("repairs", Integer, nullable=False),
+    Index("ix_publications_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+)  # fmt: skip
+
+# How each channel that is told something answers: whether it is left alone for a while, and when it was read back.
+CHANNEL_STATES = Table(
+    "channel_states", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("open_until", BigInteger, nullable=False),
+    Column("reconciled_at", BigInteger),
+    Column("reconcile_due_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+DISPATCHES = Table(
+    "dispatches", METADATA,
+    Column("shipment_id", String(40), primary_key=True),
+    Column("channel_id", String(40), nullable=False),
+    Column("order_id", String(40), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("external_id", String(100), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("error", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger),
+    Index("ix_dispatches_channel", "channel_id", "shipment_id"),
+    Index("ix_dispatches_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
 )  # fmt: skip

@@ -22,6 +22,7 @@ from services.inventory.app import (
     receive_stock,
     reserve_stock,
     set_stock_policy,
+    watch_availability,
 )
 from services.inventory.store.tables import CHASSIS, METADATA
 
@@ -29,6 +30,7 @@ from services.inventory.store.tables import CHASSIS, METADATA
 def build(channels: Channels) -> Service:
     """Returns the service; it calls no other."""
     del channels
+    changes = watch_availability.Changes()
     return Service(
         name="inventory",
         metadata=METADATA,
@@ -55,8 +57,10 @@ def build(channels: Channels) -> Service:
             "ListCostLayers": read_stock.list_cost_layers,
             "ListStockPolicies": read_stock.list_stock_policies,
             "GetAvailability": get_availability.get_availability,
+            "GetStockFigures": read_stock.get_stock_figures,
             "ListReservations": read_stock.list_reservations,
         },
+        watches={"WatchAvailability": changes.watch},
         reactions={
             catalog_events_pb2.ItemPublished: on_item.on_item_published,
             catalog_events_pb2.ItemRetired: on_item.on_item_retired,

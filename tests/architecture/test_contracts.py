@@ -31,10 +31,12 @@ DOCUMENT = json.loads((ROOT / "gateway/http/openapi.json").read_text())
 def test_every_rpc_of_a_service_is_bound_and_nothing_else_is(service: Service) -> None:
     methods = {method.name: method for contract in service.contracts for method in methods_of(contract)}
     singles = {name for name, method in methods.items() if not method.element}
-    assert {*service.writes, *service.reads} == singles
+    assert {*service.writes, *service.reads, *service.watches} == singles
     assert set(service.prepares) <= set(service.writes)
     for name in service.reads:
         assert methods[name].read_only, f"{name} reads, so its contract must say read_only"
+    for name in service.watches:
+        assert methods[name].streams, f"{name} has many answers, so its contract must say stream"
     for name in service.writes:
         assert not methods[name].read_only, f"{name} writes"
 

@@ -8,9 +8,9 @@ import pytest
 
 from argosy.orders.v1 import orders_service_pb2
 from chassis.runtime.settings import SERVICES, Settings
+from gateway.app.prove import prove
 from suite.calls import Calls
 from suite.demo import DemoDay
-from suite.prove import prove
 from suite.trade import make_day
 from suite.up import Suite, running_suite
 

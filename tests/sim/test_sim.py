@@ -9,9 +9,9 @@ import pytest
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.runtime.settings import Settings
+from gateway.app.prove import prove
 from suite.calls import Calls
 from suite.demo import DemoDay
-from suite.prove import prove
 from suite.trade import make_day
 from suite.up import migrate_all
 from tests.sim.world import SECRET, VirtualLoop, World, seeds, world

@@ -13,8 +13,8 @@ from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
+from gateway.app.prove import prove
 from suite.calls import Calls
-from suite.prove import prove
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, order, receive, ship_all, until_released, until_status
 

@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 
 from argosy.catalog.v1 import catalog_events_pb2, item_pb2
 from chassis.kernel.clock import to_timestamp
-from chassis.kernel.errors import Aborted, NotFound
+from chassis.kernel.errors import NotFound
 from chassis.runtime.database import Tx
 from services.catalog.domain.item import REQUIRED, missing_attributes, normal_gtin, normal_sku
 from services.catalog.store.tables import ITEMS
@@ -60,9 +60,3 @@ async def load(tx: Tx, item_id: str, *, lock: bool = False) -> Any:
     if not rows:
         raise NotFound("NO_SUCH_ITEM", f"there is no item {item_id}", field="item_id")
     return rows[0]
-
-
-def check_etag(row: Any, etag: str) -> None:
-    """Raises Aborted where the item changed since it was seen."""
-    if etag and etag != str(row.version):
-        raise Aborted("ETAG_MISMATCH", "the item changed since you read it; read it again", field="etag")

@@ -4,9 +4,9 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from argosy.catalog.v1 import item_pb2, items_service_pb2
-from chassis.kernel.errors import AlreadyExists, FailedPrecondition
+from chassis.kernel.errors import AlreadyExists, FailedPrecondition, need_unchanged
 from chassis.runtime.work import Work
-from services.catalog.app.item_view import check_etag, load, published_event, to_message, to_values
+from services.catalog.app.item_view import load, published_event, to_message, to_values
 from services.catalog.domain.item import Lifecycle, missing_attributes
 from services.catalog.store.tables import ITEMS
 
@@ -14,7 +14,7 @@ from services.catalog.store.tables import ITEMS
 async def update_item(work: Work, request: items_service_pb2.UpdateItemRequest) -> item_pb2.Item:
     """Refusals: NO_SUCH_ITEM, ETAG_MISMATCH, WRONG_LIFECYCLE, INCOMPLETE, DUPLICATE_SKU."""
     row = await load(work.tx, request.item_id, lock=True)
-    check_etag(row, request.etag)
+    need_unchanged(request.etag, row.version)
     if row.lifecycle == Lifecycle.RETIRED:
         raise FailedPrecondition("WRONG_LIFECYCLE", "a retired item is not changed any more")
     values = to_values(request.item)

@@ -24,12 +24,20 @@ async def list_accounts(asked: Asked) -> finance_service_pb2.ListAccountsRespons
 
 
 async def list_entries(asked: Asked) -> finance_service_pb2.ListEntriesResponse:
-    """Lists newest first, with lines."""
+    """Lists newest first, with lines; entries of an account that another filter leaves out are missing from its pages."""
     query = select(ENTRIES)
-    for name, wanted in (("order_id", asked.request.order_id), ("document_id", asked.request.document_id)):
+    request = asked.request
+    for name, wanted in (("order_id", request.order_id), ("document_id", request.document_id), ("event_id", request.event_id)):
         if wanted:
             query = query.where(ENTRIES.c[name] == wanted)
-    rows, token = await page(asked.tx, query, [ENTRIES.c.entry_id], asked.request, descending=True)
+    if request.account:
+        # The account's own index gives the page in order; a join would sort all that the account ever had.
+        own = select(ENTRY_LINES.c.entry_id).where(ENTRY_LINES.c.account == request.account).distinct()
+        ids, token = await page(asked.tx, own, [ENTRY_LINES.c.entry_id], request, descending=True)
+        found = query.where(ENTRIES.c.entry_id.in_([row.entry_id for row in ids]))
+        rows = await asked.tx.read(found.order_by(ENTRIES.c.entry_id.desc()))
+    else:
+        rows, token = await page(asked.tx, query, [ENTRIES.c.entry_id], request, descending=True)
     lines = await _lines(asked.tx, [row.entry_id for row in rows])
     entries = [_to_entry(row, lines[row.entry_id]) for row in rows]
     return finance_service_pb2.ListEntriesResponse(entries=entries, next_page_token=token)

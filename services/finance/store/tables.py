@@ -52,6 +52,7 @@ ENTRY_LINES = Table(
     Column("debit_minor", BigInteger, nullable=False),
     Column("credit_minor", BigInteger, nullable=False),
     CheckConstraint("debit_minor >= 0 AND credit_minor >= 0 AND (debit_minor = 0) <> (credit_minor = 0)", name="one_side"),
+    Index("ix_journal_lines_account", "account", "entry_id"),
 )  # fmt: skip
 
 ACCOUNT_DAYS = Table(

@@ -1,15 +1,16 @@
 """ConfirmPick: says what was found; what was not is short, told to the others, and sourced again."""
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfillment_service_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.runtime.work import Work
 from services.fulfillment.app.save_lines import OpenOrder, save
 from services.fulfillment.app.views import load, to_fulfillment_order
 
 
 async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickRequest) -> fulfillment_pb2.FulfillmentOrder:
-    """Refusals: NO_SUCH_FULFILLMENT_ORDER, NO_SUCH_LINE, NOTHING_LEFT."""
+    """Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
     order = OpenOrder(*await load(work.tx, request.fulfillment_order_id, lock=True))
+    need_unchanged(request.etag, order.row.version)
     event = fulfillment_events_pb2.PickShorted(
         fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
+from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
@@ -21,7 +21,7 @@ class _Row:
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, NO_SUCH_LINE, NOTHING_LEFT."""
+    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
     orders = await _open(work, sorted({call.request.fulfillment_order_id for call in calls}))
     rates: dict[tuple[str, str], list[Rate]] = {}
     for order in orders.values():
@@ -29,11 +29,14 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         if key not in rates:
             rates[key] = await load_rates(work, *key)
     outcomes: list[Outcome] = []
-    shipments, parcel_lines, changed = [], [], {}
+    shipments, parcel_lines = [], []
+    changed: dict[str, OpenOrder] = {}
     for call in calls:
         work.cause = call.cause
         try:
             order, parcel = _parcel(orders, call.request)
+            # What another call of this batch changed has a new version already.
+            need_unchanged(call.request.etag, order.row.version + (order.row.fulfillment_order_id in changed))
         except Refusal as refusal:
             outcomes.append(refusal)
             continue

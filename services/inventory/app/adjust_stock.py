@@ -1,7 +1,7 @@
 """AdjustStock and ChangeState: corrections by hand, with a reason."""
 
 from argosy.inventory.v1 import inventory_events_pb2, stock_service_pb2
-from chassis.kernel.errors import FailedPrecondition, InvalidArgument
+from chassis.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
@@ -10,10 +10,11 @@ from services.inventory.store.stock_book import Document, StockBook
 
 
 async def adjust_stock(work: Work, request: stock_service_pb2.AdjustStockRequest) -> stock_service_pb2.StockDocument:
-    """Refusals: INVALID_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
+    """Refusals: INVALID_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, BALANCE_CHANGED, INSUFFICIENT_STOCK."""
     state = by_hand(request.state, "state")
     book = await StockBook.open(work, [(request.item_id, request.location_id)], costs=True)
     need_known(book, request.item_id, request.location_id)
+    _need_unchanged(book, request, state)
     document = Document("adjustment", new_id(), request.reason)
     location = book.locations[request.location_id]
     event = inventory_events_pb2.StockAdjusted(
@@ -47,6 +48,14 @@ async def change_state(work: Work, request: stock_service_pb2.ChangeStateRequest
     book.move(request.item_id, request.location_id, request.lot, (source, target), request.quantity, document)
     await book.write()
     return stock_service_pb2.StockDocument(document_id=document.id)
+
+
+def _need_unchanged(book: StockBook, request: stock_service_pb2.AdjustStockRequest, state: State) -> None:
+    """Two people who saw the same balance: the second is told."""
+    there = book.lot_quantity(request.item_id, request.location_id, request.lot, state)
+    if request.HasField("expected_quantity") and request.expected_quantity != there:
+        text = f"there are {there} by now, not {request.expected_quantity}; look again"
+        raise Aborted("BALANCE_CHANGED", text, field="expected_quantity", there=there)
 
 
 def _need(

@@ -1,6 +1,7 @@
 """GetAvailability: what can be promised of items, per location and for a channel. The one function for all who ask."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -15,15 +16,21 @@ AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE),)
 
 
 async def get_availability(asked: Asked) -> stock_service_pb2.GetAvailabilityResponse:
-    """Answers each item with its locations; three queries however many items."""
-    request = asked.request
-    item_ids = sorted(set(request.item_ids))
-    locations = {row.location_id: row for row in await asked.tx.read(select(LOCATIONS))}
-    available = await _available(asked.tx, item_ids)
-    safety, buffers = await _policies(asked.tx, item_ids, request.channel_id)
-    response = stock_service_pb2.GetAvailabilityResponse()
-    for item_id in request.item_ids:
-        answer = response.items.add(item_id=item_id)
+    """Answers each item with its locations."""
+    items = await availability(asked.tx, asked.request.item_ids, asked.request.channel_id)
+    return stock_service_pb2.GetAvailabilityResponse(items=items)
+
+
+async def availability(tx: Tx, wanted: Sequence[str], channel_id: str) -> list[stock_service_pb2.ItemAvailability]:
+    """Returns what can be promised of each item, in the order asked; three queries however many items."""
+    item_ids = sorted(set(wanted))
+    locations = {row.location_id: row for row in await tx.read(select(LOCATIONS))}
+    available = await _available(tx, item_ids)
+    safety, buffers = await _policies(tx, item_ids, channel_id)
+    answers = []
+    for item_id in wanted:
+        answer = stock_service_pb2.ItemAvailability(item_id=item_id)
+        answers.append(answer)
         promisable = {}
         for location_id, quantity in available[item_id].items():
             location = locations[location_id]
@@ -36,7 +43,7 @@ async def get_availability(asked: Asked) -> stock_service_pb2.GetAvailabilityRes
             )  # fmt: skip
         buffer, share = buffers.get(item_id, buffers.get("", (0, 100)))
         answer.available_to_sell = available_to_sell(promisable, buffer, share)
-    return response
+    return answers
 
 
 async def _available(tx: Tx, item_ids: list[str]) -> dict[str, Counter[str]]:

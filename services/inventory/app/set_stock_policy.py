@@ -15,6 +15,7 @@ async def set_stock_policy(work: Work, request: stock_service_pb2.SetStockPolicy
     row = {
         "channel_id": request.channel_id, "item_id": request.item_id, "location_id": request.location_id,
         "quantity": request.quantity, "share_percent": request.share_percent or 100,
+        "changed_at": work.now,
     }  # fmt: skip
     await work.tx.merge(POLICIES, ("channel_id", "item_id", "location_id"), [row])
     return stock_service_pb2.StockPolicy(

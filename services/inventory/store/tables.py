@@ -134,5 +134,6 @@ POLICIES = Table(
     Column("location_id", String(40), primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("share_percent", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, server_default="0", index=True),
     UniqueConstraint("item_id", "location_id", "channel_id"),
 )  # fmt: skip

@@ -3,8 +3,10 @@
 from sqlalchemy import func, select
 
 from argosy.orders.v1 import order_pb2, orders_service_pb2
-from chassis.kernel.clock import to_timestamp
+from chassis.kernel.clock import HOUR, MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.errors import NotFound
+from chassis.kernel.ids import least_id
+from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from services.orders.app.refund_order import to_refund
@@ -42,9 +44,16 @@ async def list_orders(asked: Asked) -> orders_service_pb2.ListOrdersResponse:
     """Lists newest first, without lines."""
     request = asked.request
     query = select(ORDERS)
-    for name, wanted in (("status", request.status), ("channel_id", request.channel_id), ("customer_id", request.customer_id)):
-        if wanted:
+    for name in ("status", "channel_id", "customer_id", "external_order_id"):
+        if wanted := getattr(request, name):
             query = query.where(ORDERS.c[name] == wanted)
+    # Ids are in the order of time, so that a span of it is a span of the primary key; clocks may differ by a little.
+    if request.HasField("created_from"):
+        first = from_timestamp(request.created_from)
+        query = query.where(ORDERS.c.order_id >= least_id(first - MINUTE), ORDERS.c.created_at >= first)
+    if request.HasField("created_before"):
+        end = from_timestamp(request.created_before)
+        query = query.where(ORDERS.c.order_id < least_id(end + MINUTE), ORDERS.c.created_at < end)
     if asked.principal.channel_ids:
         query = query.where(ORDERS.c.channel_id.in_(sorted(asked.principal.channel_ids)))
     rows, token = await page(asked.tx, query, [ORDERS.c.order_id], request, descending=True)
@@ -101,4 +110,17 @@ async def get_figures(asked: Asked) -> orders_service_pb2.Figures:
     for queue, reason, count in await asked.tx.read(query.group_by(holds.c.queue, holds.c.reason)):
         figures.by_queue[queue] += count
         figures.by_reason[reason] += count
+    figures.hours.extend(await _hours(asked))
     return figures
+
+
+async def _hours(asked: Asked) -> list[orders_service_pb2.HourFigures]:
+    """Counts the orders taken in each of the last 24 hours."""
+    now = wall_clock()
+    first = now // HOUR * HOUR - 23 * HOUR
+    hour = ORDERS.c.created_at // HOUR
+    taken = select(hour.label("hour"), func.count().label("taken"))
+    rows = await asked.tx.read(taken.where(ORDERS.c.order_id >= least_id(first - MINUTE), ORDERS.c.created_at >= first).group_by("hour"))
+    counts = {int(row.hour): row.taken for row in rows}
+    hours = range(first // HOUR, first // HOUR + 24)
+    return [orders_service_pb2.HourFigures(begins_at=to_timestamp(one * HOUR), taken=counts.get(one, 0)) for one in hours]

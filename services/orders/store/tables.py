@@ -40,6 +40,8 @@ ORDERS = Table(
     UniqueConstraint("channel_id", "external_order_id"),
     Index("ix_orders_status_order_id", "status", "order_id"),
     Index("ix_orders_channel_id_order_id", "channel_id", "order_id"),
+    Index("ix_orders_channel_id_status_order_id", "channel_id", "status", "order_id"),
+    Index("ix_orders_external_order_id", "external_order_id", "order_id"),
     CheckConstraint("deposits_minor >= 0 AND receivable_minor >= 0", name="not_negative"),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
-from chassis.kernel.errors import FailedPrecondition
+from chassis.kernel.errors import FailedPrecondition, need_unchanged
 from chassis.runtime.work import Work
 from services.returns.app.views import load, to_return
 from services.returns.domain.judgement import Status
@@ -12,8 +12,9 @@ from services.returns.store.tables import RETURNS
 
 
 async def cancel_return(work: Work, request: returns_service_pb2.CancelReturnRequest) -> returns_service_pb2.Return:
-    """Refusals: NO_SUCH_RETURN, NOT_OPEN."""
+    """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NOT_OPEN."""
     row, lines = await load(work.tx, request.return_id, lock=True)
+    need_unchanged(request.etag, row.version)
     if row.status != Status.AUTHORIZED or any(line.received for line in lines):
         raise FailedPrecondition("NOT_OPEN", f"the return is {Status(row.status).name}; only one of which nothing came can be cancelled")
     change = update(RETURNS).where(RETURNS.c.return_id == row.return_id)

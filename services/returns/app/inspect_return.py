@@ -1,7 +1,7 @@
 """InspectReturn: judges received units and says what becomes of them; the refund of these units follows."""
 
 from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.returns.app.views import load, save
@@ -12,8 +12,9 @@ DISPOSITIONS = {1: ("RESTOCK", "restocked"), 2: ("QUARANTINE", "damaged"), 3: ("
 
 
 async def inspect_return(work: Work, request: returns_service_pb2.InspectReturnRequest) -> returns_service_pb2.Return:
-    """Refusals: NO_SUCH_RETURN, NO_SUCH_LINE, NOT_RECEIVED."""
+    """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NO_SUCH_LINE, NOT_RECEIVED."""
     row, found = await load(work.tx, request.return_id, lock=True)
+    need_unchanged(request.etag, row.version)
     lines = {line.line_id: dict(line._mapping) for line in found}
     event = returns_events_pb2.ReturnInspected(
         return_id=row.return_id, inspection_id=new_id(), order_id=row.order_id, channel_id=row.channel_id, location_id=row.location_id

@@ -1,7 +1,7 @@
 """ReceiveReturn: says what came in, which may be less than was authorised."""
 
 from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.returns.app.views import load, save
@@ -11,8 +11,9 @@ OPEN = {Status.AUTHORIZED, Status.IN_TRANSIT, Status.RECEIVED, Status.DISPOSITIO
 
 
 async def receive_return(work: Work, request: returns_service_pb2.ReceiveReturnRequest) -> returns_service_pb2.Return:
-    """Refusals: NO_SUCH_RETURN, NOT_OPEN, NO_SUCH_LINE, MORE_THAN_AUTHORISED."""
+    """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NOT_OPEN, NO_SUCH_LINE, MORE_THAN_AUTHORISED."""
     row, found = await load(work.tx, request.return_id, lock=True)
+    need_unchanged(request.etag, row.version)
     if row.status not in OPEN:
         raise FailedPrecondition("NOT_OPEN", f"the return is {Status(row.status).name}; nothing can be received for it")
     lines = {line.line_id: dict(line._mapping) for line in found}

@@ -29,7 +29,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argosy/finance/v1/finance_service.proto\x12\x11\x61rgosy.finance.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"3\n\x07\x41\x63\x63ount\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x15\n\x13ListAccountsRequest\"D\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.Account\"\xf7\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x12\n\nevent_type\x18\x06 \x01(\t\x12\x10\n\x08order_id\x18\x07 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x08 \x01(\t\x12+\n\x05lines\x18\t \x03(\x0b\x32\x1c.argosy.finance.v1.EntryLine\x12-\n\tposted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x86\x01\n\tEntryLine\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65\x62it_minor\x18\x03 \x01(\x03\x12\x14\n\x0c\x63redit_minor\x18\x04 \x01(\x03\x12\x12\n\nchannel_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\"\x8a\x01\n\x12ListEntriesRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x0b\x64ocument_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Y\n\x13ListEntriesResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.argosy.finance.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fGetEntryRequest\x12\x1b\n\x08\x65ntry_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"i\n\x16GetTrialBalanceRequest\x12\x17\n\x06\x65ntity\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x36\n\x06\x61t_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\"@\n\x0cTrialBalance\x12\x30\n\x04rows\x18\x01 \x03(\x0b\x32\".argosy.finance.v1.TrialBalanceRow\"\xa1\x01\n\x0fTrialBalanceRow\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x02 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x03 \x01(\t\x12\x15\n\rcurrency_code\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x62it_minor\x18\x05 \x01(\x03\x12\x14\n\x0c\x63redit_minor\x18\x06 \x01(\x03\x12\x15\n\rbalance_minor\x18\x07 \x01(\x03\"+\n\x10GetMarginRequest\x12\x17\n\x06\x65ntity\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\"G\n\x11GetMarginResponse\x12\x32\n\x08\x63hannels\x18\x01 \x03(\x0b\x32 .argosy.finance.v1.ChannelMargin\"\x92\x01\n\rChannelMargin\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x15\n\rrevenue_minor\x18\x03 \x01(\x03\x12\x12\n\ncost_minor\x18\x04 \x01(\x03\x12\x15\n\rfreight_minor\x18\x05 \x01(\x03\x12\x14\n\x0cmargin_minor\x18\x06 \x01(\x03\"X\n\x07TaxRate\x12\x14\n\x0c\x63ountry_code\x18\x01 \x01(\t\x12\x11\n\ttax_class\x18\x02 \x01(\t\x12\x10\n\x08rate_ppm\x18\x03 \x01(\x05\x12\x12\n\nvalid_from\x18\x04 \x01(\t\"\xda\x01\n\x11SetTaxRateRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\'\n\x0c\x63ountry_code\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x12\x1a\n\ttax_class\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1d\n\x08rate_ppm\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x37\n\nvalid_from\x18\x05 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"R\n\x13ListTaxRatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Z\n\x14ListTaxRatesResponse\x12)\n\x05rates\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.TaxRate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x13\x43\x61lculateTaxRequest\x12<\n\x06orders\x18\x01 \x03(\x0b\x32\x1f.argosy.finance.v1.TaxableOrderB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"\xdb\x01\n\x0cTaxableOrder\x12:\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.argosy.common.v1.DestinationB\x06\xbaH\x03\xc8\x01\x01\x12-\n\tplaced_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x05lines\x18\x03 \x03(\x0b\x32\x1e.argosy.finance.v1.TaxableLineB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0f\x12&\n\x0eshipping_minor\x18\x04 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"L\n\x0bTaxableLine\x12\x1a\n\ttax_class\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12!\n\tnet_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"E\n\x14\x43\x61lculateTaxResponse\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.argosy.finance.v1.TaxedOrder\"Q\n\nTaxedOrder\x12\x16\n\x0eline_tax_minor\x18\x01 \x03(\x03\x12\x1a\n\x12shipping_tax_minor\x18\x02 \x01(\x03\x12\x0f\n\x07unknown\x18\x03 \x01(\x08\"\xf3\x01\n\x07Invoice\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x06 \x01(\t\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x11\n\tnet_minor\x18\x08 \x01(\x03\x12\x11\n\ttax_minor\x18\t \x01(\x03\x12\x13\n\x0btotal_minor\x18\n \x01(\x03\x12-\n\tissued_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x13ListInvoicesRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9c\n\n\x0e\x46inanceService\x12\x91\x01\n\x0cListAccounts\x12&.argosy.finance.v1.ListAccountsRequest\x1a\'.argosy.finance.v1.ListAccountsResponse\"0\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/accounts\x12\x8d\x01\n\x0bListEntries\x12%.argosy.finance.v1.ListEntriesRequest\x1a&.argosy.finance.v1.ListEntriesResponse\"/\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/journal\x12\x84\x01\n\x08GetEntry\x12\".argosy.finance.v1.GetEntryRequest\x1a\x18.argosy.finance.v1.Entry\":\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/journal/{entry_id}\x12\x95\x01\n\x0fGetTrialBalance\x12).argosy.finance.v1.GetTrialBalanceRequest\x1a\x1f.argosy.finance.v1.TrialBalance\"6\x8a\xb5\x18\x1a\n\x14\x66inance.journal.read\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/trialBalance\x12\x88\x01\n\tGetMargin\x12#.argosy.finance.v1.GetMarginRequest\x1a$.argosy.finance.v1.GetMarginResponse\"0\x8a\xb5\x18\x1a\n\x14\x66inance.journal.read\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/margin\x12~\n\nSetTaxRate\x12$.argosy.finance.v1.SetTaxRateRequest\x1a\x1a.argosy.finance.v1.TaxRate\".\x8a\xb5\x18\x13\n\x11\x66inance.tax.write\x82\xd3\xe4\x93\x02\x11\x1a\x0c/v1/taxRates:\x01*\x12\x8d\x01\n\x0cListTaxRates\x12&.argosy.finance.v1.ListTaxRatesRequest\x1a\'.argosy.finance.v1.ListTaxRatesResponse\",\x8a\xb5\x18\x14\n\x10\x66inance.tax.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/taxRates\x12\x97\x01\n\x0c\x43\x61lculateTax\x12&.argosy.finance.v1.CalculateTaxRequest\x1a\'.argosy.finance.v1.CalculateTaxResponse\"6\x8a\xb5\x18\x16\n\x10\x66inance.tax.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/tax:calculate:\x01*\x12\x91\x01\n\x0cListInvoices\x12&.argosy.finance.v1.ListInvoicesRequest\x1a\'.argosy.finance.v1.ListInvoicesResponse\"0\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/invoicesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argosy/finance/v1/finance_service.proto\x12\x11\x61rgosy.finance.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"3\n\x07\x41\x63\x63ount\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x15\n\x13ListAccountsRequest\"D\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.Account\"\xf7\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x12\n\nevent_type\x18\x06 \x01(\t\x12\x10\n\x08order_id\x18\x07 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x08 \x01(\t\x12+\n\x05lines\x18\t \x03(\x0b\x32\x1c.argosy.finance.v1.EntryLine\x12-\n\tposted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x86\x01\n\tEntryLine\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65\x62it_minor\x18\x03 \x01(\x03\x12\x14\n\x0c\x63redit_minor\x18\x04 \x01(\x03\x12\x12\n\nchannel_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\"\xbf\x01\n\x12ListEntriesRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x0b\x64ocument_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x18\n\x07\x61\x63\x63ount\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x19\n\x08\x65vent_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"Y\n\x13ListEntriesResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.argosy.finance.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fGetEntryRequest\x12\x1b\n\x08\x65ntry_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"i\n\x16GetTrialBalanceRequest\x12\x17\n\x06\x65ntity\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x36\n\x06\x61t_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\"@\n\x0cTrialBalance\x12\x30\n\x04rows\x18\x01 \x03(\x0b\x32\".argosy.finance.v1.TrialBalanceRow\"\xa1\x01\n\x0fTrialBalanceRow\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_name\x18\x02 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x03 \x01(\t\x12\x15\n\rcurrency_code\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x62it_minor\x18\x05 \x01(\x03\x12\x14\n\x0c\x63redit_minor\x18\x06 \x01(\x03\x12\x15\n\rbalance_minor\x18\x07 \x01(\x03\"+\n\x10GetMarginRequest\x12\x17\n\x06\x65ntity\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\"G\n\x11GetMarginResponse\x12\x32\n\x08\x63hannels\x18\x01 \x03(\x0b\x32 .argosy.finance.v1.ChannelMargin\"\x92\x01\n\rChannelMargin\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x15\n\rrevenue_minor\x18\x03 \x01(\x03\x12\x12\n\ncost_minor\x18\x04 \x01(\x03\x12\x15\n\rfreight_minor\x18\x05 \x01(\x03\x12\x14\n\x0cmargin_minor\x18\x06 \x01(\x03\"X\n\x07TaxRate\x12\x14\n\x0c\x63ountry_code\x18\x01 \x01(\t\x12\x11\n\ttax_class\x18\x02 \x01(\t\x12\x10\n\x08rate_ppm\x18\x03 \x01(\x05\x12\x12\n\nvalid_from\x18\x04 \x01(\t\"\xda\x01\n\x11SetTaxRateRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\'\n\x0c\x63ountry_code\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x12\x1a\n\ttax_class\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1d\n\x08rate_ppm\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x37\n\nvalid_from\x18\x05 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"R\n\x13ListTaxRatesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Z\n\x14ListTaxRatesResponse\x12)\n\x05rates\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.TaxRate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x13\x43\x61lculateTaxRequest\x12<\n\x06orders\x18\x01 \x03(\x0b\x32\x1f.argosy.finance.v1.TaxableOrderB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"\xdb\x01\n\x0cTaxableOrder\x12:\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.argosy.common.v1.DestinationB\x06\xbaH\x03\xc8\x01\x01\x12-\n\tplaced_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x05lines\x18\x03 \x03(\x0b\x32\x1e.argosy.finance.v1.TaxableLineB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0f\x12&\n\x0eshipping_minor\x18\x04 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"L\n\x0bTaxableLine\x12\x1a\n\ttax_class\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12!\n\tnet_minor\x18\x02 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"E\n\x14\x43\x61lculateTaxResponse\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.argosy.finance.v1.TaxedOrder\"Q\n\nTaxedOrder\x12\x16\n\x0eline_tax_minor\x18\x01 \x03(\x03\x12\x1a\n\x12shipping_tax_minor\x18\x02 \x01(\x03\x12\x0f\n\x07unknown\x18\x03 \x01(\x08\"\xf3\x01\n\x07Invoice\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x06 \x01(\t\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x11\n\tnet_minor\x18\x08 \x01(\x03\x12\x11\n\ttax_minor\x18\t \x01(\x03\x12\x13\n\x0btotal_minor\x18\n \x01(\x03\x12-\n\tissued_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x13ListInvoicesRequest\x12\x19\n\x08order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"]\n\x14ListInvoicesResponse\x12,\n\x08invoices\x18\x01 \x03(\x0b\x32\x1a.argosy.finance.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9c\n\n\x0e\x46inanceService\x12\x91\x01\n\x0cListAccounts\x12&.argosy.finance.v1.ListAccountsRequest\x1a\'.argosy.finance.v1.ListAccountsResponse\"0\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/accounts\x12\x8d\x01\n\x0bListEntries\x12%.argosy.finance.v1.ListEntriesRequest\x1a&.argosy.finance.v1.ListEntriesResponse\"/\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/journal\x12\x84\x01\n\x08GetEntry\x12\".argosy.finance.v1.GetEntryRequest\x1a\x18.argosy.finance.v1.Entry\":\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/journal/{entry_id}\x12\x95\x01\n\x0fGetTrialBalance\x12).argosy.finance.v1.GetTrialBalanceRequest\x1a\x1f.argosy.finance.v1.TrialBalance\"6\x8a\xb5\x18\x1a\n\x14\x66inance.journal.read\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/trialBalance\x12\x88\x01\n\tGetMargin\x12#.argosy.finance.v1.GetMarginRequest\x1a$.argosy.finance.v1.GetMarginResponse\"0\x8a\xb5\x18\x1a\n\x14\x66inance.journal.read\x10\x01\x18\x02\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/margin\x12~\n\nSetTaxRate\x12$.argosy.finance.v1.SetTaxRateRequest\x1a\x1a.argosy.finance.v1.TaxRate\".\x8a\xb5\x18\x13\n\x11\x66inance.tax.write\x82\xd3\xe4\x93\x02\x11\x1a\x0c/v1/taxRates:\x01*\x12\x8d\x01\n\x0cListTaxRates\x12&.argosy.finance.v1.ListTaxRatesRequest\x1a\'.argosy.finance.v1.ListTaxRatesResponse\",\x8a\xb5\x18\x14\n\x10\x66inance.tax.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/taxRates\x12\x97\x01\n\x0c\x43\x61lculateTax\x12&.argosy.finance.v1.CalculateTaxRequest\x1a\'.argosy.finance.v1.CalculateTaxResponse\"6\x8a\xb5\x18\x16\n\x10\x66inance.tax.read\x10\x01\x18\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/tax:calculate:\x01*\x12\x91\x01\n\x0cListInvoices\x12&.argosy.finance.v1.ListInvoicesRequest\x1a\'.argosy.finance.v1.ListInvoicesResponse\"0\x8a\xb5\x18\x18\n\x14\x66inance.journal.read\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/invoicesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTENTRIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['account']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['account']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['event_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['event_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_GETENTRYREQUEST'].fields_by_name['entry_id']._loaded_options = None
   _globals['_GETENTRYREQUEST'].fields_by_name['entry_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_GETTRIALBALANCEREQUEST'].fields_by_name['entity']._loaded_options = None
@@ -113,47 +117,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTRYLINE']._serialized_start=615
   _globals['_ENTRYLINE']._serialized_end=749
   _globals['_LISTENTRIESREQUEST']._serialized_start=752
-  _globals['_LISTENTRIESREQUEST']._serialized_end=890
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=892
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=981
-  _globals['_GETENTRYREQUEST']._serialized_start=983
-  _globals['_GETENTRYREQUEST']._serialized_end=1029
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=1031
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=1136
-  _globals['_TRIALBALANCE']._serialized_start=1138
-  _globals['_TRIALBALANCE']._serialized_end=1202
-  _globals['_TRIALBALANCEROW']._serialized_start=1205
-  _globals['_TRIALBALANCEROW']._serialized_end=1366
-  _globals['_GETMARGINREQUEST']._serialized_start=1368
-  _globals['_GETMARGINREQUEST']._serialized_end=1411
-  _globals['_GETMARGINRESPONSE']._serialized_start=1413
-  _globals['_GETMARGINRESPONSE']._serialized_end=1484
-  _globals['_CHANNELMARGIN']._serialized_start=1487
-  _globals['_CHANNELMARGIN']._serialized_end=1633
-  _globals['_TAXRATE']._serialized_start=1635
-  _globals['_TAXRATE']._serialized_end=1723
-  _globals['_SETTAXRATEREQUEST']._serialized_start=1726
-  _globals['_SETTAXRATEREQUEST']._serialized_end=1944
-  _globals['_LISTTAXRATESREQUEST']._serialized_start=1946
-  _globals['_LISTTAXRATESREQUEST']._serialized_end=2028
-  _globals['_LISTTAXRATESRESPONSE']._serialized_start=2030
-  _globals['_LISTTAXRATESRESPONSE']._serialized_end=2120
-  _globals['_CALCULATETAXREQUEST']._serialized_start=2122
-  _globals['_CALCULATETAXREQUEST']._serialized_end=2205
-  _globals['_TAXABLEORDER']._serialized_start=2208
-  _globals['_TAXABLEORDER']._serialized_end=2427
-  _globals['_TAXABLELINE']._serialized_start=2429
-  _globals['_TAXABLELINE']._serialized_end=2505
-  _globals['_CALCULATETAXRESPONSE']._serialized_start=2507
-  _globals['_CALCULATETAXRESPONSE']._serialized_end=2576
-  _globals['_TAXEDORDER']._serialized_start=2578
-  _globals['_TAXEDORDER']._serialized_end=2659
-  _globals['_INVOICE']._serialized_start=2662
-  _globals['_INVOICE']._serialized_end=2905
-  _globals['_LISTINVOICESREQUEST']._serialized_start=2907
-  _globals['_LISTINVOICESREQUEST']._serialized_end=3016
-  _globals['_LISTINVOICESRESPONSE']._serialized_start=3018
-  _globals['_LISTINVOICESRESPONSE']._serialized_end=3111
-  _globals['_FINANCESERVICE']._serialized_start=3114
-  _globals['_FINANCESERVICE']._serialized_end=4422
+  _globals['_LISTENTRIESREQUEST']._serialized_end=943
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=945
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=1034
+  _globals['_GETENTRYREQUEST']._serialized_start=1036
+  _globals['_GETENTRYREQUEST']._serialized_end=1082
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=1084
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=1189
+  _globals['_TRIALBALANCE']._serialized_start=1191
+  _globals['_TRIALBALANCE']._serialized_end=1255
+  _globals['_TRIALBALANCEROW']._serialized_start=1258
+  _globals['_TRIALBALANCEROW']._serialized_end=1419
+  _globals['_GETMARGINREQUEST']._serialized_start=1421
+  _globals['_GETMARGINREQUEST']._serialized_end=1464
+  _globals['_GETMARGINRESPONSE']._serialized_start=1466
+  _globals['_GETMARGINRESPONSE']._serialized_end=1537
+  _globals['_CHANNELMARGIN']._serialized_start=1540
+  _globals['_CHANNELMARGIN']._serialized_end=1686
+  _globals['_TAXRATE']._serialized_start=1688
+  _globals['_TAXRATE']._serialized_end=1776
+  _globals['_SETTAXRATEREQUEST']._serialized_start=1779
+  _globals['_SETTAXRATEREQUEST']._serialized_end=1997
+  _globals['_LISTTAXRATESREQUEST']._serialized_start=1999
+  _globals['_LISTTAXRATESREQUEST']._serialized_end=2081
+  _globals['_LISTTAXRATESRESPONSE']._serialized_start=2083
+  _globals['_LISTTAXRATESRESPONSE']._serialized_end=2173
+  _globals['_CALCULATETAXREQUEST']._serialized_start=2175
+  _globals['_CALCULATETAXREQUEST']._serialized_end=2258
+  _globals['_TAXABLEORDER']._serialized_start=2261
+  _globals['_TAXABLEORDER']._serialized_end=2480
+  _globals['_TAXABLELINE']._serialized_start=2482
+  _globals['_TAXABLELINE']._serialized_end=2558
+  _globals['_CALCULATETAXRESPONSE']._serialized_start=2560
+  _globals['_CALCULATETAXRESPONSE']._serialized_end=2629
+  _globals['_TAXEDORDER']._serialized_start=2631
+  _globals['_TAXEDORDER']._serialized_end=2712
+  _globals['_INVOICE']._serialized_start=2715
+  _globals['_INVOICE']._serialized_end=2958
+  _globals['_LISTINVOICESREQUEST']._serialized_start=2960
+  _globals['_LISTINVOICESREQUEST']._serialized_end=3069
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=3071
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=3164
+  _globals['_FINANCESERVICE']._serialized_start=3167
+  _globals['_FINANCESERVICE']._serialized_end=4475
 # @@protoc_insertion_point(module_scope)

@@ -205,6 +205,8 @@ class ListEntriesRequest(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Only this order's."""
     document_id: _builtins.str
@@ -213,6 +215,10 @@ class ListEntriesRequest(_message.Message):
     """At most this many; 100 where 0."""
     page_token: _builtins.str
     """Where the previous page ended."""
+    account: _builtins.str
+    """Only those with a line on this account."""
+    event_id: _builtins.str
+    """Only those that this event made."""
     def __init__(
         self,
         *,
@@ -220,10 +226,12 @@ class ListEntriesRequest(_message.Message):
         document_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        account: _builtins.str = ...,
+        event_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "document_id", b"document_id", "event_id", b"event_id", "order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -687,10 +687,13 @@ class ConfirmPickRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     fulfillment_order_id: _builtins.str
     """The fulfilment order."""
+    etag: _builtins.str
+    """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___PickedLine]:
         """What was found."""
@@ -701,10 +704,11 @@ class ConfirmPickRequest(_message.Message):
         request_id: _builtins.str = ...,
         fulfillment_order_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___PickedLine] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -753,6 +757,7 @@ class ConfirmShipmentRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     FREIGHT_MINOR_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     fulfillment_order_id: _builtins.str
@@ -765,6 +770,8 @@ class ConfirmShipmentRequest(_message.Message):
     """The tracking number."""
     freight_minor: _builtins.int
     """What it costs; taken from the rates where 0."""
+    etag: _builtins.str
+    """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.ParcelLine]:
         """What is in it; all that is left where empty."""
@@ -779,10 +786,11 @@ class ConfirmShipmentRequest(_message.Message):
         service: _builtins.str = ...,
         tracking_number: _builtins.str = ...,
         freight_minor: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

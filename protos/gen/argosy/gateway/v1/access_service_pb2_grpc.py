@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccessServiceStub:
-    """Keys, and who they are.
+    """People and keys, and what they may do.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,31 @@ class AccessServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.SetUser = channel.unary_unary(
+                '/argosy.gateway.v1.AccessService/SetUser',
+                request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.SetUserRequest.SerializeToString,
+                response_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/argosy.gateway.v1.AccessService/ListUsers',
+                request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.ListRoles = channel.unary_unary(
+                '/argosy.gateway.v1.AccessService/ListRoles',
+                request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesRequest.SerializeToString,
+                response_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesResponse.FromString,
+                _registered_method=True)
+        self.VerifyPassword = channel.unary_unary(
+                '/argosy.gateway.v1.AccessService/VerifyPassword',
+                request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.VerifyPasswordRequest.SerializeToString,
+                response_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.FromString,
+                _registered_method=True)
+        self.OpenSession = channel.unary_unary(
+                '/argosy.gateway.v1.AccessService/OpenSession',
+                request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.OpenSessionRequest.SerializeToString,
+                response_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.CreatedKey.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/argosy.gateway.v1.AccessService/CreateKey',
                 request_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.CreateKeyRequest.SerializeToString,
@@ -58,8 +83,43 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """Keys, and who they are.
+    """People and keys, and what they may do.
     """
+
+    def SetUser(self, request, context):
+        """Sets a person up who signs in with a password, or changes what they may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Lists people by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRoles(self, request, context):
+        """Lists the roles and what each may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyPassword(self, request, context):
+        """Says who signs in with a password; only the gateway's own doors ask this.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenSession(self, request, context):
+        """Makes a key that holds for some hours, for a person whose password was verified; only the gateway's own doors ask this.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def CreateKey(self, request, context):
         """Makes a key for an account; the secret is shown this once.
@@ -92,6 +152,31 @@ class AccessServiceServicer:
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'SetUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUser,
+                    request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.SetUserRequest.FromString,
+                    response_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersRequest.FromString,
+                    response_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'ListRoles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRoles,
+                    request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesRequest.FromString,
+                    response_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesResponse.SerializeToString,
+            ),
+            'VerifyPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyPassword,
+                    request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.VerifyPasswordRequest.FromString,
+                    response_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.SerializeToString,
+            ),
+            'OpenSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenSession,
+                    request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.OpenSessionRequest.FromString,
+                    response_serializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.CreatedKey.SerializeToString,
+            ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
                     request_deserializer=argosy_dot_gateway_dot_v1_dot_access__service__pb2.CreateKeyRequest.FromString,
@@ -121,8 +206,143 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """Keys, and who they are.
+    """People and keys, and what they may do.
     """
+
+    @staticmethod
+    def SetUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.gateway.v1.AccessService/SetUser',
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.SetUserRequest.SerializeToString,
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.gateway.v1.AccessService/ListUsers',
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersRequest.SerializeToString,
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRoles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.gateway.v1.AccessService/ListRoles',
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesRequest.SerializeToString,
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.ListRolesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.gateway.v1.AccessService/VerifyPassword',
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.VerifyPasswordRequest.SerializeToString,
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.gateway.v1.AccessService/OpenSession',
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.OpenSessionRequest.SerializeToString,
+            argosy_dot_gateway_dot_v1_dot_access__service__pb2.CreatedKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def CreateKey(request,

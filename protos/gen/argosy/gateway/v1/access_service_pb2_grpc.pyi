@@ -27,12 +27,22 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessServiceStub:
-    """Keys, and who they are."""
+    """People and keys, and what they may do."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
+    SetUser: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.SetUserRequest, _access_service_pb2.User]
+    """Sets a person up who signs in with a password, or changes what they may do."""
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListUsersRequest, _access_service_pb2.ListUsersResponse]
+    """Lists people by id."""
+    ListRoles: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRolesRequest, _access_service_pb2.ListRolesResponse]
+    """Lists the roles and what each may do."""
+    VerifyPassword: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.VerifyPasswordRequest, _access_service_pb2.User]
+    """Says who signs in with a password; only the gateway's own doors ask this."""
+    OpenSession: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.OpenSessionRequest, _access_service_pb2.CreatedKey]
+    """Makes a key that holds for some hours, for a person whose password was verified; only the gateway's own doors ask this."""
     CreateKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateKeyRequest, _access_service_pb2.CreatedKey]
     """Makes a key for an account; the secret is shown this once."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListKeysRequest, _access_service_pb2.ListKeysResponse]
@@ -44,9 +54,19 @@ class AccessServiceStub:
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
-    """Keys, and who they are."""
+    """People and keys, and what they may do."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    SetUser: _aio.UnaryUnaryMultiCallable[_access_service_pb2.SetUserRequest, _access_service_pb2.User]  # type: ignore[assignment]
+    """Sets a person up who signs in with a password, or changes what they may do."""
+    ListUsers: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListUsersRequest, _access_service_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists people by id."""
+    ListRoles: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRolesRequest, _access_service_pb2.ListRolesResponse]  # type: ignore[assignment]
+    """Lists the roles and what each may do."""
+    VerifyPassword: _aio.UnaryUnaryMultiCallable[_access_service_pb2.VerifyPasswordRequest, _access_service_pb2.User]  # type: ignore[assignment]
+    """Says who signs in with a password; only the gateway's own doors ask this."""
+    OpenSession: _aio.UnaryUnaryMultiCallable[_access_service_pb2.OpenSessionRequest, _access_service_pb2.CreatedKey]  # type: ignore[assignment]
+    """Makes a key that holds for some hours, for a person whose password was verified; only the gateway's own doors ask this."""
     CreateKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateKeyRequest, _access_service_pb2.CreatedKey]  # type: ignore[assignment]
     """Makes a key for an account; the secret is shown this once."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListKeysRequest, _access_service_pb2.ListKeysResponse]  # type: ignore[assignment]
@@ -57,7 +77,47 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Says whose key it is; services ask this and remember it for a minute."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keys, and who they are."""
+    """People and keys, and what they may do."""
+
+    @_abc_1.abstractmethod
+    def SetUser(
+        self,
+        request: _access_service_pb2.SetUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.User, _abc.Awaitable[_access_service_pb2.User]]:
+        """Sets a person up who signs in with a password, or changes what they may do."""
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _access_service_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.ListUsersResponse, _abc.Awaitable[_access_service_pb2.ListUsersResponse]]:
+        """Lists people by id."""
+
+    @_abc_1.abstractmethod
+    def ListRoles(
+        self,
+        request: _access_service_pb2.ListRolesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.ListRolesResponse, _abc.Awaitable[_access_service_pb2.ListRolesResponse]]:
+        """Lists the roles and what each may do."""
+
+    @_abc_1.abstractmethod
+    def VerifyPassword(
+        self,
+        request: _access_service_pb2.VerifyPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.User, _abc.Awaitable[_access_service_pb2.User]]:
+        """Says who signs in with a password; only the gateway's own doors ask this."""
+
+    @_abc_1.abstractmethod
+    def OpenSession(
+        self,
+        request: _access_service_pb2.OpenSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.CreatedKey, _abc.Awaitable[_access_service_pb2.CreatedKey]]:
+        """Makes a key that holds for some hours, for a person whose password was verified; only the gateway's own doors ask this."""
 
     @_abc_1.abstractmethod
     def CreateKey(

@@ -85,6 +85,9 @@ class Connection(_message.Message):
     PREVIOUS_SECRET_HOLDS_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     RETURNS_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    API_URL_FIELD_NUMBER: _builtins.int
+    EXTERNAL_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    COALESCE_MS_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel."""
     dialect: Global___Dialect.ValueType
@@ -97,6 +100,12 @@ class Connection(_message.Message):
     """True while the secret before the present one is still taken."""
     returns_location_id: _builtins.str
     """Where goods come back that a file says come back; refunded without them where empty."""
+    api_url: _builtins.str
+    """Where the channel's own API answers; empty where it is not told anything."""
+    external_location_id: _builtins.str
+    """The channel's location whose quantities are ours."""
+    coalesce_ms: _builtins.int
+    """How long changes of one listing are gathered before the channel is told, in milliseconds."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -111,10 +120,13 @@ class Connection(_message.Message):
         previous_secret_holds: _builtins.bool = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         returns_location_id: _builtins.str = ...,
+        api_url: _builtins.str = ...,
+        external_location_id: _builtins.str = ...,
+        coalesce_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "dialect", b"dialect", "entity", b"entity", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "entity", b"entity", "external_location_id", b"external_location_id", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,6 +146,10 @@ class SetConnectionRequest(_message.Message):
     END_PREVIOUS_SECRET_FIELD_NUMBER: _builtins.int
     MAPPING_ID_FIELD_NUMBER: _builtins.int
     RETURNS_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    API_URL_FIELD_NUMBER: _builtins.int
+    API_TOKEN_FIELD_NUMBER: _builtins.int
+    EXTERNAL_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    COALESCE_MS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -150,6 +166,14 @@ class SetConnectionRequest(_message.Message):
     """How its files are read; empty where it sends none."""
     returns_location_id: _builtins.str
     """Where goods come back that a file says come back; refunded without them where empty."""
+    api_url: _builtins.str
+    """Where the channel's own API answers; empty where it is not told anything."""
+    api_token: _builtins.str
+    """What the channel's API is called with; unchanged where empty."""
+    external_location_id: _builtins.str
+    """The channel's location whose quantities are ours."""
+    coalesce_ms: _builtins.int
+    """How long changes of one listing are gathered before the channel is told, in milliseconds; 1000 where 0."""
     def __init__(
         self,
         *,
@@ -161,10 +185,14 @@ class SetConnectionRequest(_message.Message):
         end_previous_secret: _builtins.bool = ...,
         mapping_id: _builtins.str = ...,
         returns_location_id: _builtins.str = ...,
+        api_url: _builtins.str = ...,
+        api_token: _builtins.str = ...,
+        external_location_id: _builtins.str = ...,
+        coalesce_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "dialect", b"dialect", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "external_location_id", b"external_location_id", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

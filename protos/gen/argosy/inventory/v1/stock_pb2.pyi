@@ -251,6 +251,7 @@ class Movement(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     MOVED_AT_FIELD_NUMBER: _builtins.int
+    ON_HAND_AFTER_FIELD_NUMBER: _builtins.int
     movement_id: _builtins.str
     """The movement's id."""
     item_id: _builtins.str
@@ -275,6 +276,8 @@ class Movement(_message.Message):
     """The id of that document."""
     actor: _builtins.str
     """Who did it."""
+    on_hand_after: _builtins.int
+    """What was on hand of the item after it, in all locations or in the one asked for; set where movements are listed by item."""
     @_builtins.property
     def moved_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -295,12 +298,15 @@ class Movement(_message.Message):
         document_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         moved_at: _timestamp_pb2.Timestamp | None = ...,
+        on_hand_after: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["moved_at", b"moved_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_on_hand_after", b"_on_hand_after", "moved_at", b"moved_at", "on_hand_after", b"on_hand_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "document_id", b"document_id", "document_type", b"document_type", "from_state", b"from_state", "item_id", b"item_id", "location_id", b"location_id", "lot", b"lot", "moved_at", b"moved_at", "movement_id", b"movement_id", "quantity", b"quantity", "reason", b"reason", "to_state", b"to_state", "value_minor", b"value_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_on_hand_after", b"_on_hand_after", "actor", b"actor", "document_id", b"document_id", "document_type", b"document_type", "from_state", b"from_state", "item_id", b"item_id", "location_id", b"location_id", "lot", b"lot", "moved_at", b"moved_at", "movement_id", b"movement_id", "on_hand_after", b"on_hand_after", "quantity", b"quantity", "reason", b"reason", "to_state", b"to_state", "value_minor", b"value_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__on_hand_after: _TypeAlias = _typing.Literal["on_hand_after"]  # noqa: Y015
+    _WhichOneofArgType__on_hand_after: _TypeAlias = _typing.Literal["_on_hand_after", b"_on_hand_after"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_hand_after) -> _WhichOneofReturnType__on_hand_after | None: ...
 
 Global___Movement: _TypeAlias = Movement  # noqa: Y015
 

@@ -7,6 +7,7 @@ from argosy.inventory.v1 import stock_pb2 as _stock_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
@@ -324,6 +325,7 @@ class AdjustStockRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_QUANTITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     location_id: _builtins.str
@@ -338,6 +340,8 @@ class AdjustStockRequest(_message.Message):
     """By how much, in stock units; negative where there is less than booked."""
     reason: _builtins.str
     """Why."""
+    expected_quantity: _builtins.int
+    """What was there when this was decided, in stock units; refused with BALANCE_CHANGED where it is something else by now."""
     def __init__(
         self,
         *,
@@ -348,12 +352,15 @@ class AdjustStockRequest(_message.Message):
         state: _stock_pb2.StockState.ValueType = ...,
         quantity: _builtins.int = ...,
         reason: _builtins.str = ...,
+        expected_quantity: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_quantity", b"_expected_quantity", "expected_quantity", b"expected_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "location_id", b"location_id", "lot", b"lot", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_quantity", b"_expected_quantity", "expected_quantity", b"expected_quantity", "item_id", b"item_id", "location_id", b"location_id", "lot", b"lot", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_quantity: _TypeAlias = _typing.Literal["expected_quantity"]  # noqa: Y015
+    _WhichOneofArgType__expected_quantity: _TypeAlias = _typing.Literal["_expected_quantity", b"_expected_quantity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_quantity) -> _WhichOneofReturnType__expected_quantity | None: ...
 
 Global___AdjustStockRequest: _TypeAlias = AdjustStockRequest  # noqa: Y015
 
@@ -511,6 +518,7 @@ class ListMovementsRequest(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Only this item."""
     document_id: _builtins.str
@@ -519,6 +527,8 @@ class ListMovementsRequest(_message.Message):
     """At most this many; 100 where 0."""
     page_token: _builtins.str
     """Where the previous page ended."""
+    location_id: _builtins.str
+    """Only at this location."""
     def __init__(
         self,
         *,
@@ -526,10 +536,11 @@ class ListMovementsRequest(_message.Message):
         document_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "item_id", b"item_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "item_id", b"item_id", "location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -884,3 +895,108 @@ class ListStockPoliciesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListStockPoliciesResponse: _TypeAlias = ListStockPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class WatchAvailabilityRequest(_message.Message):
+    """Asks to be told of availability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel whose buffers and shares apply; none where empty."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items, told at once and whenever they change; where empty, the changes of all."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_ids", b"item_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAvailabilityRequest: _TypeAlias = WatchAvailabilityRequest  # noqa: Y015
+
+@_typing.final
+class WatchAvailabilityResponse(_message.Message):
+    """What can be promised now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ALL_CHANGED_FIELD_NUMBER: _builtins.int
+    MOVED_AT_FIELD_NUMBER: _builtins.int
+    all_changed: _builtins.bool
+    """True where items that are not told may differ too: when the line opens for all items, and when a channel's policy changed."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemAvailability]:
+        """The items that are told for the first time or have changed; empty now and then to show that the line is open."""
+
+    @_builtins.property
+    def moved_at(self) -> _timestamp_pb2.Timestamp:
+        """When the first of these changes happened; unset for what is told as it stands."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ItemAvailability] | None = ...,
+        all_changed: _builtins.bool = ...,
+        moved_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moved_at", b"moved_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_changed", b"all_changed", "items", b"items", "moved_at", b"moved_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAvailabilityResponse: _TypeAlias = WatchAvailabilityResponse  # noqa: Y015
+
+@_typing.final
+class GetStockFiguresRequest(_message.Message):
+    """Asks for figures of stock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStockFiguresRequest: _TypeAlias = GetStockFiguresRequest  # noqa: Y015
+
+@_typing.final
+class StockFigures(_message.Message):
+    """Figures of stock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SOLD_OUT_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Items in trade."""
+    sold_out: _builtins.int
+    """Of them: those of which nothing can be sold at any location."""
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+        sold_out: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "sold_out", b"sold_out"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockFigures: _TypeAlias = StockFigures  # noqa: Y015

@@ -86,6 +86,16 @@ class StockServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityResponse.FromString,
                 _registered_method=True)
+        self.WatchAvailability = channel.unary_stream(
+                '/argosy.inventory.v1.StockService/WatchAvailability',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityResponse.FromString,
+                _registered_method=True)
+        self.GetStockFigures = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/GetStockFigures',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.FromString,
+                _registered_method=True)
         self.SetStockPolicy = channel.unary_unary(
                 '/argosy.inventory.v1.StockService/SetStockPolicy',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
@@ -172,6 +182,20 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchAvailability(self, request, context):
+        """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStockFigures(self, request, context):
+        """Counts items, and those of which nothing can be sold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetStockPolicy(self, request, context):
         """Sets safety stock of an item at a location, or a channel's buffer and share.
         """
@@ -238,6 +262,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.GetAvailability,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityResponse.SerializeToString,
+            ),
+            'WatchAvailability': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAvailability,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityResponse.SerializeToString,
+            ),
+            'GetStockFigures': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStockFigures,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.SerializeToString,
             ),
             'SetStockPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.SetStockPolicy,
@@ -521,6 +555,60 @@ class StockService:
             '/argosy.inventory.v1.StockService/GetAvailability',
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetAvailabilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAvailability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/WatchAvailability',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.WatchAvailabilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStockFigures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/GetStockFigures',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.FromString,
             options,
             channel_credentials,
             insecure,

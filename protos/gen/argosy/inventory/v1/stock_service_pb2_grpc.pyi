@@ -54,6 +54,10 @@ class StockServiceStub:
     """Lists the open cost layers of an item, oldest first."""
     GetAvailability: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.GetAvailabilityRequest, _stock_service_pb2.GetAvailabilityResponse]
     """Says how much of each item can be promised, per location and for a channel."""
+    WatchAvailability: _grpc.UnaryStreamMultiCallable[_stock_service_pb2.WatchAvailabilityRequest, _stock_service_pb2.WatchAvailabilityResponse]
+    """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events."""
+    GetStockFigures: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.GetStockFiguresRequest, _stock_service_pb2.StockFigures]
+    """Counts items, and those of which nothing can be sold."""
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
     ListStockPolicies: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListStockPoliciesRequest, _stock_service_pb2.ListStockPoliciesResponse]
@@ -84,6 +88,10 @@ class StockServiceAsyncStub(StockServiceStub):
     """Lists the open cost layers of an item, oldest first."""
     GetAvailability: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.GetAvailabilityRequest, _stock_service_pb2.GetAvailabilityResponse]  # type: ignore[assignment]
     """Says how much of each item can be promised, per location and for a channel."""
+    WatchAvailability: _aio.UnaryStreamMultiCallable[_stock_service_pb2.WatchAvailabilityRequest, _stock_service_pb2.WatchAvailabilityResponse]  # type: ignore[assignment]
+    """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events."""
+    GetStockFigures: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.GetStockFiguresRequest, _stock_service_pb2.StockFigures]  # type: ignore[assignment]
+    """Counts items, and those of which nothing can be sold."""
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]  # type: ignore[assignment]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
     ListStockPolicies: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListStockPoliciesRequest, _stock_service_pb2.ListStockPoliciesResponse]  # type: ignore[assignment]
@@ -171,6 +179,22 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_service_pb2.GetAvailabilityResponse, _abc.Awaitable[_stock_service_pb2.GetAvailabilityResponse]]:
         """Says how much of each item can be promised, per location and for a channel."""
+
+    @_abc_1.abstractmethod
+    def WatchAvailability(
+        self,
+        request: _stock_service_pb2.WatchAvailabilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_stock_service_pb2.WatchAvailabilityResponse], _abc.AsyncIterator[_stock_service_pb2.WatchAvailabilityResponse]]:
+        """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events."""
+
+    @_abc_1.abstractmethod
+    def GetStockFigures(
+        self,
+        request: _stock_service_pb2.GetStockFiguresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.StockFigures, _abc.Awaitable[_stock_service_pb2.StockFigures]]:
+        """Counts items, and those of which nothing can be sold."""
 
     @_abc_1.abstractmethod
     def SetStockPolicy(

@@ -228,3 +228,93 @@ class ReleaseHoldRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseHoldRequest: _TypeAlias = ReleaseHoldRequest  # noqa: Y015
+
+@_typing.final
+class GetHoldFiguresRequest(_message.Message):
+    """Asks for figures of holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service asked."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHoldFiguresRequest: _TypeAlias = GetHoldFiguresRequest  # noqa: Y015
+
+@_typing.final
+class GetHoldFiguresResponse(_message.Message):
+    """Open holds by queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueFigures]:
+        """A row for each queue that has any."""
+
+    def __init__(
+        self,
+        *,
+        queues: _abc.Iterable[Global___QueueFigures] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queues", b"queues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHoldFiguresResponse: _TypeAlias = GetHoldFiguresResponse  # noqa: Y015
+
+@_typing.final
+class QueueFigures(_message.Message):
+    """The open holds of a queue, by how soon they are due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    WITHIN_HOUR_FIELD_NUMBER: _builtins.int
+    WITHIN_FOUR_HOURS_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
+    OLDEST_RAISED_AT_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """The queue."""
+    overdue: _builtins.int
+    """Past their due time."""
+    within_hour: _builtins.int
+    """Due within the hour."""
+    within_four_hours: _builtins.int
+    """Due within four hours, not within one."""
+    later: _builtins.int
+    """Due later."""
+    @_builtins.property
+    def oldest_raised_at(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of them was raised."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        overdue: _builtins.int = ...,
+        within_hour: _builtins.int = ...,
+        within_four_hours: _builtins.int = ...,
+        later: _builtins.int = ...,
+        oldest_raised_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_raised_at", b"oldest_raised_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "oldest_raised_at", b"oldest_raised_at", "overdue", b"overdue", "queue", b"queue", "within_four_hours", b"within_four_hours", "within_hour", b"within_hour"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueFigures: _TypeAlias = QueueFigures  # noqa: Y015

@@ -40,6 +40,11 @@ class HoldsServiceStub:
                 request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsRequest.SerializeToString,
                 response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsResponse.FromString,
                 _registered_method=True)
+        self.GetHoldFigures = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/GetHoldFigures',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresResponse.FromString,
+                _registered_method=True)
         self.ClaimHold = channel.unary_unary(
                 '/argosy.ops.v1.HoldsService/ClaimHold',
                 request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ClaimHoldRequest.SerializeToString,
@@ -58,6 +63,13 @@ class HoldsServiceServicer:
 
     def ListHolds(self, request, context):
         """Lists holds, by due time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHoldFigures(self, request, context):
+        """Counts open holds by queue and by how soon they are due.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_HoldsServiceServicer_to_server(servicer, server):
                     servicer.ListHolds,
                     request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsRequest.FromString,
                     response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsResponse.SerializeToString,
+            ),
+            'GetHoldFigures': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHoldFigures,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresResponse.SerializeToString,
             ),
             'ClaimHold': grpc.unary_unary_rpc_method_handler(
                     servicer.ClaimHold,
@@ -124,6 +141,33 @@ class HoldsService:
             '/argosy.ops.v1.HoldsService/ListHolds',
             argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsRequest.SerializeToString,
             argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHoldFigures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/GetHoldFigures',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.GetHoldFiguresResponse.FromString,
             options,
             channel_credentials,
             insecure,

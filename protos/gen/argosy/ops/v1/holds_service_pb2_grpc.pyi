@@ -35,6 +35,8 @@ class HoldsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HoldsServiceAsyncStub: ...
     ListHolds: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ListHoldsRequest, _holds_service_pb2.ListHoldsResponse]
     """Lists holds, by due time."""
+    GetHoldFigures: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.GetHoldFiguresRequest, _holds_service_pb2.GetHoldFiguresResponse]
+    """Counts open holds by queue and by how soon they are due."""
     ClaimHold: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ClaimHoldRequest, _holds_service_pb2.Hold]
     """Takes a hold for oneself."""
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldRequest, _holds_service_pb2.Hold]
@@ -47,6 +49,8 @@ class HoldsServiceAsyncStub(HoldsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHolds: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ListHoldsRequest, _holds_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Lists holds, by due time."""
+    GetHoldFigures: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.GetHoldFiguresRequest, _holds_service_pb2.GetHoldFiguresResponse]  # type: ignore[assignment]
+    """Counts open holds by queue and by how soon they are due."""
     ClaimHold: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ClaimHoldRequest, _holds_service_pb2.Hold]  # type: ignore[assignment]
     """Takes a hold for oneself."""
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldRequest, _holds_service_pb2.Hold]  # type: ignore[assignment]
@@ -62,6 +66,14 @@ class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_holds_service_pb2.ListHoldsResponse, _abc.Awaitable[_holds_service_pb2.ListHoldsResponse]]:
         """Lists holds, by due time."""
+
+    @_abc_1.abstractmethod
+    def GetHoldFigures(
+        self,
+        request: _holds_service_pb2.GetHoldFiguresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holds_service_pb2.GetHoldFiguresResponse, _abc.Awaitable[_holds_service_pb2.GetHoldFiguresResponse]]:
+        """Counts open holds by queue and by how soon they are due."""
 
     @_abc_1.abstractmethod
     def ClaimHold(

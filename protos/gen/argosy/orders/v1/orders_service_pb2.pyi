@@ -335,6 +335,9 @@ class ListOrdersRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ORDER_ID_FIELD_NUMBER: _builtins.int
+    CREATED_FROM_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     status: _order_pb2.OrderStatus.ValueType
     """Only these; all where unspecified."""
     channel_id: _builtins.str
@@ -345,6 +348,16 @@ class ListOrdersRequest(_message.Message):
     """At most this many; 100 where 0."""
     page_token: _builtins.str
     """Where the previous page ended."""
+    external_order_id: _builtins.str
+    """Only the one that its channel knows by this number."""
+    @_builtins.property
+    def created_from(self) -> _timestamp_pb2.Timestamp:
+        """Only those taken at this moment or later."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """Only those taken before this moment."""
+
     def __init__(
         self,
         *,
@@ -353,10 +366,13 @@ class ListOrdersRequest(_message.Message):
         customer_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        external_order_id: _builtins.str = ...,
+        created_from: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_before", b"created_before", "created_from", b"created_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "customer_id", b"customer_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_before", b"created_before", "created_from", b"created_from", "customer_id", b"customer_id", "external_order_id", b"external_order_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -918,6 +934,7 @@ class Figures(_message.Message):
     BY_STATUS_FIELD_NUMBER: _builtins.int
     BY_QUEUE_FIELD_NUMBER: _builtins.int
     BY_REASON_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Orders by status."""
@@ -930,17 +947,50 @@ class Figures(_message.Message):
     def by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Open holds by reason."""
 
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___HourFigures]:
+        """Orders taken in each of the last 24 hours, oldest first, the present hour last."""
+
     def __init__(
         self,
         *,
         by_status: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         by_queue: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        hours: _abc.Iterable[Global___HourFigures] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_queue", b"by_queue", "by_reason", b"by_reason", "by_status", b"by_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_queue", b"by_queue", "by_reason", b"by_reason", "by_status", b"by_status", "hours", b"hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Figures: _TypeAlias = Figures  # noqa: Y015
+
+@_typing.final
+class HourFigures(_message.Message):
+    """What happened in an hour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    taken: _builtins.int
+    """Orders that were taken."""
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp:
+        """When the hour began."""
+
+    def __init__(
+        self,
+        *,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        taken: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HourFigures: _TypeAlias = HourFigures  # noqa: Y015

@@ -423,10 +423,13 @@ class ReceiveReturnRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RETURN_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     return_id: _builtins.str
     """The return."""
+    etag: _builtins.str
+    """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReceivedLine]:
         """What came in."""
@@ -437,10 +440,11 @@ class ReceiveReturnRequest(_message.Message):
         request_id: _builtins.str = ...,
         return_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___ReceivedLine] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,10 +485,13 @@ class InspectReturnRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RETURN_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     return_id: _builtins.str
     """The return."""
+    etag: _builtins.str
+    """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectedLine]:
         """What becomes of the units."""
@@ -495,10 +502,11 @@ class InspectReturnRequest(_message.Message):
         request_id: _builtins.str = ...,
         return_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___InspectedLine] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -543,22 +551,26 @@ class CancelReturnRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RETURN_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     return_id: _builtins.str
     """The return."""
     reason: _builtins.str
     """Why."""
+    etag: _builtins.str
+    """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         return_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "reason", b"reason", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,33 @@
+"""What each role may do. Who proposes something over a limit and who approves it is not told by roles alone."""
+
+from argosy.gateway.v1 import access_service_pb2
+
+LOOKING = ("catalog.channels.read", "catalog.items.read", "inventory.stock.read", "inventory.availability.read", "orders.orders.read")
+
+GRANTS: dict[int, tuple[str, ...]] = {
+    access_service_pb2.ROLE_WAREHOUSE: (
+        *LOOKING, "inventory.stock.receive", "fulfillment.orders.read", "fulfillment.orders.work", "orders.shipto.read",
+        "returns.returns.read", "returns.returns.work", "ops.holds.read",
+    ),
+    access_service_pb2.ROLE_MERCHANDISING: (*LOOKING, "catalog.*", "inventory.policy.write", "ops.holds.read"),
+    access_service_pb2.ROLE_PURCHASING: (*LOOKING, "inventory.stock.receive", "inventory.value.read", "ops.holds.read"),
+    access_service_pb2.ROLE_FINANCE: (
+        *LOOKING, "finance.*", "inventory.value.read", "fulfillment.orders.read", "returns.returns.read", "ops.holds.read",
+        "ops.audit.read", "ops.proof.read",
+    ),
+    access_service_pb2.ROLE_SUPPORT: (
+        *LOOKING, "orders.orders.create", "orders.orders.cancel", "orders.shipto.read", "orders.customers.*", "orders.payments.refund",
+        "fulfillment.orders.read", "returns.returns.read", "returns.returns.write", "ops.holds.read", "ops.holds.release",
+    ),
+    access_service_pb2.ROLE_OPERATIONS: (
+        *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read", "ops.*",
+        "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
+    ),
+    access_service_pb2.ROLE_INTEGRATION: (
+        *LOOKING, "orders.orders.create", "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "ops.events.read",
+        "ops.holds.read",
+    ),
+    access_service_pb2.ROLE_ADMIN: (
+        "gateway.users.read", "gateway.users.write", "gateway.keys.read", "gateway.keys.write", "ops.audit.read", "ops.proof.read",
+    ),
+}  # fmt: skip

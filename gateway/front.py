@@ -1,0 +1,56 @@
+"""What runs beside the gateway's rpcs: the HTTP server, the voice, and the look at what must always be true."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
+from chassis.runtime.channels import Channels
+from chassis.runtime.component import Component
+from chassis.runtime.settings import Settings
+from gateway.app.proofs import record_of
+from gateway.app.prove import prove
+from gateway.http import server
+from gateway.voice.egress import Egress
+from gateway.voice.publisher import Publisher
+from gateway.voice.sender import Sender
+
+log = structlog.get_logger()
+
+
+class Front:
+    """Starts it; `egress` is told what the installation allows."""
+
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
+
+    async def start(self, component: Component, channels: Channels, settings: Settings) -> Callable[[], Awaitable[None]]:
+        """Starts all of it and returns how to stop it."""
+        self._egress.allow_private = settings.allow_private_targets
+        stop_http = await server.start(component, channels, settings)
+        runs = (
+            Sender(component, self._egress).serve(),
+            Publisher(component, channels, self._egress).serve(),
+            _keep_proving(component, channels, settings.prove_every_s),
+        )
+        tasks = [asyncio.ensure_future(run) for run in runs]
+
+        async def stop() -> None:
+            await stop_http()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        return stop
+
+
+async def _keep_proving(component: Component, channels: Channels, every_s: float) -> None:
+    """Proves the suite now and then, by one replica, and records what was found."""
+    while every_s:
+        await asyncio.sleep(every_s)
+        try:
+            if await component.leases.hold("prove"):
+                await ProofsServiceStub(channels.to("gateway")).RecordProof(record_of(await prove(channels)))
+        except Exception as error:
+            log.warning("the suite could not be proved", error=repr(error))

@@ -1,0 +1,221 @@
+"""What Shopify is told: quantities that follow the stock and survive everything the channel does, and parcels, each once."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from argosy.catalog.v1 import channels_service_pb2
+from argosy.gateway.v1 import connections_service_pb2, publications_service_pb2
+from argosy.inventory.v1 import stock_pb2, stock_service_pb2
+from argosy.orders.v1 import order_pb2
+from chassis.kernel.ids import new_id
+from chassis.runtime.settings import Settings
+from gateway.app import publications
+from gateway.app.prove import prove
+from gateway.voice import publisher
+from suite.calls import Calls
+from suite.up import running_suite
+from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_status
+from tests.listener import listening
+from tests.suite.shopify import SECRET
+from tests.suite.shopify_simulator import LOCATION, TOKEN, Shop
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told in vain is told again at once."""
+    monkeypatch.setattr(publications, "PAUSE_US", 50_000)
+
+
+@asynccontextmanager
+async def told_shop(settings: Settings, shop: Shop, stock: int = 50) -> AsyncIterator[tuple[Calls, str]]:
+    """A suite whose channel is told; the proof must settle when the test is done."""
+    async with listening(shop.app()) as url, running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        item_id = await open_shop(calls, {"BER": stock})
+        await list_item(calls, "MUG-1", item_id, 1)
+        await connect(calls, f"{url}/admin/api")
+        yield calls, item_id
+        assert (await prove(suite.channels, settled=True)).breaks == []
+
+
+async def connect(calls: Calls, api_url: str) -> None:
+    await calls.connections.SetConnection(
+        connections_service_pb2.SetConnectionRequest(
+            request_id=new_id(), channel_id="web", dialect=connections_service_pb2.DIALECT_SHOPIFY, entity="DE01", secret=SECRET,
+            api_url=api_url, api_token=TOKEN, external_location_id="77", coalesce_ms=100,
+        )
+    )  # fmt: skip
+
+
+async def list_item(calls: Calls, channel_sku: str, item_id: str, units: int) -> None:
+    await calls.sales_channels.CreateListing(
+        channels_service_pb2.CreateListingRequest(
+            request_id=new_id(), channel_id="web", channel_sku=channel_sku, item_id=item_id, units=units
+        )
+    )
+
+
+async def adjust(calls: Calls, item_id: str, quantity: int) -> None:
+    await calls.stock.AdjustStock(
+        stock_service_pb2.AdjustStockRequest(
+            request_id=new_id(),
+            location_id="BER",
+            item_id=item_id,
+            state=stock_pb2.STOCK_STATE_AVAILABLE,
+            quantity=quantity,
+            reason="found",
+        )
+    )
+
+
+async def published(calls: Calls, sku: str = "MUG-1") -> publications_service_pb2.Publication:
+    answer = await calls.publications.ListPublications(publications_service_pb2.ListPublicationsRequest(channel_id="web"))
+    return next(one for one in answer.publications if one.channel_sku == sku)
+
+
+async def until_shown(
+    calls: Calls, shop: Shop, quantity: int, sku: str = "MUG-1", within_s: float = 30
+) -> publications_service_pb2.Publication:
+    """Waits until the shop shows a quantity and we know that it does."""
+
+    async def look() -> publications_service_pb2.Publication | None:
+        if shop.shown[sku] != quantity:
+            return None
+        found = await published(calls, sku)
+        return found if not found.HasField("wanted_since") and found.acknowledged == quantity else None
+
+    return await eventually(look, within_s)  # type: ignore[no-any-return]
+
+
+async def test_a_quantity_follows_the_stock_in_the_channels_units(settings: Settings) -> None:
+    shop = Shop({"MUG-1": 3, "MUG-6": 0})
+    async with told_shop(settings, shop) as (calls, item_id):
+        await list_item(calls, "MUG-6", item_id, 6)
+        await until_shown(calls, shop, 50)
+        await adjust(calls, item_id, 10)
+        found = await until_shown(calls, shop, 60)
+        assert (found.wanted, found.sent, found.acknowledged) == (60, 60, 60)
+        # A listing that came later is found when the channel is read back.
+        await calls.publications.ReconcileChannel(publications_service_pb2.ReconcileChannelRequest(request_id=new_id(), channel_id="web"))
+        await until_shown(calls, shop, 10, "MUG-6")
+        # An order reserves; a buffer is kept back.
+        await calls.orders.CreateOrder(order("1", 2))
+        await until_shown(calls, shop, 58)
+        await calls.stock.SetStockPolicy(stock_service_pb2.SetStockPolicyRequest(request_id=new_id(), channel_id="web", quantity=8))
+        await until_shown(calls, shop, 50)
+        await until_shown(calls, shop, 8, "MUG-6")
+        figures = await calls.publications.GetPublicationFigures(publications_service_pb2.GetPublicationFiguresRequest())
+        assert [(one.channel_id, one.listings, one.behind, one.breaker) for one in figures.channels] == [("web", 2, 0, "CLOSED")]
+
+
+async def test_many_changes_are_told_as_few(sqlite_settings: Settings) -> None:
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        before = len(shop.writes)
+        for _ in range(30):
+            await adjust(calls, item_id, 1)
+        await until_shown(calls, shop, 80)
+        assert len(shop.writes) - before < 15, "changes of one item within its window are one call"
+
+
+async def test_whatever_the_channel_does_it_ends_right(sqlite_settings: Settings, impatient: None) -> None:
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        for units, mood in enumerate(("500", "429", "garbage", "nonsense", "drop answer"), 51):
+            shop.moods += [mood] * 3
+            await adjust(calls, item_id, 1)
+            found = await until_shown(calls, shop, units)
+            assert (found.repairs, found.error) == (0, ""), mood
+
+
+async def test_a_channel_that_lies_is_found_out_and_repaired(sqlite_settings: Settings) -> None:
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        shop.moods.append("lie")
+        await adjust(calls, item_id, 1)
+        await eventually(lambda: acknowledged(calls, 51))
+        assert shop.shown["MUG-1"] == 50, "it said yes and did nothing: only reading back finds that"
+        await calls.publications.ReconcileChannel(publications_service_pb2.ReconcileChannelRequest(request_id=new_id(), channel_id="web"))
+        assert (await until_shown(calls, shop, 51)).repairs == 1
+
+
+async def acknowledged(calls: Calls, quantity: int) -> bool:
+    return (await published(calls)).acknowledged == quantity
+
+
+async def test_a_sale_that_we_have_not_heard_of_is_not_overwritten_unseen(sqlite_settings: Settings) -> None:
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        shop.shown["MUG-1"] = 48
+        await adjust(calls, item_id, 5)
+        found = await until_shown(calls, shop, 55)
+        assert found.observed == 48, "the channel's own quantity was looked at before it was set"
+
+
+async def test_a_channel_that_fails_is_left_alone_for_a_while(
+    sqlite_settings: Settings, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "BREAK_AFTER", 2)
+    monkeypatch.setattr(publisher, "OPEN_US", 1_500_000)
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        shop.moods += ["500"] * 3
+        await adjust(calls, item_id, 1)
+
+        async def is_open() -> bool:
+            figures = await calls.publications.GetPublicationFigures(publications_service_pb2.GetPublicationFiguresRequest())
+            return figures.channels[0].breaker == "OPEN" and figures.channels[0].behind == 1
+
+        await eventually(is_open)
+        called = shop.calls
+        # An order is not slowed by it.
+        placed = await calls.orders.CreateOrder(order("1"))
+        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_OPEN)
+        assert shop.calls <= called + 1
+        await until_shown(calls, shop, 50)
+
+
+async def test_a_busy_shop_is_called_no_faster_than_it_allows(sqlite_settings: Settings) -> None:
+    shop = Shop({f"ART-{n}": 0 for n in range(300)} | {"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, _):
+        item_id = await publish_item(calls, "ART")
+        await receive(calls, item_id, "BER", 7, 700)
+        for number in range(300):
+            await list_item(calls, f"ART-{number}", item_id, 1)
+        await calls.publications.ReconcileChannel(publications_service_pb2.ReconcileChannelRequest(request_id=new_id(), channel_id="web"))
+        await eventually(lambda: all_shown(shop, 7), 60)
+        assert shop.throttled == 0, "what the bucket holds is known, so that nothing is asked in vain"
+
+
+async def all_shown(shop: Shop, quantity: int) -> bool:
+    return all(shown == quantity for sku, shown in shop.shown.items() if sku.startswith("ART"))
+
+
+async def test_a_parcel_is_told_once_with_its_tracking(settings: Settings) -> None:
+    shop = Shop({"MUG-1": 0}, orders={"gid://shopify/Order/1001": {"gid://shopify/LineItem/5": 2}})
+    async with told_shop(settings, shop) as (calls, _):
+        await until_shown(calls, shop, 50)
+        request = order("1001", 2)
+        request.lines[0].external_line_id = "5"
+        placed = await calls.orders.CreateOrder(request)
+        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_OPEN)
+        await until_shown(calls, shop, 48)
+        # The parcel is taken, the answer is lost: found again by its number, it is not told twice.
+        shop.moods += ["", "drop answer"]
+        await ship_all(calls, placed.order_id, "T-1")
+
+        async def told() -> publications_service_pb2.Dispatch | None:
+            found = (await calls.publications.ListDispatches(publications_service_pb2.ListDispatchesRequest())).dispatches
+            return found[0] if found and found[0].state == "ACKNOWLEDGED" else None
+
+        dispatch = await eventually(told, 30)
+        assert [one["id"] for one in shop.fulfilments["gid://shopify/Order/1001"]] == [dispatch.external_id]
+        assert shop.orders["gid://shopify/Order/1001"] == {"gid://shopify/LineItem/5": 0}
+        assert LOCATION.endswith("/77")

@@ -28,25 +28,29 @@ from chassis.runtime.settings import SERVICES, Settings
 from chassis.runtime.telemetry import Metrics, set_up_metrics
 from gateway.app.keys import resolver
 from gateway.app.prove import Proof, prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.demo import DemoDay, Progress
 from suite.file_day import FileDay
 from suite.files import MAPPINGS, RowResult, connect_files, import_items, import_orders, import_stock, load_mapping
 from suite.modules import BUILDS
 from suite.report import show_day, show_delivery, show_proof, show_rows
+from suite.tour import prepare, show_tour
 from suite.trade import make_day
 from suite.up import Suite, free_ports, migrate_all, running_suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Argosy: orders from every channel to the ledger.")
 dlq = typer.Typer(no_args_is_help=True, help="Events that a consumer gave up.")
 key = typer.Typer(no_args_is_help=True, help="API keys.")
+user = typer.Typer(no_args_is_help=True, help="People who sign in to the console.")
 imports = typer.Typer(no_args_is_help=True, help="Bring files in, with a report row by row.")
 audit = typer.Typer(no_args_is_help=True, help="The audit chains.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(audit, name="audit")
 app.add_typer(key, name="key")
+app.add_typer(user, name="user")
 app.add_typer(imports, name="import")
 console = Console()
+ROLES = [name.removeprefix("ROLE_").lower() for name in access_service_pb2.Role.keys()[1:]]
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -83,6 +87,7 @@ def up(processes: Annotated[bool, typer.Option(help="Give each service a process
             for service in SERVICES:
                 console.print(f"{service:12} {settings.address_of(service)}")
             console.print(f"{'HTTP':12} http://{settings.host}:{settings.http_port}/docs")
+            console.print(f"{'console':12} http://{settings.host}:{settings.http_port}/console/")
             await until_told()
 
     run(work())
@@ -155,7 +160,7 @@ async def _demo(make: Callable[[Calls, Progress], DemoDay], what: str, exit_afte
         show_proof(console, proof)
         console.print(f"{what} in {time.monotonic() - started:.0f} s, data in {data_dir}")
         if not exit_after:
-            await _invite(suite, calls)
+            await _invite(suite, calls, proof)
             await until_told()
     return 0 if proof.settled else 1
 
@@ -183,11 +188,13 @@ def progress_bars() -> Iterator[Progress]:
         yield progress
 
 
-async def _invite(suite: Suite, calls: Calls) -> None:
+async def _invite(suite: Suite, calls: Calls, proof: Proof) -> None:
     request = access_service_pb2.CreateKeyRequest(request_id=f"demo-{time.time_ns()}", account="visitor", permissions=["*"])
     secret = (await calls.access.CreateKey(request)).secret
     address = f"http://{suite.settings.host}:{suite.settings.http_port}"
-    console.print(f"\nThe suite stays up. Read its contracts at {address}/docs, or look around:\n", highlight=False)
+    console.print("\nThe suite stays up.\n")
+    show_tour(console, await prepare(calls, proof), address)
+    console.print(f"\nIts contracts are at {address}/docs; over HTTP:\n", highlight=False)
     for path in ("/v1/orders?page_size=3", "/v1/trialBalance", "/v1/holds/orders"):
         console.print(f"  curl -s '{address}{path}' -H 'Authorization: Bearer {secret}'", soft_wrap=True, highlight=False)
     console.print("\nIts services answer gRPC (with reflection) on:")
@@ -368,6 +375,48 @@ def key_create(
         return created.secret
 
     console.print(run(work()), soft_wrap=True, highlight=False)
+
+
+@user.command("set")
+def user_set(
+    name: str,
+    role: Annotated[str, typer.Option(help="What they are: warehouse, support, operations, finance, admin, …")],
+    password: Annotated[str, typer.Option(prompt="Password, at least 10 characters", hide_input=True, confirmation_prompt=True)],
+) -> None:
+    """Set a person up, or change their role and password; their sessions end."""
+    if role not in ROLES:
+        raise typer.BadParameter(f"choose one of {', '.join(ROLES)}")
+
+    async def work() -> None:
+        channels = client(Settings())
+        request = access_service_pb2.SetUserRequest(
+            request_id=f"user-{time.time_ns()}", user_id=name, role=access_service_pb2.Role.Value(f"ROLE_{role.upper()}"), password=password
+        )
+        try:
+            await Calls(channels).access.SetUser(request)
+        finally:
+            await channels.close()
+
+    try:
+        run(work())
+    except Refusal as refusal:
+        raise typer.BadParameter(refusal.message) from refusal
+    console.print(f"{name} signs in as {role}")
+
+
+@user.command("list")
+def user_list() -> None:
+    """List people."""
+
+    async def work() -> None:
+        channels = client(Settings())
+        answer = await Calls(channels).access.ListUsers(access_service_pb2.ListUsersRequest(page_size=500))
+        for one in answer.users:
+            role = access_service_pb2.Role.Name(one.role).removeprefix("ROLE_").lower()
+            console.print(f"{one.user_id:24} {role}{' (disabled)' if one.disabled else ''}", highlight=False)
+        await channels.close()
+
+    run(work())
 
 
 def main() -> None:

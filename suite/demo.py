@@ -18,7 +18,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import request_id
 from chassis.kernel.money import proportion
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64
@@ -144,19 +144,13 @@ class DemoDay:
                 await self._receive(location_id, start, lines[start : start + MOST_LINES])
 
     async def _receive(self, location_id: str, part: int, lines: Sequence[stock_service_pb2.ReceiptLine]) -> None:
-        """Receives, again under another id while the items are still on their way from catalog to inventory."""
-        for attempt in range(TRIES):
-            request = stock_service_pb2.ReceiveStockRequest(
+        def request(attempt: int) -> stock_service_pb2.ReceiveStockRequest:
+            return stock_service_pb2.ReceiveStockRequest(
                 request_id=self.rid("opening", location_id, part, attempt), location_id=location_id, reference="opening", lines=lines,
                 kind=stock_service_pb2.RECEIPT_KIND_OPENING,
             )  # fmt: skip
-            try:
-                await self.calls.stock.ReceiveStock(request)
-            except NotFound:
-                await asyncio.sleep(0.1)
-            else:
-                return
-        raise RuntimeError(f"inventory does not know the items of {location_id} after {TRIES} tries")
+
+        await receive_when_known(self.calls, request)
 
     async def take_orders(self, sales: Sequence[Sale], label: str) -> None:
         """Takes orders in batches; some are sent twice, some are cancelled at once."""
@@ -300,6 +294,18 @@ def _item_input(article: Article, currency_code: str) -> item_pb2.ItemInput:
 
 def _gross(net_minor: int, rate_ppm: int) -> int:
     return net_minor + proportion(net_minor * rate_ppm, 1, 1_000_000)
+
+
+async def receive_when_known(calls: Calls, request: Callable[[int], stock_service_pb2.ReceiveStockRequest]) -> None:
+    """Receives, again under another id while the items are still on their way from catalog to inventory."""
+    for attempt in range(TRIES):
+        try:
+            await calls.stock.ReceiveStock(request(attempt))
+        except NotFound:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"inventory does not know the items after {TRIES} tries")
 
 
 async def _at_once(calls: Sequence[Callable[[], Awaitable[Any]]]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from gateway.app.read_deliveries import plain
+from gateway.calls import Calls
 from gateway.channels.order_file import FileOrder, Line, read_file
-from suite.calls import Calls
 from suite.demo import DISPOSITIONS, DemoDay, Progress
 from suite.files import connect_files, import_orders
 from suite.trade import ENTITY, LOCATIONS, Article, Day

@@ -17,9 +17,9 @@ from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.ids import request_id
 from chassis.runtime.status import from_status
+from gateway.calls import Calls
 from gateway.channels.amounts import minor
 from gateway.channels.commands import Unreadable
-from suite.calls import Calls
 
 MAPPINGS = Path(__file__).with_name("mappings")
 BATCH = 128

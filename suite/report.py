@@ -18,7 +18,7 @@ from argosy.orders.v1 import orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.settings import SERVICES
 from gateway.app.prove import CHECKS, Proof
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.files import RowResult
 
 SHOWN = 20

@@ -12,7 +12,7 @@ from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import new_id
-from suite.calls import Calls
+from gateway.calls import Calls
 
 OTHER = (("argosy-actor", "somebody-else"),)
 ADDRESS = address_pb2.Address(name="A. Customer", lines=["Main Street 1"], locality="Berlin", postal_code="10115", country_code="DE")

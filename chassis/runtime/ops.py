@@ -84,7 +84,9 @@ class Ops:
             raise NotFound("NO_SUCH_DEAD_EVENT", "no dead event has this id", field="event_id")
         row = rows[0]
         key = {"producer": row.producer, "aggregate": row.aggregate, "aggregate_id": row.aggregate_id}
-        await work.tx.merge(inbox, tuple(key), [{**key, "sequence": row.sequence}])
+        known = await work.tx.find(inbox, tuple(key), [tuple(key.values())], lock=True)
+        if not known or known[0].sequence < row.sequence:
+            await work.tx.merge(inbox, tuple(key), [{**key, "sequence": row.sequence}])
         await work.tx.write(delete(table).where(table.c.event_id == row.event_id))
         return ops_service_pb2.DiscardDeadEventResponse()
 

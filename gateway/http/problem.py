@@ -22,14 +22,19 @@ STATUSES = {
     Kind.UNAVAILABLE: 503,
     Kind.DEADLINE_EXCEEDED: 504,
 }
-BY_REASON = {"ETAG_MISMATCH": 412, "BODY_TOO_LARGE": 413, "NOT_JSON": 415, "NO_SUCH_METHOD": 405}
+BY_REASON = {"ETAG_MISMATCH": 412, "BODY_TOO_LARGE": 413, "NOT_JSON": 415, "NOT_A_FORM": 415, "NO_SUCH_METHOD": 405}
 VIOLATION = "violation."
 REPLAYED_HEADER = {"Idempotent-Replayed": "true"}
 
 
+def status_of(refusal: Refusal) -> int:
+    """Returns the HTTP status of a refusal."""
+    return BY_REASON.get(refusal.reason, STATUSES[refusal.kind])
+
+
 def problem(refusal: Refusal, instance: str) -> Response:
     """Returns the problem document of a refusal."""
-    status = BY_REASON.get(refusal.reason, STATUSES[refusal.kind])
+    status = status_of(refusal)
     body: dict[str, Any] = {
         "type": f"urn:argosy:reason:{refusal.reason}", "title": HTTPStatus(status).phrase, "status": status,
         "detail": refusal.message, "instance": instance, "reason": refusal.reason,

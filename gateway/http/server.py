@@ -11,13 +11,15 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 
 from chassis.kernel.errors import Refusal, ResourceExhausted
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
+from gateway.console.app import Console, Guarded
 from gateway.http.problem import problem
 from gateway.http.reading import reading_page
 from gateway.http.routes import Routes, contracts
@@ -79,6 +81,8 @@ def make_app(component: Component, channels: Channels) -> Starlette:
 
     return Starlette(
         routes=[
+            HttpRoute("/", _front_page),
+            Mount("/console", Guarded(Starlette(routes=Console(component, channels).routes()))),
             HttpRoute("/openapi.json", _openapi),
             HttpRoute("/docs", _docs),
             HttpRoute("/healthz", _health),
@@ -93,6 +97,10 @@ async def start(component: Component, channels: Channels, settings: Settings) ->
     server = HttpServer(make_app(component, channels), settings.host, settings.http_port)
     await server.start()
     return server.stop
+
+
+async def _front_page(_: Request) -> Response:
+    return RedirectResponse("/console/")
 
 
 async def _openapi(_: Request) -> Response:

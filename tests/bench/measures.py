@@ -24,7 +24,7 @@ from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import Channels, GrpcChannels
 from chassis.runtime.settings import SERVICES, Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import NatsServer, Suite, environment, free_ports
 from tests.bench.cpu import used_us
 from tests.bench.fill import multiply

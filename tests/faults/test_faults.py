@@ -9,7 +9,7 @@ import pytest
 from argosy.orders.v1 import orders_service_pb2
 from chassis.runtime.settings import SERVICES, Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.demo import DemoDay
 from suite.trade import make_day
 from suite.up import Suite, running_suite

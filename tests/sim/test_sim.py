@@ -10,7 +10,7 @@ from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.demo import DemoDay
 from suite.trade import make_day
 from suite.up import migrate_all

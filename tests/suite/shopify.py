@@ -45,14 +45,18 @@ def shopify_refund(number: int, refund_id: int, quantity: int, amount: str, **ch
     }  # fmt: skip
 
 
+def sign(content: bytes, secret: str = SECRET) -> str:
+    """Signs a webhook as Shopify does."""
+    return base64.b64encode(hmac.new(secret.encode(), content, hashlib.sha256).digest()).decode()
+
+
 async def deliver(
     http: httpx.AsyncClient, topic: str, body: Any, webhook_id: str, *, secret: str = SECRET, channel_id: str = "web"
 ) -> httpx.Response:
     """Delivers a webhook as Shopify does."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    signature = base64.b64encode(hmac.new(secret.encode(), content, hashlib.sha256).digest()).decode()
     headers = {
-        "X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": webhook_id, "X-Shopify-Hmac-SHA256": signature,
+        "X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": webhook_id, "X-Shopify-Hmac-SHA256": sign(content, secret),
         "Content-Type": "application/json",
     }  # fmt: skip
     return await http.post(f"/webhooks/{channel_id}", content=content, headers=headers)

@@ -13,7 +13,7 @@ from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import Channels, GrpcChannels
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import Suite, free_ports, running_suite
 from tests.builders import open_shop, publish_item, receive
 

@@ -13,7 +13,7 @@ from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.file_day import FileDay
 from suite.files import MAPPINGS, connect_files, import_items, import_orders, import_stock, load_mapping
 from suite.up import running_suite

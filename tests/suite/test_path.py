@@ -14,7 +14,7 @@ from chassis.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgu
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, order, receive, ship_all, until_released, until_status
 

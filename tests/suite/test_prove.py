@@ -8,7 +8,7 @@ from argosy.orders.v1 import order_pb2
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import running_suite
 from tests.builders import open_shop, order, ship_all, until_released, until_status
 

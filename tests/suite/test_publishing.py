@@ -13,8 +13,8 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app import publications
 from gateway.app.prove import prove
+from gateway.calls import Calls
 from gateway.voice import publisher
-from suite.calls import Calls
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_status
 from tests.listener import listening

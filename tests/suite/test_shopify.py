@@ -12,7 +12,7 @@ from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, ship_all, until_status
 from tests.suite.shopify import SECRET, deliver, shopify_order, shopify_refund

@@ -12,7 +12,7 @@ from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from chassis.kernel.errors import InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
-from suite.calls import Calls
+from gateway.calls import Calls
 from suite.up import running_suite
 from tests.builders import open_shop, order, publish_item, receive
 

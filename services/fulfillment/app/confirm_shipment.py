@@ -1,6 +1,6 @@
 """ConfirmShipment: a parcel left, with all or some of the lines; many parcels at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
@@ -34,9 +34,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     for call in calls:
         work.cause = call.cause
         try:
-            order, parcel = _parcel(orders, call.request)
-            # What another call of this batch changed has a new version already.
-            need_unchanged(call.request.etag, order.row.version + (order.row.fulfillment_order_id in changed))
+            order, parcel = _parcel(orders, changed, call.request)
         except Refusal as refusal:
             outcomes.append(refusal)
             continue
@@ -62,11 +60,15 @@ async def _open(work: Work, ids: list[str]) -> dict[str, OpenOrder]:
     return {row.fulfillment_order_id: OpenOrder(row, lines[row.fulfillment_order_id]) for row in rows}
 
 
-def _parcel(orders: dict[str, OpenOrder], request: fulfillment_service_pb2.ConfirmShipmentRequest) -> tuple[OpenOrder, dict[str, int]]:
+def _parcel(
+    orders: dict[str, OpenOrder], changed: Mapping[str, OpenOrder], request: fulfillment_service_pb2.ConfirmShipmentRequest
+) -> tuple[OpenOrder, dict[str, int]]:
     order = orders.get(request.fulfillment_order_id)
     if order is None:
         text = f"there is no fulfilment order {request.fulfillment_order_id}"
         raise NotFound("NO_SUCH_FULFILLMENT_ORDER", text, field="fulfillment_order_id")
+    # What another call of this batch changed has a new version already.
+    need_unchanged(request.etag, order.row.version + (request.fulfillment_order_id in changed))
     if not request.lines:
         parcel = {line_id: own.left for line_id, own in order.counts.items() if own.left}
         if not parcel:

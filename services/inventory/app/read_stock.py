@@ -26,6 +26,8 @@ async def list_balances(asked: Asked) -> stock_service_pb2.ListBalancesResponse:
     for name, wanted in (("item_id", request.item_id), ("location_id", request.location_id), ("state", request.state)):
         if wanted:
             query = query.where(BALANCES.c[name] == wanted)
+    if request.item_ids:
+        query = query.where(BALANCES.c.item_id.in_(sorted(set(request.item_ids))))
     keys = [BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.lot, BALANCES.c.state]
     rows, token = await page(asked.tx, query, keys, request)
     balances = [

@@ -1,0 +1,81 @@
+"""Fulfilment: what each location has to ship; to pick, to pick short, and to ship."""
+
+import asyncio
+
+from starlette.responses import Response
+
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.orders.v1 import orders_service_pb2
+from gateway.console import show
+from gateway.console.pages.common import location_ids
+from gateway.console.visit import ROWS, Notice, Visit, action
+
+
+async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
+    """Shows a page of fulfilment orders."""
+    request = fulfillment_service_pb2.ListFulfillmentOrdersRequest(
+        location_id=visit.query("location"), status=show.choice(visit.query("status"), "status"), page_size=ROWS,
+        page_token=visit.query("page"),
+    )  # fmt: skip
+    answer, locations = await asyncio.gather(visit.ask(visit.calls.fulfillment.ListFulfillmentOrders, request), location_ids(visit))
+    return visit.render(
+        "fulfilment.html", notice, status, work=answer.fulfillment_orders, locations=locations,
+        following=visit.following(answer.next_page_token), statuses=show.choices(fulfillment_pb2.FulfillmentStatus),
+        Status=fulfillment_pb2.FulfillmentStatus,
+    )  # fmt: skip
+
+
+async def one(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
+    """Shows a fulfilment order with what is left of each line, where it goes, and its parcels."""
+    identity, calls = visit.path["fulfillment_order_id"], visit.calls
+    order = await visit.ask(
+        calls.fulfillment.GetFulfillmentOrder, fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=identity)
+    )
+    ship_to, parcels = await asyncio.gather(
+        visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order.order_id)),
+        visit.ask(calls.fulfillment.ListShipments, fulfillment_service_pb2.ListShipmentsRequest(order_id=order.order_id)),
+    )
+    own = [parcel for parcel in parcels.shipments if parcel.fulfillment_order_id == identity]
+    return visit.render(
+        "fulfilment_order.html", notice, status, order=order, parcels=own, Status=fulfillment_pb2.FulfillmentStatus,
+        ship_to=ship_to.address if ship_to is not None else None,
+    )  # fmt: skip
+
+
+def _quantities(visit: Visit, prefix: str) -> dict[str, int]:
+    names = [name for name in visit.form if name.startswith(prefix)]
+    return {name.removeprefix(prefix): show.whole(visit.field(name), prefix.rstrip("-")) for name in names}
+
+
+async def _pick(visit: Visit) -> Response:
+    identity = visit.path["fulfillment_order_id"]
+    picked, short = _quantities(visit, "picked-"), _quantities(visit, "short-")
+    lines = [
+        fulfillment_service_pb2.PickedLine(line_id=line_id, picked=picked.get(line_id, 0), shorted=short.get(line_id, 0))
+        for line_id in sorted(picked.keys() | short.keys())
+        if picked.get(line_id) or short.get(line_id)
+    ]
+    request = fulfillment_service_pb2.ConfirmPickRequest(
+        request_id=visit.request_id(), fulfillment_order_id=identity, lines=lines, etag=visit.field("etag")
+    )
+    await visit.ask(visit.calls.fulfillment.ConfirmPick, request)
+    return visit.go(f"/console/fulfilment/{identity}", "picked")
+
+
+async def _ship(visit: Visit) -> Response:
+    identity = visit.path["fulfillment_order_id"]
+    lines = [
+        fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
+        for line_id, quantity in _quantities(visit, "shipped-").items()
+        if quantity
+    ]
+    request = fulfillment_service_pb2.ConfirmShipmentRequest(
+        request_id=visit.request_id(), fulfillment_order_id=identity, carrier=visit.field("carrier"), lines=lines,
+        tracking_number=visit.field("tracking_number"), etag=visit.field("etag"),
+    )  # fmt: skip
+    await visit.ask(visit.calls.fulfillment.ConfirmShipment, request)
+    return visit.go(f"/console/fulfilment/{identity}", "shipped")
+
+
+pick = action(_pick, one)
+ship = action(_ship, one)

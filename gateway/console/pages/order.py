@@ -1,0 +1,80 @@
+"""An order: lines, money, parcels, holds, how it was sourced, what was booked, and everything that happened to it."""
+
+import asyncio
+
+from starlette.responses import Response
+
+from argosy.finance.v1 import finance_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.orders.v1 import order_pb2, orders_service_pb2
+from argosy.returns.v1 import returns_service_pb2
+from gateway.console import show
+from gateway.console.pages.common import holds_about, location_ids
+from gateway.console.visit import Notice, Visit, action
+
+REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
+HISTORY = 500
+
+
+async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
+    """Shows it; what the person may not see is left out."""
+    order_id, calls = visit.path["order_id"], visit.calls
+    order = await visit.ask(calls.orders.GetOrder, orders_service_pb2.GetOrderRequest(order_id=order_id))
+    history, refunds, ship_to, work, parcels, decisions, entries, invoices, returns, holds, locations = await asyncio.gather(
+        visit.ask(calls.orders.ListHistory, orders_service_pb2.ListHistoryRequest(order_id=order_id, page_size=HISTORY)),
+        visit.ask(calls.orders.ListRefunds, orders_service_pb2.ListRefundsRequest(order_id=order_id)),
+        visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order_id)),
+        visit.ask_if(
+            "fulfillment.orders.read", calls.fulfillment.ListFulfillmentOrders,
+            fulfillment_service_pb2.ListFulfillmentOrdersRequest(order_id=order_id),
+        ),
+        visit.ask_if(
+            "fulfillment.orders.read", calls.fulfillment.ListShipments, fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id)
+        ),
+        visit.ask_if(
+            "fulfillment.orders.read", calls.fulfillment.ListDecisions, fulfillment_service_pb2.ListDecisionsRequest(order_id=order_id)
+        ),
+        visit.ask_if("finance.journal.read", calls.finance.ListEntries, finance_service_pb2.ListEntriesRequest(order_id=order_id)),
+        visit.ask_if("finance.journal.read", calls.finance.ListInvoices, finance_service_pb2.ListInvoicesRequest(order_id=order_id)),
+        visit.ask_if("returns.returns.read", calls.returns.ListReturns, returns_service_pb2.ListReturnsRequest(order_id=order_id)),
+        holds_about(visit, order_id),
+        location_ids(visit),
+    )  # fmt: skip
+    return visit.render(
+        "order.html", notice, status, order=order, history=history.entries, refunds=refunds.refunds, holds=holds, reasons=REASONS,
+        ship_to=ship_to.address if ship_to is not None else None, work=work.fulfillment_orders if work is not None else None,
+        parcels=parcels.shipments if parcels is not None else None, decisions=decisions.decisions if decisions is not None else None,
+        entries=entries.entries if entries is not None else None, invoices=invoices.invoices if invoices is not None else None,
+        skus={line.line_id: line.sku or line.channel_sku for line in order.lines},
+        returns=returns.returns if returns is not None else None, locations=locations,
+        Status=order_pb2.OrderStatus, Policy=order_pb2.ShortagePolicy, Tender=order_pb2.TenderState,
+        Work=fulfillment_pb2.FulfillmentStatus, Return=returns_service_pb2.ReturnStatus,
+    )  # fmt: skip
+
+
+async def _cancel(visit: Visit) -> Response:
+    order_id = visit.path["order_id"]
+    request = orders_service_pb2.CancelOrderRequest(
+        request_id=visit.request_id(), order_id=order_id, reason=visit.field("reason"), etag=visit.field("etag")
+    )
+    await visit.ask(visit.calls.orders.CancelOrder, request)
+    return visit.go(f"/console/orders/{order_id}", "cancelled")
+
+
+async def _authorise(visit: Visit) -> Response:
+    names = [name for name in visit.form if name.startswith("quantity-")]
+    quantities = {name.removeprefix("quantity-"): show.whole(visit.field(name), "quantity") for name in names}
+    lines = [
+        returns_service_pb2.ReturnLineInput(line_id=line_id, quantity=quantity, reason=visit.field("reason"))
+        for line_id, quantity in quantities.items()
+        if quantity
+    ]
+    request = returns_service_pb2.AuthorizeReturnRequest(
+        request_id=visit.request_id(), order_id=visit.path["order_id"], location_id=visit.field("location"), lines=lines
+    )
+    opened = await visit.ask(visit.calls.returns.AuthorizeReturn, request)
+    return visit.go(f"/console/returns/{opened.return_id}", "authorised")
+
+
+cancel = action(_cancel, page)
+authorise = action(_authorise, page)

@@ -1,0 +1,213 @@
+"""A visit: one request of a person, with the calls that are made as them, and the page that answers it."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
+from chassis.runtime.writer import Principal
+from gateway.calls import Calls
+from gateway.console import show
+from gateway.console.session import form_token
+from gateway.http.problem import status_of
+
+ROWS = 50
+CSV_ROWS = 500
+NAV = (
+    ("Overview", "/console/", ("orders.orders.read", "ops.proof.read")),
+    ("Orders", "/console/orders", ("orders.orders.read",)),
+    ("Holds", "/console/holds", ("ops.holds.read",)),
+    ("Stock", "/console/stock", ("inventory.stock.read",)),
+    ("Fulfilment", "/console/fulfilment", ("fulfillment.orders.read",)),
+    ("Returns", "/console/returns", ("returns.returns.read",)),
+    ("Ledger", "/console/ledger", ("finance.journal.read",)),
+    ("Integrations", "/console/integrations", ("gateway.deliveries.read", "gateway.connections.read", "ops.events.read")),
+    ("People", "/console/people", ("gateway.users.read",)),
+)
+DONE = {
+    "cancelled": "The cancellation is on its way; what is with a warehouse is asked back first.",
+    "created": "The order was taken.",
+    "claimed": "The hold is yours.",
+    "released": "The hold is released; what it blocked goes on.",
+    "received": "The goods are in.",
+    "adjusted": "The balance was corrected.",
+    "picked": "The pick was recorded.",
+    "shipped": "The parcel is on its way.",
+    "authorised": "The return was opened.",
+    "inspected": "The judgement was recorded; the refund follows by itself.",
+    "called-off": "The return was called off.",
+    "replayed": "It stands in front of its consumer again.",
+    "discarded": "The event was given up.",
+    "read-again": "The delivery will be read again.",
+    "proved": "The suite was proved.",
+    "reconciling": "The channel will be read back in a moment.",
+    "again": "It will be sent again in a moment.",
+    "saved": "The person was saved; their sessions have ended.",
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a person is told on top of a page."""
+
+    tone: str
+    title: str
+    text: str
+    field: str = ""
+
+
+def templates() -> Environment:
+    """Returns the templates; every value is escaped, and one that is missing is a defect."""
+    loader = PackageLoader("gateway.console")
+    environment = Environment(
+        loader=loader, autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(
+        money=show.money, moment=show.moment, machine_moment=show.machine_moment, name_of=show.name_of, words=show.words, tone=show.tone,
+        brief=show.brief, span=show.span, until=show.until, new_id=new_id,
+    )  # fmt: skip
+    environment.filters.update(
+        named=lambda options: [(value, show.words(name)) for value, name in options], pairs=lambda options: [(one, one) for one in options]
+    )
+    return environment
+
+
+class Visit:
+    """A request of a person who is signed in."""
+
+    def __init__(self, request: Request, form: FormData, person: Principal, secret: str, calls: Calls, pages: Environment) -> None:
+        self.request = request
+        self.form = form
+        self.person = person
+        self.calls = calls
+        self.now = wall_clock()
+        self._secret = secret
+        self._pages = pages
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """What the path names."""
+        return self.request.path_params
+
+    def query(self, name: str) -> str:
+        """Returns a filter out of the address; empty where it is not there."""
+        return self.request.query_params.get(name, "").strip()
+
+    def field(self, name: str) -> str:
+        """Returns what was typed into a field; empty where nothing was."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def may(self, permission: str) -> bool:
+        """Says whether a button is worth showing; the service judges when it is pressed."""
+        return self.person.may(permission)
+
+    async def ask(self, rpc: Callable[..., Awaitable[Any]], message: Any) -> Any:
+        """Calls a service as the person; raises a Refusal."""
+        return await rpc(message, metadata=[("authorization", f"Bearer {self._secret}")])
+
+    async def ask_if(self, permission: str, rpc: Callable[..., Awaitable[Any]], message: Any) -> Any:
+        """Calls a service where the person may; None where they may not."""
+        return await self.ask(rpc, message) if self.may(permission) else None
+
+    def request_id(self) -> str:
+        """Returns the name of the form that was sent: sent twice, it counts once."""
+        return self.field("request_id") or new_id()
+
+    def render(self, template: str, notice: Notice | None = None, status: int = 200, **context: Any) -> Response:
+        """Returns a page."""
+        nav = [(title, path) for title, path, permissions in NAV if any(self.may(one) for one in permissions)]
+        here = next((path for _, path, _ in reversed(NAV) if self.request.url.path.startswith(path)), "")
+        done = DONE.get(self.query("done"))
+        given = {
+            "visit": self, "nav": nav, "here": here, "csrf": form_token(self._secret), "now": self.now,
+            "notice": notice or (Notice("good", "Done", done) if done else None),
+        }  # fmt: skip
+        return HTMLResponse(self._pages.get_template(template).render({**given, **context}), status)
+
+    def go(self, path: str, done: str) -> Response:
+        """Returns the way to a page, which says what was done."""
+        return RedirectResponse(f"{path}?{urlencode({'done': done})}", 303)
+
+    def following(self, token: str) -> str:
+        """Returns the address of the next page of a list; empty on the last."""
+        kept = [(k, v) for k, v in self.request.query_params.multi_items() if k not in ("page", "done") and v]
+        return f"{self.request.url.path}?{urlencode([*kept, ('page', token)])}" if token else ""
+
+    def as_csv(self) -> str:
+        """Returns the address of this list as CSV, with the same filters."""
+        kept = [(k, v) for k, v in self.request.query_params.multi_items() if k not in ("page", "done") and v]
+        return f"{self.request.url.path}.csv?{urlencode(kept)}"
+
+
+Show = Callable[..., Awaitable[Response]]
+Act = Callable[[Visit], Awaitable[Response]]
+
+
+def refused(refusal: Refusal) -> tuple[Notice, int]:
+    """Returns what a person is told of a refusal, and its HTTP status."""
+    title = {"ABORTED": "Somebody was faster", "PERMISSION_DENIED": "You may not do this"}.get(refusal.kind.name, "That did not work")
+    return Notice("bad", title, f"{refusal.message}", refusal.field), status_of(refusal)
+
+
+def action(act: Act, page: Show) -> Act:
+    """Makes a form's answer: where it is refused, the page is shown as it is by now, and says why."""
+
+    async def answer(visit: Visit) -> Response:
+        try:
+            return await act(visit)
+        except Refusal as refusal:
+            notice, status = refused(refusal)
+            return await page(visit, notice, status)
+
+    return answer
+
+
+async def pages_of(
+    visit: Visit, rpc: Callable[..., Awaitable[Any]], message: Any, rows: Callable[[Any], Iterable[Any]]
+) -> AsyncIterator[Any]:
+    """Yields all rows of a list, page by page."""
+    message.page_size = CSV_ROWS
+    while True:
+        answer = await visit.ask(rpc, message)
+        for row in rows(answer):
+            yield row
+        if not answer.next_page_token:
+            return
+        message.page_token = answer.next_page_token
+
+
+async def download(name: str, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> Response:
+    """Returns rows as a CSV file while they are read; what goes wrong before the first is an answer of its own."""
+    first = await anext(rows, None)
+
+    async def lines() -> AsyncIterator[str]:
+        yield _line(header)
+        if first is not None:
+            yield _line(first)
+            async for row in rows:
+                yield _line(row)
+
+    disposition = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(lines(), headers=disposition, media_type="text/csv; charset=utf-8")
+
+
+def _line(cells: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow([_cell(cell) for cell in cells])
+    return out.getvalue()
+
+
+def _cell(cell: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is marked as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,0 +1,99 @@
+"""A suite with a day of trade behind it and something on every page of the console."""
+
+import asyncio
+import json
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from argosy.catalog.v1 import items_service_pb2
+from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, subscriptions_service_pb2
+from argosy.inventory.v1 import stock_service_pb2
+from argosy.ops.v1 import ops_pb2
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
+from gateway.app.prove import prove
+from gateway.calls import Calls
+from suite.demo import DemoDay
+from suite.tour import Tour, prepare
+from suite.trade import make_day
+from suite.up import Suite
+from tests.builders import receive
+from tests.suite.shopify import SECRET, shopify_order, sign
+
+ORDERS = 60
+
+
+async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
+    """Trades a day, sets people up, and leaves a dead letter, deliveries and a subscriber who does not answer."""
+    calls = Calls(suite.channels)
+    await DemoDay(calls, make_day(1, orders), lambda label, done, total: None).run()
+    tour = await prepare(calls, await prove(suite.channels, settled=True))
+    await bury_event(suite)
+    await deliver(calls)
+    await calls.subscriptions.CreateSubscription(
+        subscriptions_service_pb2.CreateSubscriptionRequest(request_id=new_id(), url="http://127.0.0.1:1/hook", description="nobody there")
+    )
+    return tour
+
+
+async def bury_event(suite: Suite) -> str:
+    """Puts a copy of the newest event that finance applied among its dead letters, and returns the event's id.
+
+    Replayed, it is a duplicate; given up, nothing is lost: the books stay what they are.
+    """
+    orders, finance = (suite.running[name].component for name in ("orders", "finance"))
+    outbox, parked = orders.service.tables.outbox, finance.service.tables.parked_events
+    async with orders.database.read() as tx:
+        said = (await tx.read(select(outbox).where(outbox.c.aggregate == "order").order_by(outbox.c.position.desc()).limit(1)))[0]
+    async with finance.database.write() as tx:
+        await tx.write(delete(parked).where(parked.c.event_id == said.event_id))
+        await tx.insert(parked, [_dead(said)])
+    return str(said.event_id)
+
+
+def _dead(said: Any) -> dict[str, Any]:
+    now = wall_clock()
+    record = ops_pb2.EventRecord(
+        event_id=said.event_id, type=said.type, aggregate=said.aggregate, aggregate_id=said.aggregate_id, sequence=said.sequence,
+        payload=said.payload, occurred_at=to_timestamp(said.occurred_at),
+    )  # fmt: skip
+    return {
+        "event_id": said.event_id, "producer": "orders", "aggregate": said.aggregate, "aggregate_id": said.aggregate_id,
+        "sequence": said.sequence, "record": record.SerializeToString(), "attempts": 8, "due_at": now,
+        "error": "KeyError: 'a posting rule'", "parked_at": now, "dead_at": now,
+    }  # fmt: skip
+
+
+async def settled(suite: Suite) -> None:
+    """Waits until nothing is on its way."""
+    for _ in range(200):
+        if not any((await prove(suite.channels)).in_flight.values()):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("something is still on its way")
+
+
+async def stock_up(calls: Calls, sku: str, quantity: int) -> None:
+    """Takes units of an item in."""
+    item = await calls.items.GetItem(items_service_pb2.GetItemRequest(item_id=sku))
+    locations = (await calls.stock.ListLocations(stock_service_pb2.ListLocationsRequest(page_size=1))).locations
+    await receive(calls, item.item_id, locations[0].location_id, quantity, quantity * 500)
+
+
+async def deliver(calls: Calls) -> None:
+    """Connects Shopify, which sends an order that is understood and one that is not."""
+    await calls.connections.SetConnection(
+        connections_service_pb2.SetConnectionRequest(
+            request_id=new_id(), channel_id="web", dialect=connections_service_pb2.DIALECT_SHOPIFY, entity="DE01", secret=SECRET
+        )
+    )
+    for number, body in enumerate((shopify_order(700001), {"id": None})):
+        content = json.dumps(body).encode()
+        await calls.deliveries.TakeDelivery(
+            deliveries_service_pb2.TakeDeliveryRequest(
+                request_id=new_id(), channel_id="web", provider_delivery_id=f"console-{number}", topic="orders/create", content=content,
+                signature=sign(content),
+            )
+        )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Who gets in, what a form must bring, and what every answer carries."""
+
+import re
+
+import httpx
+import pytest
+
+from chassis.kernel.ids import new_id
+from gateway.console.app import DONE, POLICY, SHOWN
+from gateway.console.session import form_token
+from tests.console.biting import BITING
+from tests.console.conftest import House
+
+
+def own(client: httpx.Client, **fields: str) -> dict[str, str]:
+    """A form as our own page sends it."""
+    return {"csrf": form_token(client.cookies["argosy_session"]), "request_id": new_id(), **fields}
+
+
+def test_nobody_gets_in_without_signing_in(empty_house: House) -> None:
+    with httpx.Client(base_url=empty_house.door.url, timeout=20) as client:
+        for path in SHOWN:
+            there = "/console" + re.sub(r"\{\w+\}", "x", path)
+            answer = client.get(there)
+            assert answer.status_code == 303 and answer.headers["location"].startswith("/console/sign-in"), there
+        for path in DONE:
+            assert client.post("/console" + re.sub(r"\{\w+\}", "x", path), data={}).status_code == 303
+        assert client.get("/").headers["location"] == "/console/"
+        forged = client.get("/console/", headers={"Cookie": "argosy_session=ak_0123456789abcdef_guess"})
+        assert forged.status_code == 303
+
+
+def test_a_wrong_password_says_nothing_more_and_guessing_is_slowed(empty_house: House) -> None:
+    with httpx.Client(base_url=empty_house.door.url, timeout=20) as client:
+        texts = set()
+        for name, password in (("mara", "wrong"), ("nobody", "wrong"), ("'; DROP TABLE users", "x"), ("m" * 90, "x" * 200)):
+            answer = client.post("/console/sign-in", data={"user_id": name, "password": password})
+            assert answer.status_code == 401
+            texts.add(re.sub(r"\s+", " ", re.sub("<[^>]+>", "", answer.text)))
+        assert len(texts) == 1
+        statuses = [client.post("/console/sign-in", data={"user_id": "pavel", "password": "guess"}).status_code for _ in range(12)]
+        assert statuses[-1] == 429
+        assert client.post("/console/sign-in", data={"user_id": "", "password": ""}).status_code == 400
+
+
+def test_the_way_on_after_signing_in_stays_in_the_house(empty_house: House) -> None:
+    with httpx.Client(base_url=empty_house.door.url, timeout=20) as client:
+        for wanted, leads in (
+            ("/console/stock", "/console/stock"),
+            ("https://evil.example/", "/console/"),
+            ("//evil.example", "/console/"),
+        ):
+            form = {"user_id": "olivia", "password": empty_house.password}
+            answer = client.post("/console/sign-in", params={"next": wanted}, data=form)
+            assert (answer.status_code, answer.headers["location"]) == (303, leads)
+
+
+def test_a_form_must_be_ours(empty_house: House) -> None:
+    with empty_house.client("ada") as client:
+        person = {"user_id": "newcomer", "role": "5", "password": "long enough for this"}
+        assert client.post("/console/people", data=person).status_code == 403
+        assert client.post("/console/people", data={**person, "csrf": "0" * 64}).status_code == 403
+        foreign = {"Origin": "https://evil.example"}
+        assert client.post("/console/people", data=own(client, **person), headers=foreign).status_code == 403
+        crossed = {"Sec-Fetch-Site": "cross-site"}
+        assert client.post("/console/people", data=own(client, **person), headers=crossed).status_code == 403
+        assert client.post("/console/people", content=b"\xff", headers={"content-type": "text/plain"}).status_code == 415
+        assert "newcomer" not in client.get("/console/people").text
+        assert client.post("/console/people", data=own(client, **person)).status_code == 200
+        assert "newcomer" in client.get("/console/people").text
+
+
+def test_a_session_ends_for_good(empty_house: House) -> None:
+    with empty_house.client("ada") as client:
+        secret = empty_house.sessions.pop("ada")
+        answer = client.post("/console/sign-out", data=own(client), follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in")
+        assert 'argosy_session=""' in answer.headers["set-cookie"]
+    known = empty_house.door.suite.running["gateway"].component.pipeline.authenticator
+    known._known.clear()  # what a minute does
+    with httpx.Client(base_url=empty_house.door.url, cookies={"argosy_session": secret}) as client:
+        assert client.get("/console/").status_code == 303
+
+
+def test_who_is_kept_out_or_changed_is_out_within_a_minute(empty_house: House) -> None:
+    with empty_house.client("ada") as admin:
+        person = {"user_id": "leaver", "role": "5", "password": "long enough for this"}
+        admin.post("/console/people", data=own(admin, **person))
+        with httpx.Client(base_url=empty_house.door.url, timeout=20, follow_redirects=True) as client:
+            client.post("/console/sign-in", data=person)
+            assert client.get("/console/orders").url.path == "/console/orders"
+            admin.post("/console/people", data=own(admin, user_id="leaver", role="5", disabled="on"))
+            for running in empty_house.door.suite.running.values():
+                running.component.pipeline.authenticator._known.clear()  # what a minute does
+            assert client.get("/console/orders").url.path == "/console/sign-in"
+            assert client.post("/console/sign-in", data=person).status_code == 401
+
+
+def test_every_answer_carries_the_policy(empty_house: House) -> None:
+    with empty_house.client("olivia") as client:
+        for path in ("/console/", "/console/orders.csv", "/console/static/console.css", "/console/nowhere", "/console/sign-in"):
+            answer = client.get(path)
+            assert answer.headers["content-security-policy"] == POLICY, path
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "<script" not in answer.text
+        assert client.get("/console/nowhere").status_code == 404
+        cookie = client.post("/console/sign-in", data={"user_id": "olivia", "password": empty_house.password}, follow_redirects=False)
+        said = cookie.headers["set-cookie"].lower()
+        assert "httponly" in said and "samesite=lax" in said and "path=/console" in said
+
+
+@pytest.mark.parametrize("name", ["wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines", "ada"])
+def test_a_role_sees_its_own_pages_and_no_others(house: House, name: str) -> None:
+    allowed = {
+        "orders": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
+        "holds": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
+        "stock": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
+        "fulfilment": {"wanda", "fiona", "sam", "olivia"},
+        "returns": {"wanda", "fiona", "sam", "olivia"},
+        "ledger": {"fiona", "olivia"},
+        "people": {"ada"},
+    }
+    with house.client(name) as client:
+        shown = client.get("/console/")
+        assert shown.status_code == 200
+        for page, names in allowed.items():
+            answer = client.get(f"/console/{page}")
+            assert answer.status_code == (200 if name in names else 403), page
+            assert (f'href="/console/{page}"' in shown.text) == (name in names), page
+
+
+def test_the_service_judges_not_the_page(house: House) -> None:
+    """Buttons that a role does not see are refused when they are pressed all the same."""
+    assert house.tour is not None
+    with house.client("wanda") as client:
+        order = f"/console/orders/{house.tour.shipped_order_id}"
+        assert "Cancel what has not shipped" not in client.get(order).text
+        assert client.post(f"{order}/cancel", data=own(client, reason="no right to")).status_code == 403
+        assert client.post("/console/people", data=own(client, user_id="x-y", role="8", password="long enough yes")).status_code == 403
+        assert client.post("/console/prove", data=own(client)).status_code == 403
+
+
+@pytest.mark.parametrize("path", sorted(DONE))
+def test_no_form_breaks_a_page(house: House, path: str) -> None:
+    """Every field of every form, with strings that bite: a clear answer, and nothing of them comes back unescaped."""
+    fields = (
+        "channel", "number", "policy", "note", "name", "street", "postal_code", "locality", "country_code", "email", "sku-0",
+        "quantity-0", "amount-0", "shipping", "method", "paid", "payment", "reason", "etag", "resolution", "location", "quantity",
+        "value", "lot", "reference", "balance", "picked-x", "short-x", "shipped-x", "carrier", "tracking_number", "quantity-x",
+        "disposition-x", "user_id", "role", "password", "channels",
+    )  # fmt: skip
+    there = "/console" + re.sub(r"\{\w+\}", "orders", path)
+    with house.client("olivia") as client:
+        for biting in BITING[:2] if path == "/prove" else BITING:
+            answer = client.post(there, data=own(client, **dict.fromkeys(fields, biting)))
+            assert answer.status_code < 500, biting
+            assert "<script" not in answer.text and "<img src=x" not in answer.text
+        assert client.post(there, data=own(client, reason="x\x00y")).status_code == 400

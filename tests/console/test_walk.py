@@ -1,0 +1,279 @@
+"""Every page in a real browser: happy, empty, forbidden and in conflict; strings that bite in every field; axe finds nothing."""
+
+from typing import Any
+
+import pytest
+
+from gateway.app.prove import prove
+from tests.console.biting import BITING
+from tests.console.conftest import House
+from tests.console.house import bury_event, settled, stock_up
+from tests.console.walk import LISTS, PAGES, Person, person
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_shows_itself_and_axe_finds_nothing(browser: Any, house: House, dark: bool) -> None:
+    with person(browser, house, "olivia", dark=dark) as olivia:
+        found = {}
+        for name in PAGES:
+            assert olivia.open(name) == 200, name
+            assert olivia.page.locator("h1").count() == 1, name
+            found[name] = olivia.violations("color-contrast" if dark else "")
+        assert not any(found.values()), found
+
+
+def test_signing_in_and_out(browser: Any, empty_house: House) -> None:
+    context = browser.new_context()
+    visitor = Person(context.new_page(), empty_house)
+    visitor.go("/console/stock?sku=A")
+    assert visitor.violations() == []
+    visitor.page.fill("[name=user_id]", "olivia")
+    visitor.page.fill("[name=password]", "not hers at all")
+    assert visitor.press("Sign in") == 401
+    assert visitor.violations() == []
+    visitor.page.fill("[name=user_id]", "olivia")
+    visitor.page.fill("[name=password]", empty_house.password)
+    assert visitor.press("Sign in") == 200
+    assert visitor.page.url.endswith("/console/stock?sku=A")
+    assert visitor.press("Sign out") == 200
+    visitor.go("/console/stock")
+    assert "/sign-in" in visitor.page.url
+    assert [one for one in visitor.wrong if "status of 401" not in one] == []
+    context.close()
+
+
+def test_narrow_pages_do_not_scroll_sideways(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia", width=420) as olivia:
+        wide = {}
+        for name in PAGES:
+            olivia.open(name)
+            wide[name] = olivia.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert max(wide.values()) <= 0, wide
+
+
+def test_an_empty_house_says_so(browser: Any, empty_house: House) -> None:
+    with person(browser, empty_house, "olivia") as olivia:
+        for name in LISTS:
+            assert olivia.open(name) == 200, name
+            assert olivia.violations() == [], name
+            if name not in ("overview", "new order"):
+                assert olivia.page.locator(".empty").count() >= 1, name
+    with person(browser, empty_house, "ada") as ada:
+        assert ada.go("/console/people") == 200
+        assert ada.violations() == []
+
+
+def test_what_is_forbidden_says_which_permission_is_needed(browser: Any, house: House) -> None:
+    with person(browser, house, "ada") as ada:
+        for path, permission in (
+            ("/console/orders", "orders.orders.read"), ("/console/stock", "catalog.items.read"),
+            ("/console/fulfilment", "fulfillment.orders.read"), ("/console/returns", "returns.returns.read"),
+            ("/console/ledger", "finance.journal.read"), ("/console/holds", "ops.holds.read"),
+        ):  # fmt: skip
+            assert ada.go(path) == 403, path
+            assert permission in ada.page.inner_text("main")
+            assert ada.violations() == []
+        assert ada.go("/console/orders/none") == 403
+        ada.wrong = [one for one in ada.wrong if "403" not in one]  # the browser itself notes them
+    with person(browser, house, "olivia") as olivia:
+        assert olivia.go("/console/orders/none") == 404
+        assert olivia.violations() == []
+        olivia.wrong = [one for one in olivia.wrong if "404" not in one]
+
+
+def enter_order(visitor: Person, number: str, sku: str, quantity: str = "1", **fields: str) -> int:
+    visitor.go("/console/orders/new")
+    given = {
+        "number": number, "name": "A. Customer", "street": "Main Street 1", "postal_code": "10115", "locality": "Berlin",
+        "country_code": "DE", "sku-0": sku, "quantity-0": quantity, "amount-0": "10.00", "paid": "11.90", "method": "card", **fields,
+    }  # fmt: skip
+    for name, value in given.items():
+        visitor.page.fill(f"[name='{name}']", value)
+    return visitor.press("Take the order")
+
+
+def test_the_last_unit_is_bought_once(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia:
+        orders = []
+        for number in ("L-1", "L-2"):
+            assert enter_order(olivia, number, "LAST-1") == 200
+            assert "The order was taken" in olivia.told()
+            orders.append(olivia.page.url.split("?")[0].rsplit("/", 1)[1])
+        house.door.run(settled(house.door.suite))
+        shown = []
+        for one in orders:
+            olivia.go(f"/console/orders/{one}")
+            shown.append(olivia.page.inner_text("h1 .chip"))
+        assert sorted(shown) == ["on hold", "open"]
+        olivia.go("/console/stock?sku=LAST-1")
+        assert "web 0" in olivia.page.inner_text("main")
+        # The same number again is the same order, not another one.
+        assert enter_order(olivia, "L-1", "LAST-1", quantity="5") in (409, 422)
+        olivia.wrong = [one for one in olivia.wrong if "40" not in one and "42" not in one]
+
+
+def test_two_who_resolve_one_hold(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia, person(browser, house, "sam") as sam:
+        for one in (olivia, sam):
+            one.go("/console/holds?queue=payment")
+        assert olivia.press("Claim") == 200
+        assert "The hold is yours" in olivia.told()
+        assert sam.press("Claim") == 422
+        assert "olivia has claimed this hold" in sam.told()
+        olivia.go("/console/holds?queue=payment")
+        sam.go("/console/holds?queue=payment")
+        for one, status in ((olivia, 200), (sam, 422)):
+            one.page.locator("[name=resolution]").first.fill("the customer paid by transfer")
+            assert one.press("Release") == status
+        assert "released already" in sam.told()
+        assert sam.violations() == []
+        sam.wrong = [one for one in sam.wrong if "422" not in one]
+
+
+def test_two_who_correct_one_balance(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as again:
+        for one in (olivia, again):
+            one.open("item")
+            one.page.fill("form[action$=adjust] [name=quantity]", "3")
+            one.page.fill("form[action$=adjust] [name=reason]", "counted")
+        assert olivia.press("Adjust") == 200
+        assert "was corrected" in olivia.told()
+        assert again.press("Adjust") == 409
+        assert "Somebody was faster" in again.told()
+        again.wrong = [one for one in again.wrong if "409" not in one]
+    with person(browser, house, "pavel") as pavel:
+        pavel.open("item")
+        pavel.page.fill("form[action$=receive] [name=quantity]", "4")
+        pavel.page.fill("form[action$=receive] [name=value]", "12.50")
+        assert pavel.press("Receive") == 200
+        assert "€12.50" in pavel.page.inner_text("table:has(time)")
+
+
+def test_a_warehouse_picks_short_and_ships_and_another_is_told(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia:
+        house.door.run(stock_up(house.door.calls, "LAST-1", 5))
+        house.door.run(settled(house.door.suite))
+        enter_order(olivia, "W-1", "LAST-1", "2")
+        house.door.run(settled(house.door.suite))
+        olivia.page.reload()
+        there = str(olivia.page.locator("section:has(#h-work) a").first.get_attribute("href"))
+    with person(browser, house, "wanda") as wanda, person(browser, house, "olivia") as other:
+        for one in (wanda, other):
+            assert one.go(there) == 200
+            assert "10115 Berlin" in one.page.inner_text("main")
+        wanda.page.locator("[name^=picked-]").first.fill("1")
+        wanda.page.locator("[name^=short-]").first.fill("1")
+        assert wanda.press("Record the pick") == 200
+        assert other.press("Ship") == 409
+        assert "Somebody was faster" in other.told()
+        other.wrong = [one for one in other.wrong if "409" not in one]
+        wanda.page.fill("[name=tracking_number]", "T-CONSOLE")
+        assert wanda.press("Ship") == 200
+        assert "T-CONSOLE" in wanda.page.inner_text("section:has(#h-parcels)")
+
+
+def test_an_order_comes_back_and_is_followed_to_the_journal(browser: Any, house: House) -> None:
+    assert house.tour is not None
+    with person(browser, house, "olivia") as olivia:
+        there = f"/console/orders/{house.tour.open_order_id}"
+        olivia.go(there)
+        olivia.page.locator("form[action$=return] [name^=quantity-]").first.fill("1")
+        assert olivia.press("Open the return") == 200
+        assert "The return was opened" in olivia.told()
+        back = olivia.page.url.split("?")[0].removeprefix(house.door.url)
+        assert olivia.press("Receive") == 200
+        assert olivia.press("Record the judgement") == 200
+        assert "the refund follows" in olivia.told()
+        for _ in range(200):
+            olivia.go(back)
+            if "refund issued" in olivia.page.inner_text("main"):
+                break
+        assert "refund issued" in olivia.page.inner_text("main")
+        for _ in range(200):
+            olivia.go(there)
+            if olivia.page.get_by_role("link", name="refund-paid").count():
+                break
+        olivia.page.get_by_role("link", name="refund-paid").first.click()
+        assert "RefundPaid" in olivia.page.inner_text("main")
+        assert olivia.page.get_by_role("link", name=house.tour.open_order_id).count() == 1
+
+
+def test_cancelling_what_somebody_else_changed(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia, person(browser, house, "sam") as sam:
+        enter_order(olivia, "C-1", "AR-1000", "100")
+        order_id = olivia.page.url.split("?")[0].rsplit("/", 1)[1]
+        house.door.run(settled(house.door.suite))
+        for one in (olivia, sam):
+            one.go(f"/console/orders/{order_id}")
+            one.page.fill("form[action$=cancel] [name=reason]", "the customer called")
+        assert olivia.press("Cancel") == 200
+        assert sam.press("Cancel") in (409, 412, 422)
+        assert sam.page.locator(".notice.bad").count() == 1
+        sam.wrong = []
+
+
+def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house: House) -> None:
+    house.door.run(bury_event(house.door.suite))
+    with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as other:
+        for one in (olivia, other):
+            one.open("integrations")
+        letters = olivia.page.locator("article.dead").count()
+        assert letters >= 1
+        olivia.page.locator("article.dead").first.locator("summary").click()
+        assert "order_id" in olivia.page.locator("article.dead pre").first.inner_text()
+        olivia.page.locator("article.dead [name=reason]").first.fill("made by a test")
+        assert olivia.press("Discard", "article.dead") == 200
+        other.page.locator("article.dead [name=reason]").first.fill("made by a test")
+        assert other.press("Discard", "article.dead") == 404
+        other.wrong = []
+        while olivia.page.locator("article.dead").count():
+            olivia.page.locator("article.dead [name=reason]").first.fill("made by a test")
+            olivia.press("Discard", "article.dead")
+
+
+def test_the_suite_is_proved_from_the_page(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia:
+        assert olivia.press("Prove now") == 200
+        assert "The suite was proved" in olivia.told()
+
+
+def test_strings_that_bite_do_not(browser: Any, house: House) -> None:
+    """Every text field of every kind of form gets them; the page says what is wrong, or shows them as what they are."""
+    with person(browser, house, "olivia") as olivia:
+        for name in ("new order", "orders", "holds", "stock", "item", "order on hold", "order", "return", "integrations", "ledger"):
+            olivia.open(name)
+            for form in range(kinds_of_forms(olivia)):
+                olivia.open(name)
+                assert submit_biting(olivia, form) < 500, f"{name}, form {form}"
+                assert olivia.page.locator("script, img[src=x]").count() == 0
+        olivia.wrong = [one for one in olivia.wrong if "status of 4" not in one]
+
+
+# Marks the first form of each kind (the same but for ids) that has something to write into, and says how many there are.
+KINDS = """() => { const seen = new Set(); let number = 0;
+  for (const form of document.querySelectorAll('main form')) {
+    const kind = (form.getAttribute('action') || '').replace(/[0-9a-f-]{36}/g, '') + form.method;
+    if (seen.has(kind) || !form.querySelector('input:not([type=hidden]):not([type=checkbox]):not([type=date])')) continue;
+    seen.add(kind); form.dataset.kind = String(number++); }
+  return number }"""
+FILL = """(form, texts) => { form.noValidate = true; let n = 0;
+  for (const field of form.querySelectorAll('input:not([type=hidden]):not([type=checkbox]):not([type=date])')) {
+    field.removeAttribute('maxlength'); field.value = texts[n++ % texts.length]; } }"""
+
+
+def kinds_of_forms(visitor: Person) -> int:
+    return int(visitor.page.evaluate(KINDS))
+
+
+def submit_biting(visitor: Person, number: int) -> int:
+    visitor.page.evaluate(KINDS)
+    form = visitor.page.locator(f"form[data-kind='{number}']")
+    form.evaluate(FILL, list(BITING))
+    with visitor.page.expect_navigation():
+        form.locator("button").last.click()
+    return int(visitor.page.evaluate("performance.getEntriesByType('navigation')[0].responseStatus"))
+
+
+def test_after_all_that_the_proof_holds(browser: Any, house: House) -> None:
+    """The dead letters are gone, and the books are what they must be."""
+    assert house.door.run(prove(house.door.suite.channels, settled=True)).breaks == []

@@ -30,13 +30,14 @@ from gateway.app.keys import resolver
 from gateway.app.prove import Proof, prove
 from gateway.calls import Calls
 from suite.demo import DemoDay, Progress
+from suite.doctor import examine
 from suite.file_day import FileDay
 from suite.files import MAPPINGS, RowResult, connect_files, import_items, import_orders, import_stock, load_mapping
 from suite.modules import BUILDS
-from suite.report import show_day, show_delivery, show_proof, show_rows
+from suite.report import show_day, show_delivery, show_findings, show_proof, show_rows
 from suite.tour import prepare, show_tour
 from suite.trade import make_day
-from suite.up import Suite, free_ports, migrate_all, running_suite
+from suite.up import Suite, free_ports, migrate_all, running_suite, wait_for_schema
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Argosy: orders from every channel to the ledger.")
 dlq = typer.Typer(no_args_is_help=True, help="Events that a consumer gave up.")
@@ -103,10 +104,13 @@ def serve(service: str) -> None:
         raise typer.BadParameter(f"choose one of {', '.join(SERVICES)}")
 
     async def work() -> None:
-        await migrate_all(settings, [service])
+        if settings.migrate:
+            await migrate_all(settings, [service])
+        else:
+            await wait_for_schema(settings, service)
         running = await run_service(service, BUILDS[service], settings, resolver, metrics=Metrics())
         await until_told(quiet=True)
-        await running.stop(settings.drain_s)
+        await running.stop(settings.drain_s, settings.notice_s)
 
     run(work())
 
@@ -223,6 +227,18 @@ def prove_command(
     else:
         show_proof(console, proof)
     sys.exit(0 if proof.clean else 1)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Look at this installation and say what is wrong and what to do; exits with 1 where something keeps it from working."""
+    set_up_logs("CRITICAL")
+    found = run(examine(Settings()))
+    if as_json:
+        console.print_json(json.dumps([vars(one) for one in found]))
+    else:
+        show_findings(console, found)
+    sys.exit(1 if any(not one.well and one.grave for one in found) else 0)
 
 
 @dlq.command("list")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from babel.numbers import format_currency, get_currency_precision
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from argosy.finance.v1 import finance_service_pb2
@@ -19,6 +20,7 @@ from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.settings import SERVICES
 from gateway.app.prove import CHECKS, Proof
 from gateway.calls import Calls
+from suite.doctor import Finding
 from suite.files import RowResult
 
 SHOWN = 20
@@ -53,6 +55,17 @@ def show_proof(console: Console, proof: Proof) -> None:
     console.print(table)
     for one in proof.breaks[:20]:
         console.print(f"[red]{one.check}[/red] {one.service}: {one.subject}: {one.detail}", soft_wrap=True)
+
+
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Prints what the doctor found: what is well, what is wrong, and what to do."""
+    table = Table()
+    for name in ("", "what", "found", "what to do"):
+        table.add_column(name, overflow="fold")
+    for one in findings:
+        mark = "[green]✓[/green]" if one.well else "[red]✗[/red]" if one.grave else "[yellow]![/yellow]"
+        table.add_row(mark, one.what, escape(one.text), "" if one.well else escape(one.advice))
+    console.print(table)
 
 
 def show_delivery(console: Console, delivery: deliveries_service_pb2.Delivery) -> None:

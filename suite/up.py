@@ -21,7 +21,7 @@ from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import GrpcChannels
 from chassis.runtime.database import Database
 from chassis.runtime.host import Running, run_service, service_secret, stop_all
-from chassis.runtime.migrations import migrate
+from chassis.runtime.migrations import migrate, wait_until_current
 from chassis.runtime.settings import SERVICES, Settings
 from chassis.runtime.telemetry import Metrics
 from gateway.app.keys import resolver
@@ -178,6 +178,15 @@ async def migrate_all(settings: Settings, services: Sequence[str] = SERVICES) ->
             await migrate(service, database)
         finally:
             await database.close()
+
+
+async def wait_for_schema(settings: Settings, service: str) -> None:
+    """Waits until somebody else has brought a service's database to the schema that the code knows."""
+    database = Database(settings.database_for(service))
+    try:
+        await wait_until_current(service, database)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

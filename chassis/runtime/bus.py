@@ -270,3 +270,20 @@ class MemoryDelivery:
     async def ack(self) -> None:
         """Says that it need not come again."""
         self.passed()
+
+
+async def describe(url: str) -> str:
+    """Returns in words what JetStream at an address holds; raises OSError where there is none. Changes nothing."""
+
+    async def quiet(_: Exception) -> None:
+        return None
+
+    try:
+        client = await nats.connect(url, connect_timeout=2, allow_reconnect=False, error_cb=quiet)
+        try:
+            account = await client.jetstream().account_info()
+        finally:
+            await client.close()
+    except nats.errors.Error as error:
+        raise OSError(str(error) or type(error).__name__) from error
+    return f"JetStream has {account.streams} streams and {account.consumers} consumers"

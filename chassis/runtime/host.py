@@ -62,11 +62,13 @@ class Running:
     lock: Any = field(default=None)
     stop_front: Callable[[], Awaitable[None]] | None = field(default=None)
 
-    async def stop(self, drain_s: float) -> None:
+    async def stop(self, drain_s: float, notice_s: float = 0.0) -> None:
         """Drains and closes."""
+        going = asyncio.ensure_future(self.server.drain(drain_s, notice_s))
+        await asyncio.sleep(notice_s)
         if self.stop_front is not None:
             await self.stop_front()
-        await self.server.drain(drain_s)
+        await going
         await self.component.stop()
         await self.channels.close()
         await self.bus.close()

@@ -6,12 +6,14 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
+import structlog
 from google.protobuf.message import Message
 from grpc import aio
 from grpc_health.v1 import _async as health_aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import select
 
 from chassis.kernel.errors import Refusal
 from chassis.runtime.component import Component
@@ -20,6 +22,10 @@ from chassis.runtime.pipeline import Incoming
 from chassis.runtime.status import REPLAYED, to_status
 
 MOST_BYTES = 4 * 1024 * 1024
+LIVE, READY = "live", "ready"
+READY_LOOK_S = 2.0
+ONE = select(1)
+log = structlog.get_logger()
 OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_connection_age_ms", 300_000),
@@ -44,15 +50,45 @@ class Server:
         self._server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(name, bound) for name, bound in handlers.items()))
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self.port = self._server.add_insecure_port(address)
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Starts to answer, and says so."""
+        """Starts to answer, and says so: `live` while the loop turns, `ready` and the whole while the database answers too."""
         await self._server.start()
-        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
+        await self._say(await self._database_answers())
+        self._watch = asyncio.ensure_future(self._keep_looking())
 
-    async def drain(self, grace_s: float) -> None:
-        """Says that it is going, lets calls in flight finish, then stops."""
+    async def _say(self, ready: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", READY):
+            await self._health.set(name, status)
+
+    async def _keep_looking(self) -> None:
+        ready = True
+        while True:
+            await asyncio.sleep(READY_LOOK_S)
+            now_ready = await self._database_answers()
+            if now_ready != ready:
+                ready = now_ready
+                log.warning("readiness changed", service=self._component.service.name, ready=ready)
+                await self._say(ready)
+
+    async def _database_answers(self) -> bool:
+        try:
+            async with asyncio.timeout(READY_LOOK_S), self._component.database.read() as tx:
+                await tx.read(ONE)
+        except Exception as error:
+            log.info("the database does not answer", service=self._component.service.name, error=repr(error))
+            return False
+        return True
+
+    async def drain(self, grace_s: float, notice_s: float = 0.0) -> None:
+        """Says that it is going, waits until balancers have noticed, lets calls in flight finish, then stops."""
+        if self._watch is not None:
+            self._watch.cancel()
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(notice_s)
         stopped = asyncio.ensure_future(self._server.stop(grace_s))
         await stopped
 

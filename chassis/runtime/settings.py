@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     service_secret: str = Field("", description="Signs the tokens that services show each other; at least 32 characters.")
     trace_ratio: float = Field(0.01, ge=0, le=1, description="The share of new traces that are recorded.")
     log_level: str = Field("INFO", description="Lowest level that is logged.")
+    migrate: bool = Field(True, description="Bring the database to this version's schema at start; where not, wait until somebody has.")
+    notice_s: float = Field(0, ge=0, description="How long a service that goes still answers, so that balancers notice.")
     drain_s: float = Field(10, description="How long calls in flight may take at shutdown.")
     deadline_s: float = Field(5, description="The deadline of a call that brings none.")
     prove_every_s: float = Field(300, ge=0, description="How often the gateway proves the suite; never where 0.")

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo test up check gen bench lock soak clean
+.PHONY: demo test up check gen bench lock soak clean tools charts screenshots
 
 demo: $(READY)
 	$(BIN)/argosy demo $(ARGS)
@@ -34,10 +34,21 @@ bench: $(READY)
 soak: $(READY)
 	$(BIN)/pytest -m soak $(ARGS)
 
+# What some tests need beside Python: Helm, promtool, Chromium. Without them those tests are skipped, by name.
+tools:
+	deploy/tools.sh
+
+charts: $(READY) tools
+	$(BIN)/python deploy/generate.py build/tools/helm4
+
+screenshots: $(READY) tools
+	$(BIN)/python -m tests.console.screenshots
+
 # Resolves the requirements again and locks them by hash, without any registry's address.
 lock: $(READY)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes requirements/run.in -c requirements/dev.txt -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,16 +1,18 @@
 """What runs beside the gateway's rpcs: the HTTP server, the voice, and the look at what must always be true."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
 
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
 from gateway.app.proofs import record_of
-from gateway.app.prove import prove
+from gateway.app.prove import CHECKS, prove
 from gateway.http import server
 from gateway.voice.egress import Egress
 from gateway.voice.publisher import Publisher
@@ -46,11 +48,20 @@ class Front:
 
 
 async def _keep_proving(component: Component, channels: Channels, every_s: float) -> None:
-    """Proves the suite now and then, by one replica, and records what was found."""
+    """Proves the suite now and then, by one replica, records what was found, and shows it as a metric."""
+    breaks: dict[str, int] = {}
+
+    def observe(_: CallbackOptions) -> Iterator[Observation]:
+        for check, count in breaks.items():
+            yield Observation(count, {"check": check})
+
+    metrics.get_meter("argosy").create_observable_gauge("argosy.proof.breaks", [observe], description="What the last proof found broken.")
     while every_s:
         await asyncio.sleep(every_s)
         try:
             if await component.leases.hold("prove"):
-                await ProofsServiceStub(channels.to("gateway")).RecordProof(record_of(await prove(channels)))
+                proof = await prove(channels)
+                breaks.update({check: len(proof.of(check)) for check in CHECKS})
+                await ProofsServiceStub(channels.to("gateway")).RecordProof(record_of(proof))
         except Exception as error:
             log.warning("the suite could not be proved", error=repr(error))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, delete, func, select, true
 
 from argosy.ops.v1 import ops_pb2, ops_service_pb2
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
@@ -40,18 +40,32 @@ MEASURE_S = 15.0
 log = structlog.get_logger()
 
 
-async def backlog(tx: Tx, tables: ChassisTables) -> dict[str, int]:
-    """Returns how much of each kind waits: the outbox, effects, parked and dead events, open holds by queue."""
-    parked, holds = tables.parked_events, tables.holds
-    found = {
-        "outbox": await tx.read(select(func.count()).select_from(tables.outbox).where(tables.outbox.c.published_at.is_(None))),
-        "effects": await tx.read(select(func.count()).select_from(tables.effects)),
-        "parked": await tx.read(select(func.count()).select_from(parked).where(parked.c.dead_at.is_(None))),
-        "dead": await tx.read(select(func.count()).select_from(parked).where(parked.c.dead_at.is_not(None))),
+async def backlog(tx: Tx, tables: ChassisTables) -> dict[str, tuple[int, int | None]]:
+    """Returns how much of each kind waits, and since when the oldest of it does: outbox, effects, parked and dead events, holds.
+
+    Holds are counted by queue; those past their due time again as `overdue`, since they were due.
+    """
+    outbox, effects, parked, holds = tables.outbox, tables.effects, tables.parked_events, tables.holds
+    waiting = {
+        "outbox": (outbox.c.occurred_at, outbox.c.published_at.is_(None)),
+        "effects": (effects.c.created_at, true()),
+        "parked": (parked.c.parked_at, parked.c.dead_at.is_(None)),
+        "dead": (parked.c.dead_at, parked.c.dead_at.is_not(None)),
     }
-    queues = select(holds.c.queue, func.count()).where(holds.c.released_at.is_(None)).group_by(holds.c.queue)
-    by_queue = {f"holds:{queue}": int(count) for queue, count in await tx.read(queues)}
-    return {kind: int(rows[0][0]) for kind, rows in found.items()} | by_queue
+    found: dict[str, tuple[int, int | None]] = {}
+    for kind, (moment, condition) in waiting.items():
+        count, oldest = (await tx.read(select(func.count(), func.min(moment)).where(condition)))[0]
+        found[kind] = (int(count), oldest)
+    queues = select(holds.c.queue, func.count(), func.min(holds.c.raised_at)).where(*tables.open_holds).group_by(holds.c.queue)
+    found.update({f"holds:{queue}": (int(count), oldest) for queue, count, oldest in await tx.read(queues)})
+    return found
+
+
+async def overdue(tx: Tx, tables: ChassisTables, now: int) -> tuple[int, int | None]:
+    """Returns how many open holds are past their due time, and since when the first is."""
+    late = select(func.count(), func.min(tables.holds.c.due_at)).where(*tables.open_holds, tables.holds.c.due_at < now)
+    count, since = (await tx.read(late))[0]
+    return int(count), since
 
 
 class Component:
@@ -146,8 +160,11 @@ class Component:
         """Counts what waits, for the gauges."""
         while True:
             try:
+                now = self._clock()
                 async with self.database.read() as tx:
-                    self._metrics.waits(self.service.name, await backlog(tx, self.service.tables))
+                    found = await backlog(tx, self.service.tables)
+                    found["overdue"] = await overdue(tx, self.service.tables, now)
+                self._metrics.waits(self.service.name, found, now)
             except Exception as error:
                 log.warning("backlog is not known", service=self.service.name, error=repr(error))
             await asyncio.sleep(MEASURE_S)

@@ -24,6 +24,8 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import start_http_server
 
+from chassis.kernel.clock import SECOND
+
 SAMPLED = "-01"
 WELL_FORMED = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
@@ -82,18 +84,25 @@ class Metrics:
         self.seconds = meter.create_histogram("argosy.rpc.duration", unit="s", description="How long calls took.")
         self.said = meter.create_counter("argosy.events.said", description="Events by type: orders placed, parcels shipped, refunds paid.")
         self.applied = meter.create_counter("argosy.events.applied", description="Events applied, by consumer and producer.")
-        self._backlog: dict[tuple[str, str], int] = {}
-        meter.create_observable_gauge("argosy.backlog", [self._observe], description="What waits, by component and kind.")
+        self._backlog: dict[tuple[str, str], tuple[int, float]] = {}
+        meter.create_observable_gauge("argosy.backlog", [self._counts], description="What waits, by component and kind.")
+        text = "For how long the oldest of what waits has, by component and kind; 0 where nothing does."
+        meter.create_observable_gauge("argosy.oldest", [self._ages], unit="s", description=text)
 
-    def waits(self, component: str, counts: Mapping[str, int]) -> None:
-        """Keeps how much of each kind waits in a component, until it is asked for."""
-        for key in [key for key in self._backlog if key[0] == component and key[1] not in counts]:
-            self._backlog[key] = 0
-        self._backlog.update({(component, kind): count for kind, count in counts.items()})
+    def waits(self, component: str, found: Mapping[str, tuple[int, int | None]], now: int) -> None:
+        """Keeps how much of each kind waits in a component, and since when (microseconds), until it is asked for."""
+        for key in [key for key in self._backlog if key[0] == component and key[1] not in found]:
+            self._backlog[key] = (0, 0.0)
+        for kind, (count, since) in found.items():
+            self._backlog[component, kind] = (count, (now - since) / SECOND if since is not None else 0.0)
 
-    def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
-        for (component, kind), count in self._backlog.items():
+    def _counts(self, _: CallbackOptions) -> Iterator[Observation]:
+        for (component, kind), (count, _age) in self._backlog.items():
             yield Observation(count, {"component": component, "kind": kind})
+
+    def _ages(self, _: CallbackOptions) -> Iterator[Observation]:
+        for (component, kind), (_count, age) in self._backlog.items():
+            yield Observation(age, {"component": component, "kind": kind})
 
 
 def set_up_metrics(port: int = 0, host: str = "127.0.0.1") -> None:

@@ -107,7 +107,7 @@ def schema(values: dict[str, Any]) -> str:
     found = schema_of(values)
     own = schema_of(values["defaults"])["properties"] | {
         "port": {"type": "integer", "minimum": 1, "maximum": 65535}, "http": {"type": "integer", "minimum": 1, "maximum": 65535},
-        "calls": {"type": "array", "items": {"type": "string"}},
+        "calls": {"type": "array", "items": {"type": "string"}}, "hears": {"type": "array", "items": {"type": "string"}},
     }  # fmt: skip
     component = {"type": "object", "additionalProperties": False, "properties": own, "required": ["port", "calls"]}
     found["properties"]["components"] = {

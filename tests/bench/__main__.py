@@ -22,9 +22,10 @@ from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
 from tests.bench.measures import CALLS, Value, empty_server, measure_orders, measure_reserve, naive_postgres, naive_sqlite, set_up
+from tests.bench.pages import measure_pages
 from tests.conftest import suite_settings
 
-MEASURES = ("reserve", "orders")
+MEASURES = ("reserve", "orders", "pages")
 OUT = Path("build/bench.json")
 console = Console(width=120)
 
@@ -51,7 +52,10 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
     try:
         async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
             bench = await set_up(suite, empty, empty_pid, pid)
-            found = await (measure_reserve(bench, naive) if name == "reserve" else measure_orders(bench, settings))
+            if name == "reserve":
+                found = await measure_reserve(bench, naive)
+            else:
+                found = await (measure_orders if name == "orders" else measure_pages)(bench, settings)
     finally:
         if server is not None:
             server.cleanup()

@@ -17,7 +17,7 @@ LEFT = {
     "leases", "timers", "effects", "parked_events", "holds", "audit_rows", "rules", "posting_rules", "accounts", "tax_rates", "rates",
     "locations", "channels", "sourcing_policies", "return_policies", "stock_policies", "number_ranges", "items", "prices", "listings",
     "api_keys", "channel_connections", "file_mappings", "alembic_version", "account_days", "stock_balances", "cost_layers",
-    "customers",
+    "customers", "users", "proofs", "subscriptions", "publications", "channel_states",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from chassis.runtime.auth import Tokens
+from chassis.runtime.bus import _stream
 from chassis.runtime.channels import DirectChannels
 from chassis.runtime.contracts import event_type
 from chassis.runtime.settings import PORTS, Settings
@@ -77,6 +78,7 @@ def test_the_call_graph_is_that_of_the_code() -> None:
         asks = set(re.findall(r'channels\.to\("(\w+)"\)', sources)) | {event_type(cls).producer for cls in service.reactions} | {"gateway"}
         assert set(VALUES["components"][name]["calls"]) == asks, name
         assert VALUES["components"][name]["port"] == PORTS[name]
+        assert VALUES["components"][name].get("hears", []) == sorted({event_type(cls).producer for cls in service.reactions})
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -132,6 +134,15 @@ def test_a_component_goes_and_comes_without_losing_a_call() -> None:
     assert sum(one["spec"].get("clusterIP") == "None" for one in services) == len(deployments)
 
 
+def test_keda_scales_by_what_a_component_hears() -> None:
+    scaling = {"enabled": True, "keda": {"enabled": True, "monitoringEndpoint": "nats.messaging.svc:8222"}}
+    documents = rendered("helm4", {**PRODUCTION, "components": {"finance": {"autoscaling": scaling}}})
+    scaled = next(one for one in documents if one["kind"] == "ScaledObject")
+    streams = [one["metadata"]["stream"] for one in scaled["spec"]["triggers"] if one["type"] == "nats-jetstream"]
+    assert streams == [_stream(producer) for producer in VALUES["components"]["finance"]["hears"]]
+    assert not [one for one in documents if one["kind"] == "HorizontalPodAutoscaler"]
+
+
 def test_only_the_call_graph_can_be_reached() -> None:
     policies = {one["metadata"]["name"]: one["spec"] for one in rendered("helm4", PRODUCTION) if one["kind"] == "NetworkPolicy"}
     assert policies["argosy-default-deny"].get("ingress") is None and policies["argosy-default-deny"].get("egress") is None
@@ -175,6 +186,7 @@ def test_no_secret_stands_in_an_installation_that_matters() -> None:
         ({**PRODUCTION, "replicas": 3}, "replicas"),
         ({**PRODUCTION, "telemetry": {"traceRatio": 2}}, "traceRatio"),
         ({**PRODUCTION, "components": {"orders": {"replica": 3}}}, "replica"),
+        ({**PRODUCTION, "defaults": {"autoscaling": {"enabled": True, "keda": {"enabled": True}}}}, "monitoringEndpoint"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(values: dict[str, Any], says: str) -> None:

@@ -1,0 +1,60 @@
+"""What pages cost: each list of the console with a thousand orders behind it, and with a hundred times as many."""
+
+import statistics
+import time
+
+import httpx
+
+from argosy.gateway.v1 import access_service_pb2
+from argosy.orders.v1 import order_pb2
+from chassis.kernel.ids import new_id
+from chassis.runtime.settings import Settings
+from tests.bench.fill import multiply
+from tests.bench.measures import TIMES, Bench, Value, ratio, trade
+
+ORDERS, ROUNDS = 1000, 40
+PASSWORD = "a password of the bench"
+PAGES = {
+    "orders": "/console/orders",
+    "orders by state": f"/console/orders?status={order_pb2.ORDER_STATUS_SHIPPED}",
+    "orders by channel and state": f"/console/orders?channel=web&status={order_pb2.ORDER_STATUS_SHIPPED}",
+    "holds": "/console/holds",
+    "stock": "/console/stock",
+    "fulfilment": "/console/fulfilment",
+    "returns": "/console/returns",
+    "account": "/console/ledger/accounts/4000",
+    "trial balance": "/console/ledger",
+    "integrations": "/console/integrations",
+}
+
+
+async def measure_pages(bench: Bench, settings: Settings) -> list[Value]:
+    """Time of each list with 100 × the orders against before, in one run."""
+    key = access_service_pb2.CreateKeyRequest(request_id=new_id(), account="bench", permissions=["*"])
+    secret = (await bench.calls.access.CreateKey(key)).secret
+    person = access_service_pb2.SetUserRequest(
+        request_id=new_id(), user_id="olivia", role=access_service_pb2.ROLE_OPERATIONS, password=PASSWORD
+    )
+    await bench.calls.access.SetUser(person)
+    await trade(bench, settings, secret, ORDERS)
+    address = f"http://{settings.host}:{settings.http_port}"
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+        await client.post("/console/sign-in", data={"user_id": "olivia", "password": PASSWORD})
+        before = await _look(client)
+        stored = await multiply(settings, TIMES)
+        after = await _look(client)
+    return [ratio(f"page of {name} with {stored} orders / {ORDERS}", after[name], before[name], "ms", ceiling=1.5) for name in PAGES]
+
+
+async def _look(client: httpx.AsyncClient) -> dict[str, list[float]]:
+    """Returns how long each page took, in milliseconds, pages in turn; the first round is not counted."""
+    found: dict[str, list[float]] = {name: [] for name in PAGES}
+    for number in range(ROUNDS + 1):
+        for name, path in PAGES.items():
+            started = time.perf_counter()
+            answer = await client.get(path)
+            if answer.status_code != 200 or ("<tbody>" not in answer.text and name not in ("holds", "returns", "integrations")):
+                raise RuntimeError(f"{path}: {answer.status_code}")
+            if number:
+                found[name].append((time.perf_counter() - started) * 1000)
+    return {name: [statistics.median(times)] for name, times in found.items()}

@@ -19,6 +19,8 @@ from gateway.voice.publisher import Publisher
 from gateway.voice.sender import Sender
 
 log = structlog.get_logger()
+# What the last proof of this process found broken, by check, until it is asked for.
+BREAKS: dict[str, int] = {}
 
 
 class Front:
@@ -47,21 +49,20 @@ class Front:
         return stop
 
 
+def _breaks(_: CallbackOptions) -> Iterator[Observation]:
+    for check, count in BREAKS.items():
+        yield Observation(count, {"check": check})
+
+
 async def _keep_proving(component: Component, channels: Channels, every_s: float) -> None:
     """Proves the suite now and then, by one replica, records what was found, and shows it as a metric."""
-    breaks: dict[str, int] = {}
-
-    def observe(_: CallbackOptions) -> Iterator[Observation]:
-        for check, count in breaks.items():
-            yield Observation(count, {"check": check})
-
-    metrics.get_meter("argosy").create_observable_gauge("argosy.proof.breaks", [observe], description="What the last proof found broken.")
+    metrics.get_meter("argosy").create_observable_gauge("argosy.proof.breaks", [_breaks], description="What the last proof found broken.")
     while every_s:
         await asyncio.sleep(every_s)
         try:
             if await component.leases.hold("prove"):
                 proof = await prove(channels)
-                breaks.update({check: len(proof.of(check)) for check in CHECKS})
+                BREAKS.update({check: len(proof.of(check)) for check in CHECKS})
                 await ProofsServiceStub(channels.to("gateway")).RecordProof(record_of(proof))
         except Exception as error:
             log.warning("the suite could not be proved", error=repr(error))

@@ -33,13 +33,16 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     for name, one in schema.get("properties", {}).items():
         rows.append((name, "body", _kind(one), one.get("description", "")))
-    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+    [(media, content)] = operation["responses"]["200"]["content"].items()
+    one = content["schema"] if media == "application/json" else content["x-event-schema"]
+    answer = one["$ref"].rsplit("/", 1)[1]
+    said = "Answers" if media == "application/json" else "Answers, again and again as server-sent events,"
     fields = document["components"]["schemas"][answer].get("properties", {})
     cells = "".join(f"<tr>{''.join(f'<td>{_prose(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
     table = f"<table><tr><th>field</th><th>in</th><th>type</th><th></th></tr>{cells}</table>" if rows else ""
     return (
         f"<section><h3><code>{verb.upper()} {escape(path)}</code></h3><p>{escape(operation['summary'])} "
-        f"{_prose(operation['description'])}</p>{table}<p>Answers <code>{escape(answer)}</code>: "
+        f"{_prose(operation['description'])}</p>{table}<p>{said} <code>{escape(answer)}</code>: "
         f"{', '.join(escape(name) for name in fields)}</p></section>"
     )
 

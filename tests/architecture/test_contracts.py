@@ -23,7 +23,7 @@ from suite.reference import OUT, pages
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = [method for contract in contracts() for method in methods_of(contract)]
 SERVICES: list[Service] = [build(DirectChannels(Tokens("suite", "x" * 32))) for build in BUILDS.values()]
-SMALL = {"ListAccounts"}  # a chart of accounts is given whole
+SMALL = {"ListAccounts", "ListRoles"}  # a chart of accounts is given whole, and so are the roles
 DOCUMENT = json.loads((ROOT / "gateway/http/openapi.json").read_text())
 
 

@@ -61,8 +61,9 @@ def empty_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield House(door, PASSWORD)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    """A browser for a module: its driver keeps an event loop going in this thread, which other tests could not live beside."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH")
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -158,7 +158,9 @@ def test_what_is_no_request_of_ours_is_a_problem(http: httpx.Client) -> None:
 def test_no_route_fails_on_nonsense(http: httpx.Client, route: Any) -> None:
     path = route.template.replace("{service}", "orders").replace("{", "").replace("}", "")
     if not route.has_body:
-        answers = [http.get(path), http.get(path, params={"page_size": -1}), http.get(path, params={"nonsense": "x"})]
+        answers = [http.get(path, params={"page_size": -1}), http.get(path, params={"nonsense": "x"})]
+        if not route.method.streams:
+            answers.insert(0, http.get(path))
     else:
         answers = [send(http, route.verb, path, body) for body in ({}, {"nonsense": 1}, {"lines": 7, "requests": 7, "item_id": {}})]
     for answer in answers:

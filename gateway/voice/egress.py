@@ -13,6 +13,8 @@ import httpx
 from chassis.kernel.errors import InvalidArgument
 
 CONNECT_S = 5.0
+# Behind these stand IPv4 addresses, which may be private: NAT64, 6to4 and Teredo.
+TRANSLATED = [ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
 
 class PrivateAddress(httpx.ConnectError):
@@ -78,4 +80,5 @@ def _is_private(host: str) -> bool:
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global or address.is_multicast
+    translated = any(address in network for network in TRANSLATED if address.version == network.version)
+    return not (mapped or address).is_global or address.is_multicast or translated

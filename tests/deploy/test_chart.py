@@ -89,6 +89,7 @@ def test_every_variable_is_a_setting() -> None:
             assert field in Settings.model_fields, name
             parsed = json.loads(value) if field in ("addresses", "ports") else value
             Settings.model_validate({field: parsed})
+    assert config["data"]["FORWARDED_ALLOW_IPS"] == "*", "behind an ingress the scheme is what it says"
     addresses = json.loads(config["data"]["ARGOSY_ADDRESSES"])
     assert addresses["orders"] == "dns:///argosy-orders.argosy.svc:7103"
 

@@ -43,7 +43,7 @@ async def measure_pages(bench: Bench, settings: Settings) -> list[Value]:
         before = await _look(client)
         stored = await multiply(settings, TIMES)
         after = await _look(client)
-    return [ratio(f"page of {name} with {stored} orders / {ORDERS}", after[name], before[name], "ms", ceiling=1.5) for name in PAGES]
+    return [ratio(f"page of {name}, {stored} orders / {ORDERS}", after[name], before[name], "ms", ceiling=1.5) for name in PAGES]
 
 
 async def _look(client: httpx.AsyncClient) -> dict[str, list[float]]:

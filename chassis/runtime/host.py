@@ -64,11 +64,10 @@ class Running:
 
     async def stop(self, drain_s: float, notice_s: float = 0.0) -> None:
         """Drains and closes."""
-        going = asyncio.ensure_future(self.server.drain(drain_s, notice_s))
-        await asyncio.sleep(notice_s)
+        await self.server.give_notice(notice_s)
         if self.stop_front is not None:
             await self.stop_front()
-        await going
+        await self.server.drain(drain_s)
         await self.component.stop()
         await self.channels.close()
         await self.bus.close()

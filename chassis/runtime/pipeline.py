@@ -5,7 +5,8 @@ errors → telemetry → load limit → deadline → authentication → permissi
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from argosy.common.v1 import options_pb2
-from chassis.kernel.errors import DeadlineExceeded, Internal, InvalidArgument, PermissionDenied, Refusal, ResourceExhausted
+from chassis.kernel.errors import DeadlineExceeded, Internal, InvalidArgument, PermissionDenied, Refusal, ResourceExhausted, Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.auth import Authenticator
 from chassis.runtime.contracts import Method
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 
 MOST_WATCHING = 1000
 Read = Callable[["Asked"], Awaitable[Message]]
-Watch = Callable[["Watching"], AsyncIterator[Message]]
+Watch = Callable[["Watching"], AsyncGenerator[Message]]
 Prepare = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
@@ -89,6 +90,7 @@ class Pipeline:
         self._deadline_s = deadline_s
         self.in_flight = 0
         self.watching = 0
+        self._ending = asyncio.Event()
 
     async def call(self, method: Method, request: Message, incoming: Incoming) -> Message:
         """Answers a call; raises a Refusal, never anything else."""
@@ -144,8 +146,9 @@ class Pipeline:
         validate(request)
         self.watching += 1
         try:
-            async for answer in self._watches[method.path](Watching(request, self._database, principal)):
-                yield answer
+            async with aclosing(self._watches[method.path](Watching(request, self._database, principal))) as answers:
+                async for answer in self._until_ending(answers):
+                    yield answer
         except Refusal:
             raise
         except Exception as error:
@@ -153,6 +156,28 @@ class Pipeline:
             raise Internal("INTERNAL", "the service failed; the incident is in its log") from error
         finally:
             self.watching -= 1
+
+    async def _until_ending(self, answers: AsyncGenerator[Message]) -> AsyncGenerator[Message]:
+        """Yields answers until the service goes: who watches is told to ask another, so that going takes no longer for them."""
+        ending = asyncio.ensure_future(self._ending.wait())
+        following: asyncio.Task[Message] | None = None
+        try:
+            while True:
+                following = asyncio.ensure_future(_next(answers))
+                await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    raise Unavailable("GOING", "the service is going; ask again")
+                yield following.result()
+        except StopAsyncIteration:
+            return
+        finally:
+            for task in (ending, *([following] if following is not None else ())):
+                task.cancel()
+            await asyncio.gather(ending, *([following] if following is not None else ()), return_exceptions=True)
+
+    def end_watches(self) -> None:
+        """Ends what has no end of its own."""
+        self._ending.set()
 
     async def _execute(
         self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal],
@@ -190,6 +215,10 @@ class Pipeline:
         return response  # type: ignore[no-any-return]
 
     elements: Mapping[str, Method] = {}
+
+
+async def _next(answers: AsyncGenerator[Message]) -> Message:
+    return await anext(answers)
 
 
 def validate(request: Message) -> None:

@@ -56,16 +56,16 @@ class Server:
         """Starts to answer, and says so: `live` while the loop turns, `ready` and the whole while the database answers too."""
         await self._server.start()
         await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
-        await self._say(await self._database_answers())
-        self._watch = asyncio.ensure_future(self._keep_looking())
+        ready = await self._database_answers()
+        await self._say(ready)
+        self._watch = asyncio.ensure_future(self._keep_looking(ready))
 
     async def _say(self, ready: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", READY):
             await self._health.set(name, status)
 
-    async def _keep_looking(self) -> None:
-        ready = True
+    async def _keep_looking(self, ready: bool) -> None:
         while True:
             await asyncio.sleep(READY_LOOK_S)
             now_ready = await self._database_answers()
@@ -83,12 +83,16 @@ class Server:
             return False
         return True
 
-    async def drain(self, grace_s: float, notice_s: float = 0.0) -> None:
-        """Says that it is going, waits until balancers have noticed, lets calls in flight finish, then stops."""
+    async def give_notice(self, notice_s: float) -> None:
+        """Says that it is going, and answers on until balancers have noticed."""
         if self._watch is not None:
             self._watch.cancel()
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(notice_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Ends what watches, lets calls in flight finish, then stops."""
+        self._component.pipeline.end_watches()
         stopped = asyncio.ensure_future(self._server.stop(grace_s))
         await stopped
 

@@ -9,7 +9,7 @@ import pytest
 
 from argosy.gateway.v1 import access_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
-from chassis.kernel.errors import InvalidArgument
+from chassis.kernel.errors import InvalidArgument, Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.calls import Calls
@@ -60,6 +60,19 @@ async def test_who_watches_is_told_how_it_stands_and_what_changes(settings: Sett
         assert [(one.item_id, one.available_to_sell) for one in (await following(everything)).items] == [(other, 7)]
         await everything.aclose()
         assert suite.running["inventory"].component.pipeline.watching == 0 or await _left(suite.running["inventory"].component.pipeline)
+
+
+async def test_who_watches_is_sent_on_when_the_service_goes(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        item_id = await open_shop(calls, {"BER": 10})
+        answers = calls.stock.WatchAvailability(stock_service_pb2.WatchAvailabilityRequest(item_ids=[item_id]))
+        await following(answers)
+        going = asyncio.ensure_future(suite.running["inventory"].server.drain(30))
+        with pytest.raises(Unavailable):
+            while True:
+                await following(answers)
+        await asyncio.wait_for(going, 10)
 
 
 async def _left(pipeline: object) -> bool:

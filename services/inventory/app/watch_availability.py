@@ -6,7 +6,7 @@ watches. A movement that was committed late, behind ids that were seen already, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -71,7 +71,7 @@ class Changes:
         self._policies_seen = 0
         self._late_at = 0.0
 
-    async def watch(self, watching: Watching) -> AsyncIterator[stock_service_pb2.WatchAvailabilityResponse]:
+    async def watch(self, watching: Watching) -> AsyncGenerator[stock_service_pb2.WatchAvailabilityResponse]:
         """Yields how the items stand, then every change."""
         request, database = watching.request, watching.database
         watcher = Watcher(request.item_ids)

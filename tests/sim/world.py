@@ -174,7 +174,8 @@ class RoughChannels(DirectChannels):
     def __init__(self, dice: Dice) -> None:
         super().__init__(Tokens("suite", SECRET))
         self._dice = dice
-        self._running: dict[str, set[asyncio.Task[Message]]] = {service: set() for service in SERVICES}
+        # In the order in which they came: a set of tasks has the order of their addresses, another one each time.
+        self._running: dict[str, dict[asyncio.Task[Message], None]] = {service: {} for service in SERVICES}
 
     async def call(self, service: str, path: str, request: bytes, actor: str) -> Message:
         """Runs a call, perhaps without an answer."""
@@ -182,11 +183,11 @@ class RoughChannels(DirectChannels):
         if self._dice.fails():
             raise UNREACHABLE
         task = asyncio.ensure_future(super().call(service, path, request, actor))
-        self._running[service].add(task)
+        self._running[service][task] = None
         try:
             await asyncio.wait([task])
         finally:
-            self._running[service].discard(task)
+            self._running[service].pop(task, None)
         if task.cancelled() or self._dice.fails():
             raise UNREACHABLE
         return task.result()
@@ -194,7 +195,7 @@ class RoughChannels(DirectChannels):
     def cut(self, service: str) -> None:
         """Ends the calls that a service is answering."""
         self.pipelines.pop(service, None)
-        for task in self._running[service]:
+        for task in list(self._running[service]):
             task.cancel()
 
 

@@ -169,4 +169,8 @@ async def test_a_real_day_of_trade_from_a_file(sqlite_settings: Settings) -> Non
         assert report.orders + report.give_backs >= len(numbers - left_out)
         figures = await calls.orders.GetFigures(orders_service_pb2.GetFiguresRequest())
         assert sum(figures.by_status.values()) == report.orders
-        assert figures.by_status["SHIPPED"] > report.orders // 2
+        # Who gets what is scarce is a race, so that how many ship varies; that nobody waits without a reason does not.
+        shipped, waiting = figures.by_status["SHIPPED"], figures.by_status["ON_HOLD"]
+        assert shipped + waiting + figures.by_status["PARTIALLY_SHIPPED"] == report.orders
+        assert shipped > report.orders // 3
+        assert figures.by_reason["OUT_OF_STOCK"] >= waiting

@@ -21,7 +21,7 @@ from gateway.store.tables import SUBSCRIPTIONS
 from gateway.voice.egress import Egress
 
 BOTH_SIGN_US = DAY
-BY_HAND, GONE, FAILING = "BY_HAND", "GONE", "FAILING"
+BY_HAND = "BY_HAND"
 
 
 class Subscriptions:

@@ -35,7 +35,7 @@ async def hash_passwords(requests: Sequence[access_service_pb2.SetUserRequest]) 
 
 
 async def set_user(work: Work, call: Call) -> access_service_pb2.User:
-    """Refusals: INVALID_FIELD where a new person has no password. Sessions end where the role or the password changes."""
+    """Refusals: INVALID_FIELD where a new person has no password. Whatever changes, their sessions end."""
     request, password_hash = call.request, call.context
     before = await _find(work.tx, request.user_id)
     if before is None and not password_hash:

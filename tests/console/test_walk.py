@@ -209,7 +209,7 @@ def test_cancelling_what_somebody_else_changed(browser: Any, house: House) -> No
         assert olivia.press("Cancel") == 200
         assert sam.press("Cancel") in (409, 412, 422)
         assert sam.page.locator(".notice.bad").count() == 1
-        sam.wrong = []
+        sam.wrong = [one for one in sam.wrong if "status of 4" not in one]
 
 
 def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house: House) -> None:
@@ -225,7 +225,7 @@ def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house
         assert olivia.press("Discard", "article.dead") == 200
         other.page.locator("article.dead [name=reason]").first.fill("made by a test")
         assert other.press("Discard", "article.dead") == 404
-        other.wrong = []
+        other.wrong = [one for one in other.wrong if "status of 4" not in one]
         while olivia.page.locator("article.dead").count():
             olivia.page.locator("article.dead [name=reason]").first.fill("made by a test")
             olivia.press("Discard", "article.dead")

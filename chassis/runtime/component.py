@@ -206,8 +206,7 @@ class Component:
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancels tasks until they have ended: one cancellation is lost where it meets the end of a wait (`asyncio.wait_for`)."""
-    waiting = set(tasks)
-    while waiting:
+    while waiting := [task for task in tasks if not task.done()]:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.5)
+        await asyncio.wait(waiting, timeout=0.5)

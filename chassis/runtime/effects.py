@@ -62,7 +62,7 @@ class Executor:
 
     def wake(self, names: Iterable[str]) -> None:
         """Says that effects of these kinds are due."""
-        for name in names:
+        for name in sorted(names):
             self._wakes[name].set()
 
     async def watch(self) -> None:

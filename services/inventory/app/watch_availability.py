@@ -65,7 +65,7 @@ class Changes:
 
     def __init__(self, clock: Callable[[], int] = wall_clock) -> None:
         self._clock = clock
-        self._watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, None] = {}
         self._looking: asyncio.Task[None] | None = None
         self._seen = ""
         self._policies_seen = 0
@@ -89,7 +89,7 @@ class Changes:
                     when = to_timestamp(moved_at) if moved_at else None
                     yield stock_service_pb2.WatchAvailabilityResponse(items=items, all_changed=all_changed, moved_at=when)
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
 
     async def _fresh(
         self, database: Database, item_ids: Sequence[str], channel_id: str, told: dict[str, int]
@@ -107,7 +107,7 @@ class Changes:
         return fresh
 
     async def _join(self, watcher: Watcher, database: Database) -> None:
-        self._watchers.add(watcher)
+        self._watchers[watcher] = None
         if self._looking is None or self._looking.done():
             now = self._clock()
             self._seen, self._policies_seen = least_id(now - LATE_US), now - LATE_US

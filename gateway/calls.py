@@ -12,8 +12,11 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
+from argosy.inventory.v1.lots_service_pb2_grpc import LotsServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
+from argosy.inventory.v1.valuation_service_pb2_grpc import ValuationServiceStub
+from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
 from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
@@ -22,6 +25,7 @@ from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
 from chassis.runtime.channels import Channels
 
 if TYPE_CHECKING:
+    from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceAsyncStub
     from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceAsyncStub
     from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceAsyncStub
 
@@ -35,6 +39,8 @@ class Calls:
         self.sales_channels = ChannelsServiceStub(channels.to("catalog"))
         self.stock = StockServiceStub(channels.to("inventory"))
         self.reservations = ReservationsServiceStub(channels.to("inventory"))
+        self.lots = LotsServiceStub(channels.to("inventory"))
+        self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))
         self.customers = CustomersServiceStub(channels.to("orders"))
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
@@ -50,6 +56,10 @@ class Calls:
     def holds(self, service: str) -> "HoldsServiceAsyncStub":
         """Returns a service's holds."""
         return HoldsServiceStub(self.channels.to(service))
+
+    def approvals(self, service: str) -> "ApprovalsServiceAsyncStub":
+        """Returns what waits for a second person in a service."""
+        return ApprovalsServiceStub(self.channels.to(service))
 
     def ops(self, service: str) -> "OpsServiceAsyncStub":
         """Returns a service's operations."""

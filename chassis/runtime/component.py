@@ -16,6 +16,7 @@ from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
 from chassis.kernel.ids import new_id
 from chassis.kernel.process import Fired
 from chassis.runtime import audit
+from chassis.runtime.approvals import Approvals
 from chassis.runtime.auth import Authenticator
 from chassis.runtime.bus import Bus
 from chassis.runtime.channels import Channels
@@ -94,10 +95,11 @@ class Component:
             service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics
         )
         ops = Ops(service, self.relay, clock)
-        handlers.update(self._by_path({**service.writes, **ops.writes()}))
+        approvals = Approvals(service.tables, service.approvals)
+        handlers.update(self._by_path({**service.writes, **ops.writes(), **approvals.writes()}))
         self.pipeline = Pipeline(
             writer=self.writer, database=database, authenticator=authenticator, telemetry=telemetry, metrics=metrics,
-            reads=self._by_path({**service.reads, **ops.reads()}), watches=self._by_path(service.watches),
+            reads=self._by_path({**service.reads, **ops.reads(), **approvals.reads()}), watches=self._by_path(service.watches),
             prepares=self._by_path(service.prepares),
             most_in_flight=settings.max_in_flight, deadline_s=settings.deadline_s,
         )  # fmt: skip
@@ -109,8 +111,9 @@ class Component:
 
     def unbound(self) -> list[str]:
         """Returns the rpcs of the contracts that nothing answers."""
-        bound = {*self.service.writes, *self.service.reads, *self.service.watches, *Ops(self.service, self.relay, self._clock).writes()}
-        bound |= set(Ops(self.service, self.relay, self._clock).reads())
+        ops, approvals = Ops(self.service, self.relay, self._clock), Approvals(self.service.tables, self.service.approvals)
+        bound = {*self.service.writes, *self.service.reads, *self.service.watches}
+        bound |= {*ops.writes(), *ops.reads(), *approvals.writes(), *approvals.reads()}
         return [m.path for m in self._methods.values() if m.name not in bound and not m.element]
 
     def loops(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:

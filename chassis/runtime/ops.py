@@ -1,11 +1,11 @@
-"""OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds."""
+"""OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds; `approvals.py` has the third."""
 
 from typing import Any
 
 from google.protobuf.message import Message
 from sqlalchemy import and_, case, delete, func, select, update
 
-from argosy.ops.v1 import holds_service_pb2, ops_pb2, ops_service_pb2
+from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2, ops_pb2, ops_service_pb2
 from chassis.kernel.clock import HOUR, SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime import audit
@@ -22,6 +22,7 @@ from chassis.runtime.writer import SetHandler, each
 CONTRACTS = (
     ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"],
     holds_service_pb2.DESCRIPTOR.services_by_name["HoldsService"],
+    approvals_service_pb2.DESCRIPTOR.services_by_name["ApprovalsService"],
 )
 FACTS_PAGE = 20_000
 EVENT_LIMIT_S = 60

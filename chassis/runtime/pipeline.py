@@ -21,6 +21,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.auth import Authenticator
 from chassis.runtime.contracts import Method
 from chassis.runtime.database import Database, Tx
+from chassis.runtime.gather import Gathered, Gatherer
 from chassis.runtime.status import to_status
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause
@@ -75,7 +76,7 @@ class Pipeline:
 
     def __init__(
         self, *, writer: Writer, database: Database, authenticator: Authenticator, telemetry: Telemetry, metrics: Metrics,
-        reads: Mapping[str, Read], watches: Mapping[str, Watch], prepares: Mapping[str, Prepare], most_in_flight: int,
+        reads: Mapping[str, Read | Gathered], watches: Mapping[str, Watch], prepares: Mapping[str, Prepare], most_in_flight: int,
         deadline_s: float,
     ) -> None:  # fmt: skip
         self._writer = writer
@@ -83,7 +84,8 @@ class Pipeline:
         self.authenticator = authenticator
         self._telemetry = telemetry
         self._metrics = metrics
-        self._reads = reads
+        self._reads = {path: read for path, read in reads.items() if not isinstance(read, Gathered)}
+        self._gatherers = {path: Gatherer(database, read) for path, read in reads.items() if isinstance(read, Gathered)}
         self._watches = watches
         self._prepares = prepares
         self._most = most_in_flight
@@ -184,6 +186,8 @@ class Pipeline:
         replayed: Callable[[], None],
     ) -> Message:  # fmt: skip
         if method.read_only:
+            if method.path in self._gatherers:
+                return await self._gatherers[method.path].ask(request)
             async with self._database.read() as tx:
                 return await self._reads[method.path](Asked(request, tx, principal))
         if method.element:

@@ -10,7 +10,9 @@ from google.protobuf.message import Message
 from sqlalchemy import MetaData, Select, select
 
 from argosy.ops.v1 import ops_pb2
+from chassis.runtime.approvals import ApprovalKind
 from chassis.runtime.database import Tx
+from chassis.runtime.gather import Gathered
 from chassis.runtime.inbox import Reaction
 from chassis.runtime.pipeline import Prepare, Read, Watch
 from chassis.runtime.process import ProcessType
@@ -51,12 +53,13 @@ class Service:
     tables: ChassisTables
     contracts: Sequence[ServiceDescriptor]
     writes: Mapping[str, SetHandler]
-    reads: Mapping[str, Read]
+    reads: Mapping[str, Read | Gathered]
     watches: Mapping[str, Watch] = field(default_factory=dict)
     prepares: Mapping[str, Prepare] = field(default_factory=dict)
     reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)
     processes: Sequence[ProcessType] = ()
     periodics: Sequence[Periodic] = ()
     facts: Mapping[str, FindFacts] = field(default_factory=dict)
+    approvals: Sequence[ApprovalKind] = ()
     on_hold_released: Callable[[Work, Any], Awaitable[None]] | None = None
     front: Front | None = None

@@ -51,6 +51,9 @@ class ChassisTables:
     holds: Table
     leases: Table
     audit_rows: Table
+    approvals: Table
+    limits: Table
+    limit_uses: Table
 
     @cached_property
     def open_holds(self) -> Condition:
@@ -191,5 +194,42 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("position", BigInteger, unique=True),
             Column("hash", String(64)),
             Index("ix_audit_rows_unsealed", "audit_id", postgresql_where=text("position IS NULL"), sqlite_where=text("position IS NULL")),
+        ),
+        approvals=Table(
+            "approvals", metadata,
+            Column("approval_id", String(40), primary_key=True),
+            Column("kind", String(60), nullable=False),
+            Column("subject_type", String(40), nullable=False),
+            Column("subject_id", String(200), nullable=False, index=True),
+            Column("summary", Text, nullable=False),
+            Column("amount_minor", BigInteger, nullable=False),
+            Column("currency_code", String(3), nullable=False),
+            Column("status", Integer, nullable=False),
+            Column("proposed_by", String(120), nullable=False),
+            Column("proposed_at", BigInteger, nullable=False),
+            Column("expires_at", BigInteger, nullable=False),
+            Column("decided_by", String(120), nullable=False),
+            Column("decided_at", BigInteger),
+            Column("note", Text, nullable=False),
+            Column("result_id", String(64), nullable=False),
+            Column("request", LargeBinary, nullable=False),
+            Index("ix_approvals_open", "approval_id", postgresql_where=text("status = 1"), sqlite_where=text("status = 1")),
+        ),
+        limits=Table(
+            "limits", metadata,
+            Column("kind", String(60), primary_key=True),
+            Column("currency_code", String(3), primary_key=True),
+            Column("limit_minor", BigInteger, nullable=False),
+        ),
+        # What one person did under a limit: small steps to one subject weigh together.
+        limit_uses=Table(
+            "limit_uses", metadata,
+            Column("position", ROW_ID, primary_key=True, autoincrement=True),
+            Column("kind", String(60), nullable=False),
+            Column("subject_id", String(200), nullable=False),
+            Column("currency_code", String(3), nullable=False),
+            Column("amount_minor", BigInteger, nullable=False),
+            Column("used_at", BigInteger, nullable=False),
+            Index("ix_limit_uses_subject_id", "kind", "subject_id", "used_at"),
         ),
     )  # fmt: skip

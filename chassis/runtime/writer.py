@@ -103,6 +103,11 @@ class Rerun(Exception):
 
 def each(handle: OneHandler) -> SetHandler:
     """Makes a handler of one request serve many. One that refuses after it wrote is rerun in its own transaction."""
+    return each_call(lambda work, call: handle(work, call.request if call.context is None else call))
+
+
+def each_call(handle: OneHandler) -> SetHandler:
+    """The same for a handler that wants the whole call: who makes it, beside what is asked."""
 
     async def handle_all(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -110,7 +115,7 @@ def each(handle: OneHandler) -> SetHandler:
             work.cause = call.cause
             before = _pending(work)
             try:
-                outcomes.append(await handle(work, call.request if call.context is None else call))
+                outcomes.append(await handle(work, call))
             except Refusal as refusal:
                 if _pending(work) != before:
                     if len(calls) > 1:

@@ -18,8 +18,10 @@ from chassis.runtime.settings import Settings
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause
 from chassis.runtime.writer import Call, Outcome, Principal
+from gateway.calls import Calls
 from suite.modules import BUILDS
 from suite.up import migrate_all
+from tests.service.stockroom import Stockroom
 
 PRINCIPAL = Principal("key:test", ("*",))
 
@@ -82,3 +84,11 @@ def started(bench: Bench) -> Callable[[str], Awaitable[Component]]:
         return made
 
     return start
+
+
+@pytest.fixture
+async def room(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> Stockroom:
+    """An inventory with a warehouse in Berlin."""
+    found = Stockroom(await started("inventory"), Calls(bench.channels))
+    await found.place("BER")
+    return found

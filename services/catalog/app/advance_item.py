@@ -8,6 +8,7 @@ from argosy.catalog.v1 import catalog_events_pb2, item_pb2, items_service_pb2
 from chassis.kernel.errors import FailedPrecondition, PermissionDenied
 from chassis.runtime.work import Work
 from services.catalog.app.item_view import load, published_event, to_message
+from services.catalog.app.kits import need_published
 from services.catalog.domain.item import REQUIRED, after, missing_attributes
 from services.catalog.store.tables import ITEMS
 
@@ -26,13 +27,14 @@ async def approve_item(work: Work, request: items_service_pb2.ApproveItemRequest
 
 
 async def publish_item(work: Work, request: items_service_pb2.PublishItemRequest) -> item_pb2.Item:
-    """Refusals: NO_SUCH_ITEM, WRONG_LIFECYCLE, INCOMPLETE."""
+    """Refusals: NO_SUCH_ITEM, WRONG_LIFECYCLE, INCOMPLETE, COMPONENT_NOT_PUBLISHED."""
     row = await load(work.tx, request.item_id, lock=True)
     missing = missing_attributes({name: getattr(row, name) for name in REQUIRED})
     if missing:
         raise FailedPrecondition("INCOMPLETE", f"before publishing, fill in {', '.join(missing)}", field=missing[0])
-    item = await _advance(work, request.item_id, "publish")
-    work.emit(published_event(item))
+    await need_published(work.tx, row)
+    item = await _advance(work, request.item_id, "publish", published=1)
+    work.emit(published_event(await load(work.tx, item.item_id)))
     return item
 
 

@@ -8,6 +8,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.catalog.app.item_view import to_message, to_values
+from services.catalog.app.kits import need_others, others_of
 from services.catalog.domain.item import Lifecycle
 from services.catalog.store.tables import ITEMS
 
@@ -18,10 +19,14 @@ class _Row:
 
 
 async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each call with its item or a Refusal: INVALID_FIELD, INVALID_GTIN, DUPLICATE_SKU, DUPLICATE_GTIN."""
+    """Answers each call with its item or a Refusal: INVALID_FIELD, INVALID_GTIN, DOUBLE_UNIT, DUPLICATE_SKU, DUPLICATE_GTIN, and
+    those of `need_others`.
+    """  # fmt: skip
     wanted: list[dict[str, Any] | Refusal] = []
+    others = await others_of(work.tx, [call.request.item for call in calls])
     for call in calls:
         try:
+            need_others(call.request.item, others)
             wanted.append(to_values(call.request.item))
         except Refusal as refusal:
             wanted.append(refusal)
@@ -45,7 +50,7 @@ async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             if value[name]:
                 values_taken.add(value[name])
         row = {
-            **value, "item_id": new_id(), "lifecycle": int(Lifecycle.DRAFT), "submitted_by": "", "version": 1,
+            **value, "item_id": new_id(), "lifecycle": int(Lifecycle.DRAFT), "submitted_by": "", "version": 1, "published": 0,
             "created_at": work.now, "updated_at": work.now,
         }  # fmt: skip
         rows.append(row)

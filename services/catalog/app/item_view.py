@@ -1,31 +1,58 @@
 """Items between their rows and their contract messages."""
 
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from sqlalchemy import or_, select
 
 from argosy.catalog.v1 import catalog_events_pb2, item_pb2
-from chassis.kernel.clock import to_timestamp
+from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.runtime.database import Tx
-from services.catalog.domain.item import REQUIRED, missing_attributes, normal_gtin, normal_sku
+from services.catalog.domain.item import REQUIRED, likeness, missing_attributes, need_units, normal_gtin, normal_sku
 from services.catalog.store.tables import ITEMS
 
 PLAIN = (
     "name", "brand", "tax_class", "weight_g", "length_mm", "width_mm", "height_mm", "hs_code", "origin_country_code",
-    "standard_cost_minor", "cost_currency_code",
+    "standard_cost_minor", "cost_currency_code", "min_life_days", "supplier_id", "lead_time_days", "minimum_order_quantity",
+    "export_control_class", "hazmat_class", "category_id",
 )  # fmt: skip
+# What has a default where nothing is said.
+DEFAULTS = {"tracking": 1, "valuation": 1, "reorder_policy": 1, "pack_multiple": 1, "abc_class": "C"}
+LISTS: dict[str, type[Message]] = {"units": item_pb2.Unit, "components": item_pb2.Component, "substitutes": item_pb2.Substitute}
 
 
 def to_values(given: item_pb2.ItemInput) -> dict[str, Any]:
     """Returns what was said of an item as column values, in normal form."""
+    stock_unit = given.stock_unit or "EA"
+    need_units(stock_unit, [(one.unit, one.gtin) for one in given.units])
     return {
         **{name: getattr(given, name) for name in PLAIN},
+        **{name: getattr(given, name) or default for name, default in DEFAULTS.items()},
+        **{name: _text(getattr(given, name)) for name in LISTS},
         "sku": normal_sku(given.sku),
         "gtin": normal_gtin(given.gtin),
-        "stock_unit": given.stock_unit or "EA",
+        "stock_unit": stock_unit,
         "restricted_countries": ",".join(sorted(set(given.restricted_countries))),
+        "expires": int(given.expires),
+        "sellable_from": from_timestamp(given.sellable_from) if given.HasField("sellable_from") else 0,
+        "attributes": json.dumps(dict(given.attributes), sort_keys=True),
+        "media_urls": json.dumps(list(given.media_urls)),
+        "likeness": likeness(given.brand, given.name),
     }
+
+
+def _text(messages: Iterable[Message]) -> str:
+    return json.dumps([MessageToDict(one, preserving_proto_field_name=True) for one in messages])
+
+
+def listed(row: Any, name: str) -> Sequence[Any]:
+    """Returns a row's units, components or substitutes."""
+    text = getattr(row, name)
+    return [] if text == "[]" else [ParseDict(one, LISTS[name]()) for one in json.loads(text)]
 
 
 def to_message(row: Any) -> item_pb2.Item:
@@ -41,7 +68,14 @@ def to_message(row: Any) -> item_pb2.Item:
         etag=str(row.version),
         created_at=to_timestamp(row.created_at),
         updated_at=to_timestamp(row.updated_at),
-        **{name: getattr(row, name) for name in PLAIN},
+        expires=bool(row.expires),
+        sellable_from=to_timestamp(row.sellable_from) if row.sellable_from else None,
+        attributes=json.loads(row.attributes),
+        media_urls=json.loads(row.media_urls),
+        **{name: getattr(row, name) for name in (*PLAIN, *DEFAULTS)},
+        units=listed(row, "units"),
+        components=listed(row, "components"),
+        substitutes=listed(row, "substitutes"),
     )
 
 
@@ -49,7 +83,11 @@ def published_event(row: Any) -> catalog_events_pb2.ItemPublished:
     """Returns the event that tells others of a published item."""
     return catalog_events_pb2.ItemPublished(
         item_id=row.item_id, sku=row.sku, name=row.name, stock_unit=row.stock_unit, weight_g=row.weight_g,
-        standard_cost_minor=row.standard_cost_minor, cost_currency_code=row.cost_currency_code,
+        standard_cost_minor=row.standard_cost_minor, cost_currency_code=row.cost_currency_code, tracking=row.tracking,
+        expires=bool(row.expires), min_life_days=row.min_life_days, valuation=row.valuation, abc_class=row.abc_class,
+        sellable_from=to_timestamp(row.sellable_from) if row.sellable_from else None, units=listed(row, "units"),
+        components=listed(row, "components"), supplier_id=row.supplier_id, lead_time_days=row.lead_time_days,
+        minimum_order_quantity=row.minimum_order_quantity, pack_multiple=row.pack_multiple, reorder_policy=row.reorder_policy,
     )  # fmt: skip
 
 

@@ -1,5 +1,8 @@
 """What makes an item fit for trade: normal forms, required attributes, and its governed life."""
 
+import re
+import unicodedata
+from collections.abc import Sequence
 from enum import IntEnum
 
 from stdnum import ean
@@ -44,6 +47,24 @@ def normal_gtin(gtin: str) -> str | None:
         return str(ean.validate(gtin))
     except ValidationError as error:
         raise InvalidArgument("INVALID_GTIN", f"item.gtin: {gtin} is no GTIN: {error}", field="item.gtin") from error
+
+
+def need_units(stock_unit: str, units: Sequence[tuple[str, str]]) -> None:
+    """Raises InvalidArgument where a unit is the stock unit, is said twice, or has a wrong GTIN; `units` are (unit, GTIN)."""
+    seen = {stock_unit}
+    for index, (unit, gtin) in enumerate(units):
+        if unit in seen:
+            text = f"item.units[{index}].unit: {unit} is said twice, or is the stock unit"
+            raise InvalidArgument("DOUBLE_UNIT", text, field=f"item.units[{index}].unit")
+        seen.add(unit)
+        normal_gtin(gtin)
+
+
+def likeness(brand: str, name: str) -> str:
+    """Returns brand and name in a form in which near-identical ones are equal: words in order, without case, marks and accents."""
+    text = unicodedata.normalize("NFKD", f"{brand} {name}").casefold()
+    words = re.findall(r"[a-z0-9]+", "".join(one for one in text if not unicodedata.combining(one)))
+    return " ".join(sorted(set(words)))[:400]
 
 
 def missing_attributes(attributes: dict[str, object]) -> list[str]:

@@ -30,6 +30,31 @@ ITEMS = Table(
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("tracking", Integer, nullable=False, server_default="1"),
+    Column("expires", Integer, nullable=False, server_default="0"),
+    Column("min_life_days", Integer, nullable=False, server_default="0"),
+    Column("valuation", Integer, nullable=False, server_default="1"),
+    Column("abc_class", String(1), nullable=False, server_default="C"),
+    Column("sellable_from", BigInteger, nullable=False, server_default="0"),
+    Column("supplier_id", String(40), nullable=False, server_default=""),
+    Column("lead_time_days", Integer, nullable=False, server_default="0"),
+    Column("minimum_order_quantity", BigInteger, nullable=False, server_default="0"),
+    Column("pack_multiple", BigInteger, nullable=False, server_default="1"),
+    Column("reorder_policy", Integer, nullable=False, server_default="1"),
+    Column("export_control_class", String(20), nullable=False, server_default=""),
+    Column("hazmat_class", String(20), nullable=False, server_default=""),
+    Column("category_id", String(40), nullable=False, server_default=""),
+    # JSON, as the contract's messages: what belongs to one item and is read with it.
+    Column("units", Text, nullable=False, server_default="[]"),
+    Column("components", Text, nullable=False, server_default="[]"),
+    Column("substitutes", Text, nullable=False, server_default="[]"),
+    Column("attributes", Text, nullable=False, server_default="{}"),
+    Column("media_urls", Text, nullable=False, server_default="[]"),
+    # Brand and name in normal form: near-identical items have near-identical ones.
+    Column("likeness", String(400), nullable=False, server_default=""),
+    Column("published", Integer, nullable=False, server_default="0"),
+    Index("ix_items_likeness", "likeness"),
+    Index("ix_items_category_id", "category_id", "item_id"),
 )  # fmt: skip
 
 CHANNELS = Table(

@@ -41,7 +41,14 @@ async def load_rules(tx: Tx) -> list[Rule]:
     """Returns the active rules."""
     rows = await tx.read(select(POSTING_RULES).where(POSTING_RULES.c.active == 1).order_by(POSTING_RULES.c.rule_id))
     return [
-        Rule(row.rule_id, row.version, row.event_type, row.condition, tuple(RuleLine(*line) for line in json.loads(row.lines)))
+        Rule(
+            row.rule_id,
+            row.version,
+            row.event_type,
+            row.condition,
+            tuple(RuleLine(*line) for line in json.loads(row.lines)),
+            row.entity or "entity",
+        )
         for row in rows
     ]
 
@@ -64,7 +71,7 @@ def _entry(
     entry_id = new_id()
     entries.append(
         {
-            "entry_id": entry_id, "entity": facts["entity"], "currency_code": facts["currency_code"], "rule_id": rule.rule_id,
+            "entry_id": entry_id, "entity": facts[rule.entity], "currency_code": facts["currency_code"], "rule_id": rule.rule_id,
             "rule_version": rule.version, "event_id": event.id, "event_type": rule.event_type,
             "order_id": facts.get("order_id", ""), "posted_at": work.now,
             "document_id": next(str(facts[name]) for name in DOCUMENTS if facts.get(name)),
@@ -75,7 +82,7 @@ def _entry(
             {
                 "entry_id": entry_id, "position": position, "account": line.account, "debit_minor": line.debit_minor,
                 "credit_minor": line.credit_minor, "channel_id": facts.get("channel_id", ""),
-                "location_id": facts.get("location_id", ""),
+                "location_id": line.location_id,
             }
         )  # fmt: skip
 

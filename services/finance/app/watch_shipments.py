@@ -19,7 +19,8 @@ async def note_parts(work: Work, events: Sequence[Received]) -> None:
     rows: dict[str, dict[str, object]] = {}
     for event in events:
         part = PARTS.get(event.message.DESCRIPTOR.name)
-        if part is not None:
+        # What a till or a marketplace handed out has no shipment.
+        if part is not None and event.message.shipment_id:
             row = rows.setdefault(
                 event.message.shipment_id,
                 {"shipment_id": event.message.shipment_id, "sale": 0, "cost": 0, "freight": 0, "first_at": work.now, "held": 0},

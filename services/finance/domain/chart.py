@@ -25,7 +25,7 @@ ACCOUNTS = (
 REVENUE = ("4000", "4010", "4020", "4030")
 COST = ("5000",)
 FREIGHT = ("5100",)
-INVENTORY = ("1300", "1310")
+INVENTORY = ("1300", "1310", "1320")
 
 Line = tuple[str, str, str]
 
@@ -58,4 +58,49 @@ RULES_VERSION_1: tuple[tuple[str, str, str, tuple[Line, ...]], ...] = (
     )),
     ("refund-paid", "RefundPaid", "true", (("2110", "debit", "e.amount_minor"), ("1100", "credit", "e.amount_minor"))),
     ("outbound-freight", "ShipmentShipped", "true", (("5100", "debit", "e.freight_minor"), ("2310", "credit", "e.freight_minor"))),
+)  # fmt: skip
+
+ACCOUNTS_OF_STOCK = (
+    ("1320", "Inventory in transit", "ASSET"),
+    ("1400", "Intercompany receivable", "ASSET"),
+    ("2320", "Accrued landed cost", "LIABILITY"),
+    ("2330", "Trade payables", "LIABILITY"),
+    ("2400", "Intercompany payable", "LIABILITY"),
+    ("5310", "Inventory write-down", "EXPENSE"),
+    ("5400", "Purchase price variance", "EXPENSE"),
+)
+
+
+def _both_ways(account: str, name: str, other: str) -> tuple[Line, ...]:
+    """What goes up is debited, what goes down credited, and the other account bears the difference."""
+    return (
+        (account, "debit", f"e.{name}_up_minor"), (account, "credit", f"e.{name}_down_minor"),
+        (other, "credit", f"e.{name}_up_minor"), (other, "debit", f"e.{name}_down_minor"),
+    )  # fmt: skip
+
+
+# A line may name the location it belongs to, and a rule the entity, where it is not the event's own.
+RULES_OF_STOCK: tuple[tuple[str, str, str, tuple[tuple[str, ...], ...], str], ...] = (
+    ("purchase-receipt", "StockReceived", "e.kind == 'PURCHASE'", (
+        ("1300", "debit", "e.value_minor"), ("5400", "debit", "e.variance_up_minor"), ("5400", "credit", "e.variance_down_minor"),
+        ("2300", "credit", "e.value_minor + e.variance_up_minor - e.variance_down_minor"),
+    ), ""),
+    ("landed-cost", "StockRevalued", "e.kind == 'LANDED_COST'", (*_both_ways("1300", "inventory", "2320"), *_both_ways("5000", "cost", "2320")), ""),
+    ("receipt-cost", "StockRevalued", "e.kind == 'RECEIPT_COST'", (*_both_ways("1300", "inventory", "2300"), *_both_ways("5000", "cost", "2300")), ""),
+    ("write-down", "StockRevalued", "e.kind == 'WRITE_DOWN'", (("5310", "debit", "e.inventory_down_minor"), ("1300", "credit", "e.inventory_down_minor")), ""),
+    ("standard-cost", "StockRevalued", "e.kind == 'STANDARD_COST'", _both_ways("1300", "inventory", "5400"), ""),
+    ("vendor-return", "StockReturnedToVendor", "true", (
+        ("2330", "debit", "e.credit_minor"), ("5400", "debit", "e.variance_up_minor"), ("5400", "credit", "e.variance_down_minor"),
+        ("1300", "credit", "e.value_minor"),
+    ), ""),
+    ("transfer-out", "TransferShipped", "e.entity == e.to_entity", (
+        ("1320", "debit", "e.value_minor", "to_location_id"), ("1300", "credit", "e.value_minor"),
+    ), ""),
+    ("transfer-sold", "TransferShipped", "e.entity != e.to_entity", (("1400", "debit", "e.value_minor"), ("1300", "credit", "e.value_minor")), ""),
+    ("transfer-bought", "TransferShipped", "e.entity != e.to_entity", (
+        ("1320", "debit", "e.value_minor", "to_location_id"), ("2400", "credit", "e.value_minor"),
+    ), "to_entity"),
+    ("transfer-in", "TransferReceived", "true", (
+        ("1300", "debit", "e.value_minor"), ("5200", "debit", "e.short_minor"), ("1320", "credit", "e.value_minor + e.short_minor"),
+    ), ""),
 )  # fmt: skip

@@ -14,11 +14,12 @@ class PostingError(Exception):
 
 
 class RuleLine(NamedTuple):
-    """A line of a rule."""
+    """A line of a rule; `location` names the event's field that holds the line's location."""
 
     account: str
     side: str
     amount: str
+    location: str = "location_id"
 
 
 class Rule(NamedTuple):
@@ -29,6 +30,7 @@ class Rule(NamedTuple):
     event_type: str
     condition: str
     lines: tuple[RuleLine, ...]
+    entity: str = "entity"
 
 
 class Posting(NamedTuple):
@@ -37,6 +39,7 @@ class Posting(NamedTuple):
     account: str
     debit_minor: int
     credit_minor: int
+    location_id: str = ""
 
 
 @cache
@@ -58,7 +61,8 @@ def post(rule: Rule, event: Mapping[str, object]) -> list[Posting]:
         if not isinstance(amount, int) or amount < 0:
             raise PostingError(f"{rule.rule_id}: {line.amount} is {amount!r}, not an amount")
         if amount:
-            lines.append(Posting(line.account, amount if line.side == "debit" else 0, amount if line.side == "credit" else 0))
+            debit, credit = (amount, 0) if line.side == "debit" else (0, amount)
+            lines.append(Posting(line.account, debit, credit, str(event.get(line.location, ""))))
     if sum(line.debit_minor for line in lines) != sum(line.credit_minor for line in lines):
         raise PostingError(f"{rule.rule_id}: debit and credit differ for {dict(event)}")
     return lines

@@ -20,9 +20,11 @@ POSTING_RULES = Table(
     Column("version", Integer, primary_key=True),
     Column("event_type", String(60), nullable=False),
     Column("condition", Text, nullable=False),
-    # JSON: a list of {account, side, amount}; the amount is an expression over the event.
+    # JSON: a list of [account, side, amount, location]; the amount is an expression over the event, the location a field of it.
     Column("lines", Text, nullable=False),
     Column("active", Integer, nullable=False),
+    # The event's field that holds the entity of the entry; `entity` where empty.
+    Column("entity", String(40), nullable=False, server_default=""),
 )  # fmt: skip
 
 ENTRIES = Table(

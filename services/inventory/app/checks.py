@@ -1,6 +1,6 @@
 """Checks that several use cases make before they touch stock."""
 
-from chassis.kernel.errors import NotFound
+from chassis.kernel.errors import FailedPrecondition, NotFound
 from services.inventory.store.stock_book import StockBook
 
 
@@ -13,3 +13,9 @@ def need_known(book: StockBook, item_id: str, location_id: str, field: str = "")
         raise NotFound("NO_SUCH_LOCATION", f"there is no location {location_id}", field=f"{prefix}location_id")
     if item_id not in book.items:
         raise NotFound("NO_SUCH_ITEM", f"there is no published item {item_id}", field=f"{prefix}item_id")
+
+
+def need_no_kit(book: StockBook, item_id: str, field: str = "item_id") -> None:
+    """Raises FailedPrecondition for a kit, which has no stock of its own."""
+    if book.components(item_id):
+        raise FailedPrecondition("KIT", f"{field}: a kit has no stock of its own; name its components", field=field)

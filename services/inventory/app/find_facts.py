@@ -6,14 +6,16 @@ from argosy.inventory.v1 import stock_pb2
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
-from services.inventory.domain.stock import ON_HAND
-from services.inventory.store.tables import BALANCES, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS
+from services.inventory.domain.stock import VALUED, State
+from services.inventory.store.tables import BALANCES, INBOUND, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS, VALUATIONS
 
 KEY = ("item_id", "location_id", "lot", "state")
 
 
 async def balances(tx: Tx, now: int) -> FoundFacts:
-    """P1: every balance is the sum of its movements, none is negative, and layers hold what is on hand."""
+    """P1: every balance is the sum of its movements, none is negative; layers hold what is on hand or on its way between our
+    locations, the running totals are theirs, and what is expected is what open documents expect.
+    """  # fmt: skip
     sides = []
     for column, sign in ((MOVEMENTS.c.from_state, -1), (MOVEMENTS.c.to_state, 1)):
         sides.append(
@@ -34,11 +36,11 @@ async def balances(tx: Tx, now: int) -> FoundFacts:
     ]
     negative = await tx.read(select(BALANCES).where(BALANCES.c.quantity < 0).limit(100))
     breaks += [_break("P1", f"item {r.item_id} at {r.location_id}", f"balance is {r.quantity}") for r in negative]
-    return breaks + await _layers(tx), []
+    return breaks + await _layers(tx) + await _totals(tx) + await _expected(tx), []
 
 
 async def _layers(tx: Tx) -> list[ops_pb2.Break]:
-    on_hand = case((BALANCES.c.state.in_([int(s) for s in ON_HAND]), BALANCES.c.quantity), else_=0)
+    on_hand = case((BALANCES.c.state.in_([int(s) for s in VALUED]), BALANCES.c.quantity), else_=0)
     sides = [
         select(BALANCES.c.item_id, BALANCES.c.location_id, on_hand.label("quantity")),
         select(LAYERS.c.item_id, LAYERS.c.location_id, (LAYERS.c.quantity_left * literal(-1)).label("quantity")),
@@ -48,6 +50,36 @@ async def _layers(tx: Tx) -> list[ops_pb2.Break]:
     wrong = select(both.c.item_id, both.c.location_id, total.label("off")).group_by(both.c.item_id, both.c.location_id)
     rows = await tx.read(wrong.having(total != 0).limit(100))
     return [_break("P1", f"item {r.item_id} at {r.location_id}", f"on hand and cost layers differ by {r.off}") for r in rows]
+
+
+async def _totals(tx: Tx) -> list[ops_pb2.Break]:
+    sides = [
+        select(VALUATIONS.c.item_id, VALUATIONS.c.location_id, VALUATIONS.c.quantity, VALUATIONS.c.value_minor),
+        select(
+            LAYERS.c.item_id, LAYERS.c.location_id, (LAYERS.c.quantity_left * literal(-1)).label("quantity"),
+            (LAYERS.c.value_left_minor * literal(-1)).label("value_minor"),
+        ).where(LAYERS.c.quantity_left > 0),
+    ]  # fmt: skip
+    both = union_all(*sides).subquery("both")
+    quantity, value = func.sum(both.c.quantity), func.sum(both.c.value_minor)
+    keys = (both.c.item_id, both.c.location_id)
+    wrong = select(*keys, quantity.label("off"), value.label("value_off")).group_by(*keys).having((quantity != 0) | (value != 0))
+    return [
+        _break("P1", f"item {r.item_id} at {r.location_id}", f"totals and cost layers differ by {r.off} pieces and {r.value_off} in value")
+        for r in await tx.read(wrong.limit(100))
+    ]
+
+
+async def _expected(tx: Tx) -> list[ops_pb2.Break]:
+    coming = BALANCES.c.state.in_([int(State.INCOMING), int(State.IN_TRANSIT)])
+    sides = [
+        select(BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.quantity).where(coming),
+        select(INBOUND.c.item_id, INBOUND.c.location_id, (INBOUND.c.quantity * literal(-1)).label("quantity")),
+    ]
+    both = union_all(*sides).subquery("both")
+    total, keys = func.sum(both.c.quantity), (both.c.item_id, both.c.location_id)
+    rows = await tx.read(select(*keys, total.label("off")).group_by(*keys).having(total != 0).limit(100))
+    return [_break("P1", f"item {r.item_id} at {r.location_id}", f"expected stock and open documents differ by {r.off}") for r in rows]
 
 
 async def reservations(tx: Tx, now: int) -> FoundFacts:

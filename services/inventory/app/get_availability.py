@@ -1,63 +1,156 @@
-"""GetAvailability: what can be promised of items, per location and for a channel. The one function for all who ask."""
+"""GetAvailability: what can be promised of items, per location and for a channel. The one function for all who ask.
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+Those who ask at once share the queries: `domain/promise.py` has the formula.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
 from argosy.inventory.v1 import stock_service_pb2
+from chassis.kernel.clock import DAY, from_timestamp, to_timestamp
 from chassis.runtime.database import Tx
-from chassis.runtime.pipeline import Asked
-from services.inventory.domain.stock import SOURCED_KINDS, State, available_to_promise, available_to_sell
-from services.inventory.store.tables import BALANCES, LOCATIONS, POLICIES
+from chassis.runtime.host import wall_clock
+from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
+from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
+from services.inventory.store.stock_book import components_of
+from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, LOCATIONS, LOTS, POLICIES
 
-AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE),)
+Request = stock_service_pb2.GetAvailabilityRequest
+Key = tuple[str, str]
+AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE), BALANCES.c.quantity > 0)
+STILL_COMING = (INBOUND.c.quantity > 0,)
+# What is pegged waits for its supply, which counts that much less.
+WAITING = (DEMANDS.c.quantity > 0, DEMANDS.c.inbound_id == "")
+MASTER = ("item_id", "kit", "min_life_days", "sellable_from")
+THERE = ("item_id", "location_id", "lot", "quantity")
 
 
-async def get_availability(asked: Asked) -> stock_service_pb2.GetAvailabilityResponse:
-    """Answers each item with its locations."""
-    items = await availability(asked.tx, asked.request.item_ids, asked.request.channel_id)
-    return stock_service_pb2.GetAvailabilityResponse(items=items)
+async def get_availability(tx: Tx, requests: Sequence[Request]) -> list[stock_service_pb2.GetAvailabilityResponse]:
+    """Answers each request's items with their locations."""
+    look = await Look.at(tx, requests)
+    return [stock_service_pb2.GetAvailabilityResponse(items=look.answer(request)) for request in requests]
 
 
-async def availability(tx: Tx, wanted: Sequence[str], channel_id: str) -> list[stock_service_pb2.ItemAvailability]:
-    """Returns what can be promised of each item, in the order asked; three queries however many items."""
-    item_ids = sorted(set(wanted))
-    locations = {row.location_id: row for row in await tx.read(select(LOCATIONS))}
-    available = await _available(tx, item_ids)
-    safety, buffers = await _policies(tx, item_ids, channel_id)
-    answers = []
-    for item_id in wanted:
+async def availability(tx: Tx, item_ids: Sequence[str], channel_id: str) -> list[stock_service_pb2.ItemAvailability]:
+    """Returns what can be promised of each item now, in the order asked."""
+    request = Request(item_ids=item_ids, channel_id=channel_id)
+    return (await Look.at(tx, [request])).answer(request)
+
+
+@dataclass
+class Look:
+    """All that the answers to several requests need, read together."""
+
+    now: int
+    locations: dict[str, Any]
+    items: dict[str, Any] = field(default_factory=dict)
+    outlooks: defaultdict[str, dict[str, Outlook]] = field(default_factory=lambda: defaultdict(dict))
+    policies: dict[Key, ChannelPolicy] = field(default_factory=dict)
+
+    @classmethod
+    async def at(cls, tx: Tx, requests: Sequence[Request]) -> "Look":
+        """Reads; a handful of queries however many items and requests."""
+        look = cls(wall_clock(), {row.location_id: row for row in await tx.read(select(LOCATIONS))})
+        wanted = sorted({item_id for request in requests for item_id in request.item_ids})
+        rows = await tx.find(ITEMS, MASTER[:1], _keys(wanted), only=MASTER)
+        look.items = {row.item_id: row for row in rows}
+        parts = {part for row in rows if row.kit for part, _ in components_of(row.kit)} - set(wanted)
+        if parts:
+            look.items.update({row.item_id: row for row in await tx.find(ITEMS, MASTER[:1], _keys(parts), only=MASTER)})
+        await look._read_stock(tx, sorted({*wanted, *parts}))
+        await look._read_policies(tx, wanted, {request.channel_id for request in requests})
+        return look
+
+    async def _read_stock(self, tx: Tx, item_ids: Sequence[str]) -> None:
+        keys = _keys(item_ids)
+        rows = await tx.find(BALANCES, THERE[:1], keys, only=THERE, where=AVAILABLE)
+        lots = await self._lots(tx, rows)
+        for item_id, location_id, lot, quantity in rows:
+            self._outlook(item_id, location_id).there.append((lots.get((item_id, lot), Lot(lot)), quantity))
+        for row in await tx.find(INBOUND, THERE[:1], keys, where=STILL_COMING):
+            self._outlook(row.item_id, row.location_id).coming.append(Coming(row.due_at, row.quantity - row.pegged, row.confidence_percent))
+        for row in await tx.find(DEMANDS, THERE[:1], keys, where=WAITING):
+            self._outlook(row.item_id, row.location_id).waiting.append((row.wanted_at, row.quantity))
+
+    async def _lots(self, tx: Tx, rows: Sequence[Any]) -> Mapping[Key, Lot]:
+        keys = sorted({(row.item_id, row.lot) for row in rows if row.lot})
+        found = await tx.find(LOTS, ("item_id", "lot"), keys)
+        return {(r.item_id, r.lot): Lot(r.lot, NEVER if r.expires_at is None else r.expires_at, r.received_at) for r in found}
+
+    def _outlook(self, item_id: str, location_id: str) -> Outlook:
+        return self.outlooks[item_id].setdefault(location_id, Outlook())
+
+    async def _read_policies(self, tx: Tx, item_ids: Sequence[str], channel_ids: Iterable[str]) -> None:
+        keys = [(channel, item) for channel in sorted({"", *channel_ids}) for item in (*item_ids, "")]
+        for row in await tx.find(POLICIES, ("channel_id", "item_id"), keys):
+            if row.channel_id:
+                network = frozenset(json.loads(row.network)) if row.network else frozenset()
+                self.policies[row.channel_id, row.item_id] = ChannelPolicy(
+                    max(row.quantity, row.risk_buffer), row.share_percent, row.threshold, row.most, network
+                )
+            elif row.location_id in self.outlooks[row.item_id]:
+                self.outlooks[row.item_id][row.location_id].safety = row.quantity
+
+    def answer(self, request: Request) -> list[stock_service_pb2.ItemAvailability]:
+        """Returns what a request asks, item by item in its order."""
+        return [self._item(item_id, request) for item_id in request.item_ids]
+
+    def _item(self, item_id: str, request: Request) -> stock_service_pb2.ItemAvailability:
         answer = stock_service_pb2.ItemAvailability(item_id=item_id)
-        answers.append(answer)
+        policy = self._policy(request.channel_id, item_id)
+        places = set(request.location_ids) or policy.network
+        moment = max(self.now, from_timestamp(request.at)) if request.HasField("at") else self.now
+        item = self.items.get(item_id)
+        if item is not None and item.sellable_from > self.now:
+            answer.sellable_from.CopyFrom(to_timestamp(item.sellable_from))
+        components = components_of(item.kit) if item is not None else ()
         promisable = {}
-        for location_id, quantity in available[item_id].items():
-            location = locations[location_id]
-            if location.kind not in SOURCED_KINDS:
+        for location_id in self._places(item_id, components):
+            location = self.locations[location_id]
+            if location.kind not in SOURCED_KINDS or (places and location_id not in places):
                 continue
-            promisable[location_id] = available_to_promise(quantity, safety.get((item_id, location_id), 0))
-            answer.locations.add(
+            promisable[location_id] = self._promise(item_id, components, location_id, moment, request.min_life_days)
+            shown = answer.locations.add(
                 location_id=location_id, kind=location.kind, country_code=location.country_code, entity=location.entity,
                 postal_prefix=location.postal_prefix, available_to_promise=promisable[location_id],
             )  # fmt: skip
-        buffer, share = buffers.get(item_id, buffers.get("", (0, 100)))
-        answer.available_to_sell = available_to_sell(promisable, buffer, share)
-    return answers
+            if request.horizon_days:
+                self._steps(shown, item_id, components, request)
+        answer.available_to_sell = available_to_sell(promisable, policy)
+        return answer
+
+    def _policy(self, channel_id: str, item_id: str) -> ChannelPolicy:
+        return self.policies.get((channel_id, item_id)) or self.policies.get((channel_id, "")) or ChannelPolicy()
+
+    def _places(self, item_id: str, components: Components) -> list[str]:
+        items = [part for part, _ in components] or [item_id]
+        return sorted({location_id for one in items for location_id in self.outlooks[one]})
+
+    def _promise(self, item_id: str, components: Components, location_id: str, moment: int, life_days: int) -> int:
+        if not components:
+            return self._one(item_id, location_id, moment, life_days)
+        return kits_of(components, {part: self._one(part, location_id, moment, life_days) for part, _ in components})
+
+    def _one(self, item_id: str, location_id: str, moment: int, life_days: int) -> int:
+        outlook, item = self.outlooks[item_id].get(location_id), self.items.get(item_id)
+        least = max(life_days, item.min_life_days) if item is not None else life_days
+        return outlook.promise(self.now, moment, least) if outlook is not None else 0
+
+    def _steps(self, shown: stock_service_pb2.LocationAvailability, item_id: str, components: Components, request: Request) -> None:
+        until, last = self.now + request.horizon_days * DAY, None
+        items = [part for part, _ in components] or [item_id]
+        outlooks = [self.outlooks[one][shown.location_id] for one in items if shown.location_id in self.outlooks[one]]
+        for moment in sorted({moment for outlook in outlooks for moment in outlook.moments(self.now, until)}):
+            quantity = self._promise(item_id, components, shown.location_id, moment, request.min_life_days)
+            if quantity != last:
+                shown.steps.add(from_at=to_timestamp(moment), available_to_promise=quantity)
+                last = quantity
 
 
-async def _available(tx: Tx, item_ids: list[str]) -> dict[str, Counter[str]]:
-    names = ("item_id", "location_id", "quantity")
-    keys = [(one,) for one in item_ids]
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for item_id, location_id, quantity in await tx.find(BALANCES, names[:1], keys, only=names, where=AVAILABLE, order=names[1:2]):
-        found[item_id][location_id] += quantity
-    return found
-
-
-async def _policies(tx: Tx, item_ids: list[str], channel_id: str) -> tuple[dict[Any, int], dict[str, tuple[int, int]]]:
-    keys = [(channel, item) for channel in {"", channel_id} for item in (*item_ids, "")]
-    rows = await tx.find(POLICIES, ("channel_id", "item_id"), keys)
-    safety = {(row.item_id, row.location_id): row.quantity for row in rows if not row.channel_id}
-    buffers = {row.item_id: (row.quantity, row.share_percent) for row in rows if row.channel_id}
-    return safety, buffers
+def _keys(item_ids: Iterable[str]) -> list[tuple[str]]:
+    return [(one,) for one in sorted(item_ids)]

@@ -7,7 +7,7 @@ from chassis.kernel.clock import SECOND
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
-from services.inventory.app.reserve_stock import need_available, still_reserved, take_lines
+from services.inventory.app.reserve_stock import Owner, need_available, take_lines
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -28,10 +28,11 @@ async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartReques
     book = await StockBook.open(work, keys + [one.key for one in before])
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
-    need_available(book, request.lines, still_reserved(before))
+    need_available(book, request.lines, before)
     give_back(book, before, Document("cart", request.cart_id, "replaced"))
     until = work.now + (request.ttl_s or TTL_S) * SECOND
-    made = take_lines(work, book, request.lines, request.cart_id, State.SOFT_RESERVED, stock_pb2.RESERVATION_KIND_CART, until)
+    owner = Owner(request.cart_id, stock_pb2.RESERVATION_KIND_CART, State.SOFT_RESERVED, expires_at=until)
+    made = take_lines(work, book, request.lines, owner)
     await book.write()
     await reservations.save(work, before)
     await reservations.insert(work, made)

@@ -1,12 +1,13 @@
 """Books what happens in the locations: released, short, recalled, shipped. A shipment that happened is never refused."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import request_id
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
+from services.inventory.app.find_stock import find_stock
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
@@ -14,7 +15,6 @@ from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import ISSUES
 
 COUNT_TASK = HoldKind("SHORT_PICK", "stock", 7200, "operations")
-OVERSHIPPED = HoldKind("OVERSHIPPED", "stock", 7200, "operations")
 
 
 async def on_released(work: Work, events: Sequence[Received]) -> None:
@@ -63,15 +63,18 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
                 channel_id=message.channel_id, location_id=message.location_id, entity=location.entity,
                 currency_code=location.currency_code,
             )  # fmt: skip
+            values: Counter[str] = Counter()
             for line in booking.begin(event, issued.document_id):
-                value = _ship(work, booking, event, line)
+                values[line.line_id] += _ship(work, booking, event, line)
+            for line in message.lines:
+                value = values.pop(line.line_id, 0)
                 issued.value_minor += value
                 issued.lines.add(item_id=line.item_id, quantity=line.quantity, value_minor=value, line_id=line.line_id)
                 issues.append(
                     {
                         "document_id": issued.document_id, "line_id": line.line_id, "item_id": line.item_id,
                         "location_id": message.location_id, "quantity": line.quantity, "value_minor": value,
-                        "returned_quantity": 0, "issued_at": work.now,
+                        "returned_quantity": 0, "issued_at": work.now, "order_id": message.order_id,
                     }
                 )  # fmt: skip
             work.emit(issued)
@@ -99,14 +102,16 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
                 held.shipped += part
                 moves.append((held.lot, state, part))
     _give_back_elsewhere(booking, event, line)
-    for lot, quantity in book.lots(*key, State.AVAILABLE, booking.left):
+    for lot, quantity in book.from_lots(*key, State.AVAILABLE, booking.left):
         moves.append((lot, State.AVAILABLE, booking.part(quantity)))
     if booking.left:
         found = booking.part(booking.left)
-        _find(work, booking, event, line, found)
+        document_id = request_id("found", event.message.shipment_id, line.line_id, line.item_id)
+        find_stock(work, book, key, found, document_id, "shipped more than was booked")
         moves.append(("", State.AVAILABLE, found))
-    value = book.issue(*key, line.quantity, booking.document.id)
+    value = 0
     for lot, state, quantity in moves:
+        value += book.issue(*key, quantity, booking.document, lot=lot)
         book.move(*key, lot, (state, State.OUTSIDE), quantity, booking.document)
     return value
 
@@ -119,23 +124,6 @@ def _give_back_elsewhere(booking: "_Booking", event: Received, line: "_Line") ->
         if part:
             booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)
             held.reserved, held.cancelled, surplus = held.reserved - part, held.cancelled + part, surplus - part
-
-
-def _find(work: Work, booking: "_Booking", event: Received, line: "_Line", quantity: int) -> None:
-    book, location_id = booking.book, event.message.location_id
-    value, basis = book.estimate(line.item_id, location_id, quantity) if book.owned(location_id) else (0, "NONE")
-    document = Document("adjustment", request_id("found", event.message.shipment_id, line.line_id), "shipped more than was booked")
-    book.move(line.item_id, location_id, "", (State.OUTSIDE, State.AVAILABLE), quantity, document, value)
-    book.add_layer(line.item_id, location_id, quantity, value, document.id)
-    location = book.locations[location_id]
-    work.emit(
-        inventory_events_pb2.StockAdjusted(
-            document_id=document.id, location_id=location_id, entity=location.entity, currency_code=location.currency_code,
-            item_id=line.item_id, quantity=quantity, gain_minor=value, reason=document.reason, cost_basis=basis,
-        )
-    )  # fmt: skip
-    detail = f"{quantity} of {line.item_id} shipped from {location_id} that were not booked there: count it"
-    work.hold(OVERSHIPPED, "item", line.item_id, detail)
 
 
 class _Line:
@@ -173,37 +161,29 @@ class _Booking:
             await self.book.write()
             await reservations.save(self._work, self.held)
 
-    def begin(self, event: Received, document_id: str = "") -> "_Lines":
-        """Starts an event's lines; its document stands behind their movements."""
+    def begin(self, event: Received, document_id: str = "") -> Iterator[_Line]:
+        """Yields an event's lines, a kit's as its components; its document stands behind their movements.
+
+        `left` counts down while a line is booked.
+        """
         self._work.cause = event.cause
         self.document = Document("fulfillment_order", document_id or event.message.fulfillment_order_id, event.message.DESCRIPTOR.name)
-        return _Lines(self, event)
+        for line in event.message.lines:
+            for item_id, quantity in self.book.parts(line.item_id, line.quantity):
+                self.left = quantity
+                yield _Line(line.line_id, item_id, quantity)
 
     def of(self, event: Received, line: _Line) -> list[Held]:
         """Returns the line's reservations at the event's location."""
-        return [held for held in self._by_line[event.message.order_id, line.line_id] if held.location_id == event.message.location_id]
+        key = (line.item_id, event.message.location_id)
+        return [held for held in self._by_line[event.message.order_id, line.line_id] if held.key == key]
 
     def elsewhere(self, event: Received, line: _Line) -> list[Held]:
         """Returns the line's reservations at other locations."""
-        return [held for held in self._by_line[event.message.order_id, line.line_id] if held.location_id != event.message.location_id]
+        own = [held for held in self._by_line[event.message.order_id, line.line_id] if held.item_id == line.item_id]
+        return [held for held in own if held.location_id != event.message.location_id]
 
     def part(self, quantity: int) -> int:
         """Counts a part of the line as booked and returns it."""
         self.left -= quantity
         return quantity
-
-
-class _Lines:
-    """The lines of an event; `left` of the booking counts down while one is booked."""
-
-    def __init__(self, booking: _Booking, event: Received) -> None:
-        self._booking = booking
-        self._lines = iter(event.message.lines)
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> _Line:
-        line = next(self._lines)
-        self._booking.left = line.quantity
-        return _Line(line.line_id, line.item_id, line.quantity)

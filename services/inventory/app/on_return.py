@@ -1,18 +1,20 @@
 """Books returned goods: in at the cost at which they left, then to where the inspection sends them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from argosy.inventory.v1 import inventory_events_pb2
-from chassis.kernel.money import share
+from chassis.kernel.money import allocate, share
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
-from services.inventory.domain.stock import State
+from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import Document, StockBook
-from services.inventory.store.tables import ISSUES
+from services.inventory.store.tables import ISSUES, MOVEMENTS
 
 UNCOSTED = HoldKind("UNCOSTED", "returns", 86_400, "operations")
 TARGETS = {"RESTOCK": State.AVAILABLE, "QUARANTINE": State.QUARANTINE, "DAMAGED": State.DAMAGED, "SCRAP": State.OUTSIDE}
+WENT_OUT = (MOVEMENTS.c.to_state == int(State.OUTSIDE), MOVEMENTS.c.lot != "")
 WEAKER = ("ISSUE", "LAST", "STANDARD", "NONE")
 
 
@@ -20,6 +22,7 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
     """Outside → RETURN_INSPECTION, at the line's share of its issues; an unknown issue takes last cost, standard or 0."""
     book = await StockBook.open(work, _keys(events), costs=True)
     issues = await _issues(work, {line.line_id for event in events for line in event.message.lines})
+    left = await _lots_that_left(work, book, [issue for of_line in issues.values() for issue in of_line])
     for event in events:
         work.cause = event.cause
         message = event.message
@@ -29,13 +32,7 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
         document = Document("return", returned.document_id, "received")
         for line in message.lines:
             value, basis = _cost(work, book, message, line, issues.get(line.line_id, []))
-            if not book.owned(message.location_id):
-                value = 0
-            book.move(line.item_id, message.location_id, "", (State.OUTSIDE, State.RETURN_INSPECTION), line.stock_quantity, document, value)
-            book.add_layer(
-                line.item_id, message.location_id, line.stock_quantity, value, document.id,
-                return_id=message.return_id, line_id=line.line_id,
-            )  # fmt: skip
+            value = _take_back(book, message, line, value if book.owned(message.location_id) else 0, left, document)
             returned.value_minor += value
             returned.cost_basis = max(returned.cost_basis, basis, key=WEAKER.index)
             returned.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
@@ -54,18 +51,80 @@ async def on_return_inspected(work: Work, events: Sequence[Received]) -> None:
         document = Document("return", judged.document_id, "inspected")
         for line in message.lines:
             target = TARGETS[line.disposition]
-            value = book.issue(
-                line.item_id, message.location_id, line.stock_quantity, document.id, return_id=message.return_id, line_id=line.line_id
-            )
-            book.move(line.item_id, message.location_id, "", (State.RETURN_INSPECTION, target), line.stock_quantity, document, value)
+            value = _judge(book, message, line, target, document)
             if target is State.OUTSIDE:
                 judged.written_off_minor += value
             else:
-                book.add_layer(line.item_id, message.location_id, line.stock_quantity, value, document.id)
                 judged.restocked_minor += value
             judged.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
         work.emit(judged)
     await book.write()
+
+
+def _take_back(book: StockBook, message: Any, line: Any, value_minor: int, left: "Left", document: Document) -> int:
+    """Puts a line's goods before the inspection, a kit's as its components; returns their value in the books."""
+    parts = book.parts(line.item_id, line.stock_quantity)
+    weights = [book.estimate(item_id, message.location_id, quantity)[0] for item_id, quantity in parts]
+    booked = 0
+    for (item_id, quantity), cost in zip(parts, allocate(value_minor, weights), strict=True):
+        key = (item_id, message.location_id)
+        worth = book.put(*key, quantity, cost, document, held_for=message.return_id, line_id=line.line_id)
+        lots = left.take(line.line_id, item_id, quantity)
+        for index, (lot, part) in enumerate(lots):
+            change = (State.OUTSIDE, State.RETURN_INSPECTION)
+            book.move(*key, lot, change, part, document, worth if index == 0 else 0)
+        booked += worth
+    return booked
+
+
+def _judge(book: StockBook, message: Any, line: Any, target: State, document: Document) -> int:
+    """Moves a line's goods to where the inspection sends them; returns what they are worth."""
+    value = 0
+    for item_id, quantity in book.parts(line.item_id, line.stock_quantity):
+        key = (item_id, message.location_id)
+        cost = book.issue(*key, quantity, document, held_for=message.return_id, line_id=line.line_id)
+        if target is not State.OUTSIDE:
+            book.put(*key, quantity, cost, document)
+        for index, (lot, part) in enumerate(book.from_lots(*key, State.RETURN_INSPECTION, quantity)):
+            book.move(*key, lot, (State.RETURN_INSPECTION, target), part, document, cost if index == 0 else 0)
+        value += cost
+    return value
+
+
+class Left:
+    """Which lots left with which line: they are what comes back with it."""
+
+    def __init__(self) -> None:
+        self._lots: defaultdict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+
+    def add(self, line_id: str, item_id: str, lot: str, quantity: int) -> None:
+        """Notes what left."""
+        self._lots[line_id, item_id].append((lot, quantity))
+
+    def take(self, line_id: str, item_id: str, quantity: int) -> list[tuple[str, int]]:
+        """Returns the lots of what comes back; of what is not known to have left, none is known."""
+        found = []
+        for lot, there in self._lots[line_id, item_id]:
+            part = min(there, quantity)
+            if part:
+                found.append((lot, part))
+                quantity -= part
+        return [*found, ("", quantity)] if quantity else found
+
+
+async def _lots_that_left(work: Work, book: StockBook, issues: list["_Issue"]) -> Left:
+    """Reads the lots of issues of tracked items; an issue tells lines apart only by item, which is enough for their lots."""
+    left = Left()
+    tracked = {item_id for item_id, item in book.items.items() if item.tracking != Tracking.NONE}
+    if not tracked:
+        return left
+    documents = {issue.key[0]: issue.key[1] for issue in issues}
+    for row in await work.tx.find(
+        MOVEMENTS, ("document_id",), [(one,) for one in sorted(documents)], where=WENT_OUT, order=("movement_id",)
+    ):
+        if row.item_id in tracked:
+            left.add(documents[row.document_id], row.item_id, row.lot, row.quantity)
+    return left
 
 
 def _keys(events: Sequence[Received]) -> set[tuple[str, str]]:

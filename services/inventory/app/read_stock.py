@@ -5,7 +5,7 @@ from sqlalchemy import case, func, select
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2, stock_service_pb2
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from services.inventory.app.views import to_layer, to_location, to_movement, to_reservation
+from services.inventory.app.views import to_layer, to_location, to_movement, to_policy, to_reservation
 from services.inventory.domain.stock import ON_HAND, SOURCED_KINDS, State
 from services.inventory.store.reservations import Held
 from services.inventory.store.tables import BALANCES, ITEMS, LAYERS, LOCATIONS, MOVEMENTS, POLICIES, RESERVATIONS
@@ -95,13 +95,7 @@ async def list_stock_policies(asked: Asked) -> stock_service_pb2.ListStockPolici
     """Lists by channel, item and location."""
     keys = [POLICIES.c.channel_id, POLICIES.c.item_id, POLICIES.c.location_id]
     rows, token = await page(asked.tx, select(POLICIES), keys, asked.request)
-    policies = [
-        stock_service_pb2.StockPolicy(
-            channel_id=r.channel_id, item_id=r.item_id, location_id=r.location_id, quantity=r.quantity, share_percent=r.share_percent
-        )
-        for r in rows
-    ]
-    return stock_service_pb2.ListStockPoliciesResponse(policies=policies, next_page_token=token)
+    return stock_service_pb2.ListStockPoliciesResponse(policies=map(to_policy, rows), next_page_token=token)
 
 
 async def list_reservations(asked: Asked) -> reservations_service_pb2.ListReservationsResponse:

@@ -3,7 +3,9 @@
 Demand is summed per item and location before it is checked, so that two lines of one item cannot both take the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition, Refusal
@@ -51,53 +53,61 @@ def _reserve(
         raise FailedPrecondition("OWNER_CANCELLED", "the order's reservations were cancelled; it cannot reserve any more", field="order_id")
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
-    need_available(book, request.lines, still_reserved(cart))
+    need_available(book, request.lines, cart)
     document = Document("reservation", request.order_id)
     for one in cart:
         book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
         one.cancelled, one.reserved = one.cancelled + one.reserved, 0
-    return take_lines(work, book, request.lines, request.order_id, State.RESERVED, stock_pb2.RESERVATION_KIND_ORDER, None)
+    owner = Owner(request.order_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=request.priority)
+    return take_lines(work, book, request.lines, owner)
 
 
-def still_reserved(held: Sequence[Held]) -> dict[Key, int]:
-    """Sums what is reserved per item and location, over lots and lines."""
-    sums: dict[Key, int] = {}
-    for one in held:
-        sums[one.key] = sums.get(one.key, 0) + one.reserved
-    return sums
+@dataclass(frozen=True)
+class Owner:
+    """Whom stock is promised to, and how."""
+
+    owner_id: str
+    kind: int
+    state: State
+    priority: int = 0
+    expires_at: int | None = None
 
 
-def need_available(
-    book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], extra: Mapping[tuple[str, str], int]
-) -> None:
-    """Raises FailedPrecondition where the lines together want more than is available, `extra` included."""
-    wanted: dict[Key, int] = {}
+def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], before: Sequence[Held]) -> None:
+    """Raises FailedPrecondition where the lines together want more than is available, with what the owner held before.
+
+    Who wants longer remaining life can use fewer lots, and those are among the lots of who wants less: so the demands for
+    at least each life must fit into the lots that live as long.
+    """
+    wanted: defaultdict[Key, Counter[int]] = defaultdict(Counter)
     for line in lines:
-        key = (line.item_id, line.location_id)
-        wanted[key] = wanted.get(key, 0) + line.quantity
-    for key, quantity in wanted.items():
-        there = book.quantity(*key, State.AVAILABLE) + extra.get(key, 0)
-        if there < quantity:
-            raise FailedPrecondition(
-                "INSUFFICIENT_STOCK", f"{quantity} of {key[0]} are wanted at {key[1]}, {there} are available",
-                field="lines", item_id=key[0], location_id=key[1], available=there,
-            )  # fmt: skip
+        for part, quantity in book.parts(line.item_id, line.quantity):
+            wanted[part, line.location_id][line.min_life_days] += quantity
+    for key, by_life in wanted.items():
+        total = 0
+        for life_days in sorted(by_life, reverse=True):
+            total += by_life[life_days]
+            held = sum(one.reserved for one in before if one.key == key and book.lives(one.item_id, one.lot, life_days))
+            there = book.sellable(*key, life_days) + held
+            if there < total:
+                raise FailedPrecondition(
+                    "INSUFFICIENT_STOCK", f"{total} of {key[0]} are wanted at {key[1]}, {there} are available",
+                    field="lines", item_id=key[0], location_id=key[1], available=there,
+                )  # fmt: skip
 
 
-def take_lines(
-    work: Work, book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], owner_id: str,
-    state: State, kind: int, expires_at: int | None,
-) -> list[Held]:  # fmt: skip
+def take_lines(work: Work, book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], owner: Owner) -> list[Held]:
     """Moves what the lines want out of AVAILABLE and returns the reservations that hold it, one for each lot."""
     made = []
-    document = Document("reservation", owner_id)
-    for line in lines:
-        for lot, quantity in book.lots(line.item_id, line.location_id, State.AVAILABLE, line.quantity):
-            book.move(line.item_id, line.location_id, lot, (State.AVAILABLE, state), quantity, document)
-            made.append(
-                Held(
-                    new_id(), kind, owner_id, line.line_id, line.item_id, line.location_id, lot,
-                    quantity, 0, 0, 0, expires_at, work.now,
-                )
-            )  # fmt: skip
+    document = Document("reservation", owner.owner_id)
+    for line in sorted(lines, key=lambda one: -one.min_life_days):
+        for part, wanted in book.parts(line.item_id, line.quantity):
+            for lot, quantity in book.from_lots(part, line.location_id, State.AVAILABLE, wanted, line.min_life_days):
+                book.move(part, line.location_id, lot, (State.AVAILABLE, owner.state), quantity, document)
+                made.append(
+                    Held(
+                        new_id(), owner.kind, owner.owner_id, line.line_id, part, line.location_id, lot,
+                        quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority,
+                    )
+                )  # fmt: skip
     return made

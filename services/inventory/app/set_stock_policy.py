@@ -1,24 +1,36 @@
-"""SetStockPolicy: safety stock of an item at a location, or a channel's buffer and share. Policies are not states."""
+"""SetStockPolicy: safety stock of an item at a location, or what a channel may be shown. Policies are not states."""
+
+import json
 
 from argosy.inventory.v1 import stock_service_pb2
-from chassis.kernel.errors import InvalidArgument
+from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.runtime.work import Work
-from services.inventory.store.tables import POLICIES
+from services.inventory.app.views import to_policy
+from services.inventory.store.tables import LOCATIONS, POLICIES
 
 
 async def set_stock_policy(work: Work, request: stock_service_pb2.SetStockPolicyRequest) -> stock_service_pb2.StockPolicy:
-    """Refusals: BAD_POLICY where it is neither (item and location) nor (channel, with an item or for all)."""
+    """Refusals: NO_SUCH_LOCATION; BAD_POLICY where it is neither (item and location) nor (channel, with an item or for all)."""
     safety = not request.channel_id and request.item_id and request.location_id
     buffer = request.channel_id and not request.location_id
     if not (safety or buffer):
         raise InvalidArgument("BAD_POLICY", "give item_id and location_id for safety stock, or channel_id for a buffer", field="channel_id")
     row = {
         "channel_id": request.channel_id, "item_id": request.item_id, "location_id": request.location_id,
-        "quantity": request.quantity, "share_percent": request.share_percent or 100,
-        "changed_at": work.now,
+        "quantity": request.quantity, "share_percent": request.share_percent if request.HasField("share_percent") else 100,
+        "changed_at": work.now, "threshold": request.threshold, "most": request.most,
+        "network": json.dumps(sorted(request.network)) if request.network else "", "risk_ppm": request.oversell_chance_ppm,
     }  # fmt: skip
-    await work.tx.merge(POLICIES, ("channel_id", "item_id", "location_id"), [row])
-    return stock_service_pb2.StockPolicy(
-        channel_id=request.channel_id, item_id=request.item_id, location_id=request.location_id, quantity=request.quantity,
-        share_percent=request.share_percent or 100,
-    )  # fmt: skip
+    await _need_locations(work, request)
+    key = ("channel_id", "item_id", "location_id")
+    await work.tx.merge(POLICIES, key, [row])
+    return to_policy((await work.tx.find(POLICIES, key, [tuple(str(row[name]) for name in key)]))[0])
+
+
+async def _need_locations(work: Work, request: stock_service_pb2.SetStockPolicyRequest) -> None:
+    wanted = sorted({*request.network, *([request.location_id] if request.location_id else [])})
+    known = {row.location_id for row in await work.tx.find(LOCATIONS, ("location_id",), [(one,) for one in wanted], only=("location_id",))}
+    for location_id in wanted:
+        if location_id not in known:
+            field = "location_id" if location_id == request.location_id else "network"
+            raise NotFound("NO_SUCH_LOCATION", f"{field}: there is no location {location_id}", field=field)

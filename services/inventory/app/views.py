@@ -1,8 +1,9 @@
 """Rows of inventory as the contract shows them, and the events that stock documents say."""
 
+import json
 from typing import Any
 
-from argosy.inventory.v1 import stock_pb2
+from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from chassis.kernel.clock import to_timestamp
 from services.inventory.domain.cost import unit_cost
 
@@ -32,6 +33,15 @@ def to_reservation(held: Any) -> stock_pb2.Reservation:
         line_id=held.line_id, item_id=held.item_id, location_id=held.location_id, reserved=held.reserved,
         allocated=held.allocated, shipped=held.shipped, cancelled=held.cancelled, created_at=to_timestamp(held.created_at),
         expires_at=to_timestamp(held.expires_at) if held.expires_at is not None else None,
+    )  # fmt: skip
+
+
+def to_policy(row: Any) -> stock_service_pb2.StockPolicy:
+    """Returns a policy's row as the contract shows it."""
+    return stock_service_pb2.StockPolicy(
+        channel_id=row.channel_id, item_id=row.item_id, location_id=row.location_id, quantity=row.quantity,
+        share_percent=row.share_percent, threshold=row.threshold, most=row.most, oversell_chance_ppm=row.risk_ppm,
+        network=json.loads(row.network) if row.network else (), risk_buffer=row.risk_buffer,
     )  # fmt: skip
 
 

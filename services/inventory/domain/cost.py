@@ -1,20 +1,48 @@
-"""FIFO cost layers in minor units: what leaves takes its share of the layer, the last unit takes the rest."""
+"""What stock costs, in minor units: what leaves takes its share of a layer, the last unit takes the rest.
+
+FIFO keeps a layer for each receipt and takes the oldest first. Moving average keeps one layer, so that what leaves keeps the
+rate and the last unit flushes what rounding left. Standard cost keeps layers at the standard; what was paid beside it is a
+variance of the period.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from chassis.kernel.money import proportion
 
 
+class Method(IntEnum):
+    """How an item is valued; numbered as in the contract."""
+
+    FIFO = 1
+    AVERAGE = 2
+    STANDARD = 3
+
+
 @dataclass
 class Layer:
-    """Stock that came in at one cost. `quantity` and `value_minor` are what is left."""
+    """Stock that came in at one cost. `quantity` and `value_minor` are what is left.
+
+    `held_for` names the return or transfer whose end the layer waits for; only that document takes it.
+    """
 
     layer_id: str
     quantity: int
     value_minor: int
-    return_id: str = ""
+    held_for: str = ""
     line_id: str = ""
+    lot: str = ""
+    quantity_in: int = 0
+    value_in_minor: int = 0
+    document_id: str = ""
+
+    def add(self, quantity: int, value_minor: int) -> None:
+        """Takes more in at its own cost, which changes the rate."""
+        self.quantity += quantity
+        self.value_minor += value_minor
+        self.quantity_in += quantity
+        self.value_in_minor += value_minor
 
 
 @dataclass(frozen=True)
@@ -26,10 +54,10 @@ class Taken:
     value_minor: int
 
 
-def take(layers: Sequence[Layer], quantity: int) -> list[Taken]:
-    """Takes up to `quantity` from the layers in order, changing them; returns what was taken from each."""
+def take(layers: Sequence[Layer], quantity: int, lot: str = "") -> list[Taken]:
+    """Takes up to `quantity` from the layers in order, those of the lot first, changing them; returns what was taken from each."""
     taken = []
-    for layer in layers:
+    for layer in sorted(layers, key=lambda one: one.lot != lot) if lot else layers:
         part = min(quantity, layer.quantity)
         if part <= 0:
             continue

@@ -1,8 +1,10 @@
-"""States of stock, what may move where by hand, and what can be promised."""
+"""States of stock, what may move where by hand, in which order lots are taken, and how kits come apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
+from chassis.kernel.clock import DAY
 from chassis.kernel.errors import InvalidArgument
 
 
@@ -22,9 +24,20 @@ class State(IntEnum):
     RETURN_PENDING = 10
 
 
+class Tracking(IntEnum):
+    """How pieces of an item are told apart; numbered as in the contract."""
+
+    NONE = 1
+    LOT = 2
+    SERIAL = 3
+
+
 ON_HAND = frozenset(State) - {State.OUTSIDE, State.INCOMING, State.IN_TRANSIT, State.RETURN_PENDING}
+# What has a cost layer: what is on hand, and what is on its way between our locations.
+VALUED = ON_HAND | {State.IN_TRANSIT}
 BY_HAND = frozenset({State.AVAILABLE, State.QUARANTINE, State.DAMAGED})
 SOURCED_KINDS = frozenset({1, 2, 3, 5})
+NEVER = 1 << 62
 
 
 def by_hand(state: int, field: str) -> State:
@@ -36,12 +49,27 @@ def by_hand(state: int, field: str) -> State:
     return State(state)
 
 
-def available_to_promise(available: int, safety: int) -> int:
-    """Returns what a location can promise: max(0, AVAILABLE − safety stock). RESERVED has left AVAILABLE already."""
-    return max(0, available - safety)
+@dataclass(frozen=True)
+class Lot:
+    """What decides when a lot is taken: when it expires (NEVER where it does not) and when it came."""
+
+    lot: str
+    expires_at: int = NEVER
+    received_at: int = 0
+
+    def sellable(self, moment: int, life_days: int) -> bool:
+        """Says whether it still lives so many days at a moment (microseconds)."""
+        return self.expires_at > moment + life_days * DAY
 
 
-def available_to_sell(promisable: Mapping[str, int], buffer: int, share_percent: int) -> int:
-    """Returns what a channel may show: max(0, min(ATP − buffer, ⌊share · ATP⌋)) over its pooled locations."""
-    pool = sum(promisable.values())
-    return max(0, min(pool - buffer, pool * share_percent // 100))
+def picking_order(lots: Iterable[Lot]) -> list[Lot]:
+    """Returns lots as they are taken: first expired, first out; among equals first in, first out."""
+    return sorted(lots, key=lambda one: (one.expires_at, one.received_at, one.lot))
+
+
+Components = Sequence[tuple[str, int]]
+
+
+def kits_of(components: Components, promisable: dict[str, int]) -> int:
+    """Returns how many kits can be made: the least of ⌊component ÷ its quantity⌋."""
+    return min((promisable.get(item_id, 0) // quantity for item_id, quantity in components), default=0)

@@ -29,6 +29,7 @@ class Held:
     cancelled: int
     expires_at: int | None
     created_at: int
+    priority: int = 0
 
     @property
     def key(self) -> tuple[str, str]:

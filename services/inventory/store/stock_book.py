@@ -1,23 +1,26 @@
 """The stock book: balances and cost layers of the keys at hand, locked in one order, changed in memory, written at once.
 
-Open it for every (item, location) that a batch touches; take and put; then `write`. A balance below zero cannot be
-written: changes of what is there are guarded updates, and CHECK constraints stand beneath.
+Open it for every (item, location) that a batch touches; take and put; then `write`. A kit is opened by its components. A
+balance below zero cannot be written: changes of what is there are guarded updates, and CHECK constraints stand beneath.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
-from services.inventory.domain.cost import Layer, Taken, take
-from services.inventory.domain.stock import State
-from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYERS, LOCATIONS, MOVEMENTS
+from services.inventory.domain.cost import Layer, Method, Taken, take
+from services.inventory.domain.stock import NEVER, Components, Lot, State, picking_order
+from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYERS, LOCATIONS, LOTS, MOVEMENTS, VALUATIONS, VALUE_ENTRIES
 
 Key = tuple[str, str]
 KEY = ("item_id", "location_id")
 BALANCE = (*KEY, "lot", "state")
+TOTALS = ("quantity", "value_minor")
 OPEN_LAYERS = (LAYERS.c.quantity_left > 0,)
 
 
@@ -28,6 +31,12 @@ class Document:
     kind: str
     id: str
     reason: str = ""
+
+
+@lru_cache(4096)
+def components_of(kit: str) -> Components:
+    """Returns what a kit is made of, as its item's row keeps it; nothing where it is no kit."""
+    return tuple((str(item_id), int(quantity)) for item_id, quantity in json.loads(kit)) if kit else ()
 
 
 class StockBook:
@@ -41,9 +50,12 @@ class StockBook:
         self._movements: list[dict[str, Any]] = []
         self._layers: dict[Key, list[Layer]] = {}
         self._touched: dict[str, Layer] = {}
-        self._new_layers: list[dict[str, Any]] = []
+        self._new_layers: dict[str, dict[str, Any]] = {}
         self._consumptions: list[dict[str, Any]] = []
+        self._values: list[dict[str, Any]] = []
         self._last_costs: dict[Key, tuple[int, int]] = {}
+        self._new_lots: dict[Key, dict[str, Any]] = {}
+        self.lots: dict[Key, Any] = {}
         self.locations: dict[str, Any] = {}
         self.items: dict[str, Any] = {}
 
@@ -57,23 +69,51 @@ class StockBook:
         ordered = sorted(set(keys))
         if not ordered:
             return book
-        for row in await work.tx.find(BALANCES, KEY, ordered, order=BALANCE, lock=True):
-            book._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
-            book._known.add((row.item_id, row.location_id, row.lot, row.state))
-        asked = ordered if masters or costs else [key for key in ordered if not book.has(*key)]
-        book.items = {row.item_id: row for row in await work.tx.find(ITEMS, KEY[:1], {key[:1] for key in asked})}
-        book.locations = {row.location_id: row for row in await work.tx.find(LOCATIONS, KEY[1:], {key[1:] for key in asked})}
+        await book._read(ordered, everything=masters or costs)
+        # A kit has no stock of its own. Its components are locked after what was asked for; the writer repeats a deadlock.
+        kits = [(part, place) for item_id, place in ordered for part, _ in book.components(item_id)]
+        if missing := sorted(set(kits) - set(ordered)):
+            await book._read(missing, everything=masters or costs)
         if costs:
-            await book._read_layers(ordered)
+            await book._read_layers([*ordered, *missing])
+        elif masters:
+            averaged = [key for key in ordered if key[0] in book.items and book.items[key[0]].valuation == Method.AVERAGE]
+            await book._read_layers(averaged)
         return book
+
+    async def _read(self, keys: Sequence[Key], *, everything: bool) -> None:
+        tx = self._work.tx
+        tracked = set()
+        for row in await tx.find(BALANCES, KEY, keys, order=BALANCE, lock=True):
+            self._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
+            self._known.add((row.item_id, row.location_id, row.lot, row.state))
+            if row.lot:
+                tracked.add((row.item_id, row.lot))
+        if tracked:
+            self.lots.update({(row.item_id, row.lot): row for row in await tx.find(LOTS, ("item_id", "lot"), sorted(tracked))})
+        asked = keys if everything else [key for key in keys if not self.has(*key)]
+        items = {key[:1] for key in asked} | {key[:1] for key in tracked}
+        self.items.update({row.item_id: row for row in await tx.find(ITEMS, KEY[:1], sorted(items))})
+        places = sorted({key[1:] for key in asked})
+        self.locations.update({row.location_id: row for row in await tx.find(LOCATIONS, KEY[1:], places)})
 
     async def _read_layers(self, keys: Sequence[Key]) -> None:
         tx = self._work.tx
-        self._layers = {key: [] for key in keys}
+        self._layers.update({key: [] for key in keys})
         for row in await tx.find(LAYERS, KEY, keys, where=OPEN_LAYERS, order=("position",), lock=True):
-            layer = Layer(row.layer_id, row.quantity_left, row.value_left_minor, row.return_id, row.line_id)
+            layer = Layer(
+                row.layer_id,
+                row.quantity_left,
+                row.value_left_minor,
+                row.held_for,
+                row.line_id,
+                row.lot,
+                row.quantity_in,
+                row.value_in_minor,
+                row.document_id,
+            )
             self._layers[row.item_id, row.location_id].append(layer)
-        empty = [key for key, layers in self._layers.items() if not layers]
+        empty = [key for key in keys if not self._layers[key]]
         for row in await tx.find(LAYERS, KEY, empty, order=("position",)):
             self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
 
@@ -81,23 +121,72 @@ class StockBook:
         """Says whether the item was ever at the location; then both are known."""
         return (item_id, location_id) in self._balances
 
+    def components(self, item_id: str) -> Components:
+        """Returns what a kit is made of; nothing for an item that is stocked itself."""
+        item = self.items.get(item_id)
+        return components_of(item.kit) if item is not None else ()
+
+    def parts(self, item_id: str, quantity: int) -> Components:
+        """Returns what a quantity of an item is in stock: of a kit its components, of another item itself."""
+        return [(part, each * quantity) for part, each in self.components(item_id)] or [(item_id, quantity)]
+
     def quantity(self, item_id: str, location_id: str, state: State) -> int:
         """Returns how much is there in a state, over all lots."""
         return sum(q for (_, s), q in self._balances.get((item_id, location_id), {}).items() if s == state)
 
-    def lots(self, item_id: str, location_id: str, state: State, quantity: int) -> list[tuple[str, int]]:
-        """Returns from which lots a quantity would come, in lot order; less than asked where there is less."""
+    def on_hand(self, item_id: str, location_id: str, states: Iterable[State]) -> dict[str, int]:
+        """Returns how much of each lot is there, over several states."""
+        wanted, found = set(states), defaultdict[str, int](int)
+        for (lot, state), quantity in self._balances.get((item_id, location_id), {}).items():
+            if state in wanted:
+                found[lot] += quantity
+        return found
+
+    def sellable(self, item_id: str, location_id: str, life_days: int = 0) -> int:
+        """Returns how much is AVAILABLE in lots that live long enough for the item and for whom it is for."""
+        return sum(self._in_lots(item_id, location_id, State.AVAILABLE, life_days).values())
+
+    def from_lots(self, item_id: str, location_id: str, state: State, quantity: int, life_days: int = -1) -> list[tuple[str, int]]:
+        """Returns from which lots a quantity would come, FEFO, then FIFO; less than asked where there is less.
+
+        `life_days` is the least remaining life of what is taken, beside the item's own; lots of any age are taken where it is -1.
+        """
         found = []
-        for (lot, lot_state), there in sorted(self._balances.get((item_id, location_id), {}).items()):
+        for lot, there in self._in_lots(item_id, location_id, state, life_days).items():
             part = min(there, quantity)
-            if lot_state == state and part > 0:
+            if part > 0:
                 found.append((lot, part))
                 quantity -= part
         return found
 
+    def _in_lots(self, item_id: str, location_id: str, state: State, life_days: int) -> dict[str, int]:
+        there = {lot: q for (lot, s), q in self._balances.get((item_id, location_id), {}).items() if s == state and q > 0}
+        if not there or (len(there) == 1 and "" in there):
+            return there
+        ordered = picking_order(self._lot(item_id, lot) for lot in there)
+        return {one.lot: there[one.lot] for one in ordered if life_days < 0 or self.lives(item_id, one.lot, life_days)}
+
+    def lives(self, item_id: str, lot: str, life_days: int) -> bool:
+        """Says whether a lot could be promised to somebody who wants so many days of remaining life."""
+        item = self.items.get(item_id)
+        least = max(life_days, item.min_life_days if item is not None else 0)
+        return not lot or self._lot(item_id, lot).sellable(self._work.now, least)
+
+    def _lot(self, item_id: str, lot: str) -> Lot:
+        row = self.lots.get((item_id, lot))
+        return Lot(lot) if row is None else Lot(lot, NEVER if row.expires_at is None else row.expires_at, row.received_at)
+
     def lot_quantity(self, item_id: str, location_id: str, lot: str, state: State) -> int:
         """Returns how much of a lot is there in a state."""
         return self._balances.get((item_id, location_id), {}).get((lot, state), 0)
+
+    def learn_lot(self, item_id: str, lot: str, expires_at: int | None, batch: str = "") -> None:
+        """Notes a lot that was not known."""
+        if (item_id, lot) not in self.lots:
+            self._new_lots[item_id, lot] = {
+                "item_id": item_id, "lot": lot, "batch": batch, "expires_at": expires_at, "received_at": self._work.now,
+                "recalled_at": None, "recall_reason": "", "expired": 0,
+            }  # fmt: skip
 
     def move(
         self, item_id: str, location_id: str, lot: str, change: tuple[State, State], quantity: int, document: Document, value_minor: int = 0
@@ -126,33 +215,87 @@ class StockBook:
         self._movements.append(movement)
         return movement
 
-    def add_layer(
-        self, item_id: str, location_id: str, quantity: int, value_minor: int, document_id: str, *, return_id: str = "", line_id: str = ""
-    ) -> None:
-        """Keeps what came in and what it cost."""
-        layer = Layer(new_id(), quantity, value_minor, return_id, line_id)
-        self._layers.setdefault((item_id, location_id), []).append(layer)
-        self._new_layers.append(
-            {
-                "layer_id": layer.layer_id, "item_id": item_id, "location_id": location_id, "return_id": return_id,
-                "line_id": line_id, "quantity_in": quantity, "value_in_minor": value_minor, "quantity_left": quantity,
-                "value_left_minor": value_minor, "document_id": document_id, "effective_at": self._work.now,
-            }
-        )  # fmt: skip
+    def put(
+        self, item_id: str, location_id: str, quantity: int, value_minor: int, document: Document, *,
+        held_for: str = "", line_id: str = "", lot: str = "",
+    ) -> int:  # fmt: skip
+        """Keeps what came in and what it cost; returns its value in the books, which for an item at standard cost is that."""
+        standard = self.standard_minor(item_id, location_id)
+        value = value_minor if standard is None else standard * quantity
+        self._note(item_id, location_id, quantity, value, document)
+        layers = self._layers.setdefault((item_id, location_id), [])
+        pool = next((one for one in layers if not one.held_for and one.quantity), None)
+        if pool is not None and not held_for and self.items[item_id].valuation == Method.AVERAGE:
+            pool.add(quantity, value)
+            self._touched[pool.layer_id] = pool
+            return value
+        layer = Layer(new_id(), quantity, value, held_for, line_id, lot, quantity, value, document.id)
+        layers.append(layer)
+        self._new_layers[layer.layer_id] = {
+            "layer_id": layer.layer_id, "item_id": item_id, "location_id": location_id, "lot": lot, "held_for": held_for,
+            "line_id": line_id, "document_id": document.id, "effective_at": self._work.now,
+        }  # fmt: skip
+        self._touched[layer.layer_id] = layer
+        return value
 
-    def issue(self, item_id: str, location_id: str, quantity: int, document_id: str, *, return_id: str = "", line_id: str = "") -> int:
-        """Takes cost layers, oldest first (a return's own where given), and returns the value that left."""
+    def issue(
+        self, item_id: str, location_id: str, quantity: int, document: Document, *, held_for: str = "", line_id: str = "", lot: str = ""
+    ) -> int:
+        """Takes cost layers, oldest first (those of a return or transfer where one is named), and returns the value that left."""
         layers = [
             layer for layer in self._layers.get((item_id, location_id), [])
-            if layer.return_id == return_id and (not return_id or layer.line_id == line_id)
+            if layer.held_for == held_for and (not line_id or layer.line_id == line_id)
         ]  # fmt: skip
-        taken = take(layers, quantity)
+        taken = take(layers, quantity, lot)
         if sum(part.quantity for part in taken) != quantity:
             raise ValueError(f"{item_id} at {location_id}: layers hold less than {quantity}")
         changed = {part.layer_id for part in taken}
         self._touched.update({layer.layer_id: layer for layer in layers if layer.layer_id in changed})
-        self._consumptions += [_consumption(part, document_id) for part in taken]
-        return sum(part.value_minor for part in taken)
+        self._consumptions += [_consumption(part, document.id) for part in taken]
+        value = sum(part.value_minor for part in taken)
+        self._note(item_id, location_id, -quantity, -value, document)
+        return value
+
+    def layers(self, item_id: str, location_id: str) -> Sequence[Layer]:
+        """Returns the open layers, oldest first."""
+        return [layer for layer in self._layers.get((item_id, location_id), []) if layer.quantity]
+
+    def revalue(self, item_id: str, location_id: str, layer: Layer, value_minor: int, document: Document) -> None:
+        """Changes what a layer is worth, by what it is worth more (or less); no stock moves. Raises ValueError below zero."""
+        if layer.value_minor + value_minor < 0:
+            raise ValueError(f"{item_id} at {location_id}: a layer would be worth {layer.value_minor + value_minor}")
+        layer.value_minor += value_minor
+        self._touched[layer.layer_id] = layer
+        self._note(item_id, location_id, 0, value_minor, document)
+
+    def merge_layers(self, item_id: str, location_id: str) -> None:
+        """Makes one layer of all that can be issued, as moving average wants it; nothing is worth more or less."""
+        layers = [layer for layer in self.layers(item_id, location_id) if not layer.held_for]
+        for layer in layers[1:]:
+            pool = layers[0]
+            pool.add(layer.quantity, layer.value_minor)
+            layer.quantity = layer.value_minor = 0
+            self._touched.update({pool.layer_id: pool, layer.layer_id: layer})
+
+    def _note(self, item_id: str, location_id: str, quantity: int, value_minor: int, document: Document) -> None:
+        last = self._values[-1] if self._values else None
+        if last is not None and (last["item_id"], last["location_id"], last["document_id"]) == (item_id, location_id, document.id):
+            last["quantity"] += quantity
+            last["value_minor"] += value_minor
+            return
+        self._values.append(
+            {
+                "item_id": item_id, "location_id": location_id, "document_type": document.kind, "document_id": document.id,
+                "quantity": quantity, "value_minor": value_minor,
+            }
+        )  # fmt: skip
+
+    def standard_minor(self, item_id: str, location_id: str) -> int | None:
+        """Returns what one costs by its standard, where the item is valued so and the standard is in the location's currency."""
+        item, location = self.items.get(item_id), self.locations.get(location_id)
+        if item is None or location is None or not location.owned or item.valuation != Method.STANDARD:
+            return None
+        return int(item.standard_cost_minor) if item.cost_currency_code == location.currency_code else None
 
     def estimate(self, item_id: str, location_id: str, quantity: int) -> tuple[int, str]:
         """Returns what a quantity of unknown cost is worth, and by which basis: LAST, STANDARD or NONE."""
@@ -164,8 +307,8 @@ class StockBook:
         )
         if last is not None and last[1]:
             return last[0] * quantity // last[1], "LAST"
-        item = self.items.get(item_id)
-        if item is not None and item.standard_cost_minor:
+        item, location = self.items.get(item_id), self.locations.get(location_id)
+        if item is not None and item.standard_cost_minor and (location is None or item.cost_currency_code in ("", location.currency_code)):
             return item.standard_cost_minor * quantity, "STANDARD"
         return 0, "NONE"
 
@@ -176,6 +319,7 @@ class StockBook:
     async def write(self) -> None:
         """Writes what changed, a few statements however many rows."""
         work = self._work
+        await work.tx.insert(LOTS, list(self._new_lots.values()), once=True)
         rows = {key: {**dict(zip(BALANCE, key, strict=True)), "quantity": delta} for key, delta in sorted(self._changes.items()) if delta}
         old = [row for key, row in rows.items() if key in self._known]
         if await work.tx.change(BALANCES, BALANCE, old, add=("quantity",)) != len(old):
@@ -183,22 +327,41 @@ class StockBook:
         fresh = [row for key, row in rows.items() if key not in self._known]
         await work.tx.merge(BALANCES, BALANCE, fresh, add=("quantity",))
         await work.tx.insert(MOVEMENTS, self._movements)
-        await self._write_layers()
+        if self._values:
+            await self._write_layers()
+            await self._write_values()
 
     async def _write_layers(self) -> None:
+        tx = self._work.tx
+        rows = {layer_id: _left(layer) for layer_id, layer in self._touched.items()}
+        await tx.insert(LAYERS, [{**row, **rows[layer_id]} for layer_id, row in self._new_layers.items()])
+        old = [{"layer_id": layer_id, **row} for layer_id, row in sorted(rows.items()) if layer_id not in self._new_layers]
+        await tx.change(LAYERS, ("layer_id",), old)
+        await tx.insert(CONSUMPTIONS, self._consumptions)
+
+    async def _write_values(self) -> None:
+        """Writes the totals, and the journal with what there was after each entry."""
         work = self._work
-        fresh = {row["layer_id"]: row for row in self._new_layers}
-        for layer_id, layer in self._touched.items():
-            if layer_id in fresh:
-                fresh[layer_id].update(quantity_left=layer.quantity, value_left_minor=layer.value_minor)
-        await work.tx.insert(LAYERS, self._new_layers)
-        old = [
-            {"layer_id": layer_id, "quantity_left": layer.quantity, "value_left_minor": layer.value_minor}
-            for layer_id, layer in sorted(self._touched.items())
-            if layer_id not in fresh
-        ]
-        await work.tx.change(LAYERS, ("layer_id",), old)
-        await work.tx.insert(CONSUMPTIONS, self._consumptions)
+        sums: dict[Key, dict[str, Any]] = {}
+        for entry in self._values:
+            key = (entry["item_id"], entry["location_id"])
+            total = sums.setdefault(key, {**dict(zip(KEY, key, strict=True)), "quantity": 0, "value_minor": 0})
+            for name in TOTALS:
+                total[name] += entry[name]
+        found = await work.tx.merge(VALUATIONS, KEY, [sums[key] for key in sorted(sums)], add=TOTALS, returning=(*KEY, *TOTALS))
+        after = {(row.item_id, row.location_id): [row.quantity, row.value_minor] for row in found}
+        for entry in reversed(self._values):
+            left = after[entry["item_id"], entry["location_id"]]
+            entry.update(quantity_after=left[0], value_after_minor=left[1], booked_at=work.now)
+            left[0], left[1] = left[0] - entry["quantity"], left[1] - entry["value_minor"]
+        await work.tx.insert(VALUE_ENTRIES, self._values)
+
+
+def _left(layer: Layer) -> Mapping[str, int]:
+    return {
+        "quantity_in": layer.quantity_in, "value_in_minor": layer.value_in_minor, "quantity_left": layer.quantity,
+        "value_left_minor": layer.value_minor,
+    }  # fmt: skip
 
 
 def _consumption(part: Taken, document_id: str) -> dict[str, Any]:

@@ -27,6 +27,42 @@ ITEMS = Table(
     Column("sku", String(64), nullable=False),
     Column("standard_cost_minor", BigInteger, nullable=False),
     Column("retired", Integer, nullable=False),
+    Column("cost_currency_code", String(3), nullable=False, server_default=""),
+    Column("stock_unit", String(10), nullable=False, server_default="EA"),
+    Column("weight_g", BigInteger, nullable=False, server_default="0"),
+    # JSON: units of the item to [numerator, denominator] in stock units.
+    Column("units", Text, nullable=False, server_default="{}"),
+    # JSON: [[item, quantity], …] of a kit; empty for what is stocked itself.
+    Column("kit", Text, nullable=False, server_default=""),
+    Column("tracking", Integer, nullable=False, server_default="1"),
+    Column("expires", Integer, nullable=False, server_default="0"),
+    Column("min_life_days", Integer, nullable=False, server_default="0"),
+    Column("valuation", Integer, nullable=False, server_default="1"),
+    Column("abc_class", String(1), nullable=False, server_default="C"),
+    Column("sellable_from", BigInteger, nullable=False, server_default="0"),
+    Column("supplier_id", String(40), nullable=False, server_default=""),
+    Column("lead_time_days", Integer, nullable=False, server_default="0"),
+    Column("minimum_order_quantity", BigInteger, nullable=False, server_default="0"),
+    Column("pack_multiple", BigInteger, nullable=False, server_default="1"),
+    Column("reorder_policy", Integer, nullable=False, server_default="0"),
+    Index("ix_items_sku", "sku"),
+)  # fmt: skip
+
+# What is known of a lot, or of a serial number, which is a lot of one piece.
+LOTS = Table(
+    "lots", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("lot", String(40), primary_key=True),
+    # The lot that a serial number belongs to, where it is known.
+    Column("batch", String(40), nullable=False),
+    # The first moment at which it has expired; null where it does not expire.
+    Column("expires_at", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("recalled_at", BigInteger),
+    Column("recall_reason", Text, nullable=False),
+    Column("expired", Integer, nullable=False),
+    Index("ix_lots_expires_at", "expires_at", postgresql_where=text("expired = 0"), sqlite_where=text("expired = 0")),
+    Index("ix_lots_batch", "item_id", "batch"),
 )  # fmt: skip
 
 BALANCES = Table(
@@ -37,6 +73,7 @@ BALANCES = Table(
     Column("state", Integer, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     CheckConstraint("quantity >= 0", name="not_negative"),
+    Index("ix_stock_balances_lot", "item_id", "lot", postgresql_where=text("lot <> ''"), sqlite_where=text("lot <> ''")),
 )  # fmt: skip
 
 MOVEMENTS = Table(
@@ -56,6 +93,7 @@ MOVEMENTS = Table(
     Column("moved_at", BigInteger, nullable=False),
     CheckConstraint("quantity > 0", name="positive"),
     Index("ix_stock_movements_item_id_movement_id", "item_id", "movement_id"),
+    Index("ix_stock_movements_lot", "item_id", "lot", postgresql_where=text("lot <> ''"), sqlite_where=text("lot <> ''")),
 )  # fmt: skip
 
 RESERVATIONS = Table(
@@ -73,6 +111,7 @@ RESERVATIONS = Table(
     Column("cancelled", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     CheckConstraint("reserved >= 0 AND allocated >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),
     Index("ix_reservations_owner_id", "owner_id", "line_id"),
     Index("ix_reservations_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL"), sqlite_where=text("expires_at IS NOT NULL")),
@@ -91,8 +130,9 @@ LAYERS = Table(
     Column("layer_id", String(40), nullable=False, unique=True),
     Column("item_id", String(40), nullable=False),
     Column("location_id", String(40), nullable=False),
-    # The return whose judgement the layer waits for; empty for stock that can be issued.
-    Column("return_id", String(64), nullable=False),
+    Column("lot", String(40), nullable=False, server_default=""),
+    # The return whose judgement, or the transfer whose arrival, the layer waits for; empty for stock that can be issued.
+    Column("held_for", String(64), nullable=False),
     Column("line_id", String(64), nullable=False),
     Column("quantity_in", BigInteger, nullable=False),
     Column("quantity_left", BigInteger, nullable=False),
@@ -124,6 +164,7 @@ ISSUES = Table(
     Column("value_minor", BigInteger, nullable=False),
     Column("returned_quantity", BigInteger, nullable=False),
     Column("issued_at", BigInteger, nullable=False),
+    Column("order_id", String(64), nullable=False, server_default=""),
     Index("ix_issues_line_id", "line_id"),
 )  # fmt: skip
 
@@ -135,5 +176,77 @@ POLICIES = Table(
     Column("quantity", BigInteger, nullable=False),
     Column("share_percent", Integer, nullable=False),
     Column("changed_at", BigInteger, nullable=False, server_default="0", index=True),
+    # A channel is shown nothing below the threshold, and never more than the most.
+    Column("threshold", BigInteger, nullable=False, server_default="0"),
+    Column("most", BigInteger, nullable=False, server_default="0"),
+    # JSON: the locations that a channel sells from; all sourced ones where empty.
+    Column("network", Text, nullable=False, server_default=""),
+    # The chance of an oversell that a channel may run, in millionths, and the buffer that follows from it.
+    Column("risk_ppm", BigInteger, nullable=False, server_default="0"),
+    Column("risk_buffer", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("item_id", "location_id", "channel_id"),
+)  # fmt: skip
+
+# What an item is worth at a location now; its journal tells what it was worth at any moment.
+VALUATIONS = Table(
+    "valuations", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("value_minor", BigInteger, nullable=False),
+    Index("ix_valuations_location_id", "location_id", "item_id"),
+)  # fmt: skip
+
+# Every change of an item's value at a location, with what there was after it. Never changed, never deleted.
+VALUE_ENTRIES = Table(
+    "value_entries", METADATA,
+    Column("position", ROW_ID, primary_key=True, autoincrement=True),
+    Column("item_id", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("document_type", String(40), nullable=False),
+    Column("document_id", String(64), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("value_minor", BigInteger, nullable=False),
+    Column("quantity_after", BigInteger, nullable=False),
+    Column("value_after_minor", BigInteger, nullable=False),
+    Column("booked_at", BigInteger, nullable=False),
+    Index("ix_value_entries_moment", "item_id", "location_id", "booked_at", "position"),
+    Index("ix_value_entries_item_id", "item_id", "position"),
+)  # fmt: skip
+
+# What is expected at a location: an open line of a purchase order or of a transfer on its way.
+INBOUND = Table(
+    "inbound", METADATA,
+    Column("inbound_id", String(80), primary_key=True),
+    Column("document_type", String(40), nullable=False),
+    Column("document_id", String(64), nullable=False, index=True),
+    Column("item_id", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("pegged", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("confidence_percent", Integer, nullable=False),
+    CheckConstraint("quantity >= 0 AND pegged >= 0", name="not_negative"),
+    Index("ix_inbound_item_id", "item_id", "location_id", "due_at", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),
+)  # fmt: skip
+
+# What is sold and not there yet: backorders and preorders, with the supply that each waits for.
+DEMANDS = Table(
+    "demands", METADATA,
+    Column("demand_id", String(40), primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("owner_id", String(64), nullable=False),
+    Column("line_id", String(64), nullable=False),
+    Column("item_id", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("wanted_at", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("inbound_id", String(80), nullable=False),
+    Column("promised_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    CheckConstraint("quantity >= 0", name="not_negative"),
+    Index("ix_demands_owner_id", "owner_id", "line_id"),
+    Index("ix_demands_item_id", "item_id", "location_id", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),
+    Index("ix_demands_inbound_id", "inbound_id", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),
 )  # fmt: skip

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inventory.domain.cost import Layer, take, unit_cost
-from services.inventory.domain.stock import available_to_promise, available_to_sell
 
 
 @given(
@@ -34,8 +33,20 @@ def test_thirteen_of_ten_and_fifteen_are_ten_and_three() -> None:
     assert [one.quantity for one in take([Layer("a", 10, 10), Layer("b", 15, 15)], 13)] == [10, 3]
 
 
-def test_display_and_promise() -> None:
+def test_a_unit_cost_is_shown_at_six_decimals() -> None:
     assert unit_cost(100, 3) == "33.333333"
     assert unit_cost(1, 0) == "0.000000"
-    assert [available_to_promise(5, 2), available_to_promise(1, 2)] == [3, 0]
-    assert [available_to_sell({"a": 10, "b": 5}, 2, 50), available_to_sell({}, 2, 50), available_to_sell({"a": 3}, 0, 100)] == [7, 0, 3]
+
+
+def test_a_moving_average_keeps_its_rate_and_flushes_the_rest() -> None:
+    pool = Layer("pool", 0, 0)
+    for quantity, value in ((3, 100), (4, 200)):
+        pool.add(quantity, value)
+    assert [take([pool], 2)[0].value_minor for _ in range(3)] == [86, 86, 85]
+    assert [one.value_minor for one in take([pool], 1)] == [43]
+    assert (pool.quantity, pool.value_minor, pool.quantity_in, pool.value_in_minor) == (0, 0, 7, 300)
+
+
+def test_what_leaves_takes_the_cost_of_its_own_lot_first() -> None:
+    layers = [Layer("old", 5, 50, lot="A"), Layer("new", 5, 500, lot="B")]
+    assert [(one.layer_id, one.quantity) for one in take(layers, 7, "B")] == [("new", 5), ("old", 2)]

@@ -3,8 +3,12 @@
 isort:skip_file
 """
 
+from argosy.catalog.v1 import item_pb2 as _item_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,6 +33,19 @@ class ItemPublished(_message.Message):
     WEIGHT_G_FIELD_NUMBER: _builtins.int
     STANDARD_COST_MINOR_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
+    VALUATION_FIELD_NUMBER: _builtins.int
+    ABC_CLASS_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    LEAD_TIME_DAYS_FIELD_NUMBER: _builtins.int
+    MINIMUM_ORDER_QUANTITY_FIELD_NUMBER: _builtins.int
+    PACK_MULTIPLE_FIELD_NUMBER: _builtins.int
+    REORDER_POLICY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     sku: _builtins.str
@@ -43,6 +60,38 @@ class ItemPublished(_message.Message):
     """Standard cost of one stock unit."""
     cost_currency_code: _builtins.str
     """ISO 4217 code of the standard cost; empty where none is given."""
+    tracking: _item_pb2.Tracking.ValueType
+    """How its pieces are told apart."""
+    expires: _builtins.bool
+    """True where its lots expire."""
+    min_life_days: _builtins.int
+    """The least remaining life in days with which it may be sold."""
+    valuation: _item_pb2.Valuation.ValueType
+    """How its stock is valued."""
+    abc_class: _builtins.str
+    """Its class by turnover: A, B or C."""
+    supplier_id: _builtins.str
+    """The supplier it is ordered from; empty where none is set."""
+    lead_time_days: _builtins.int
+    """Days from ordering it to having it."""
+    minimum_order_quantity: _builtins.int
+    """The least quantity that the supplier sells."""
+    pack_multiple: _builtins.int
+    """It is ordered in multiples of this."""
+    reorder_policy: _item_pb2.ReorderPolicy.ValueType
+    """When more of it is proposed."""
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold; unset: at once."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[_item_pb2.Unit]:
+        """Units beside the stock unit."""
+
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[_item_pb2.Component]:
+        """What a kit is made of; empty for an item that is stocked itself."""
+
     def __init__(
         self,
         *,
@@ -53,10 +102,23 @@ class ItemPublished(_message.Message):
         weight_g: _builtins.int = ...,
         standard_cost_minor: _builtins.int = ...,
         cost_currency_code: _builtins.str = ...,
+        tracking: _item_pb2.Tracking.ValueType = ...,
+        expires: _builtins.bool = ...,
+        min_life_days: _builtins.int = ...,
+        valuation: _item_pb2.Valuation.ValueType = ...,
+        abc_class: _builtins.str = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
+        units: _abc.Iterable[_item_pb2.Unit] | None = ...,
+        components: _abc.Iterable[_item_pb2.Component] | None = ...,
+        supplier_id: _builtins.str = ...,
+        lead_time_days: _builtins.int = ...,
+        minimum_order_quantity: _builtins.int = ...,
+        pack_multiple: _builtins.int = ...,
+        reorder_policy: _item_pb2.ReorderPolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_currency_code", b"cost_currency_code", "item_id", b"item_id", "name", b"name", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "weight_g", b"weight_g"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "components", b"components", "cost_currency_code", b"cost_currency_code", "expires", b"expires", "item_id", b"item_id", "lead_time_days", b"lead_time_days", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "name", b"name", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "supplier_id", b"supplier_id", "tracking", b"tracking", "units", b"units", "valuation", b"valuation", "weight_g", b"weight_g"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

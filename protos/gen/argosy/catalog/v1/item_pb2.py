@@ -26,13 +26,43 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgosy/catalog/v1/item.proto\x12\x11\x61rgosy.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x04\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0c\n\x04gtin\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x12\n\nstock_unit\x18\x06 \x01(\t\x12\x11\n\ttax_class\x18\x07 \x01(\t\x12\x10\n\x08weight_g\x18\x08 \x01(\x03\x12\x11\n\tlength_mm\x18\t \x01(\x03\x12\x10\n\x08width_mm\x18\n \x01(\x03\x12\x11\n\theight_mm\x18\x0b \x01(\x03\x12\x0f\n\x07hs_code\x18\x0c \x01(\t\x12\x1b\n\x13origin_country_code\x18\r \x01(\t\x12\x1c\n\x14restricted_countries\x18\x0e \x03(\t\x12\x1b\n\x13standard_cost_minor\x18\x0f \x01(\x03\x12\x1a\n\x12\x63ost_currency_code\x18\x10 \x01(\t\x12/\n\tlifecycle\x18\x11 \x01(\x0e\x32\x1c.argosy.catalog.v1.Lifecycle\x12\x1a\n\x12missing_attributes\x18\x12 \x03(\t\x12\x0c\n\x04\x65tag\x18\x13 \x01(\t\x12.\n\ncreated_at\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x90\x04\n\tItemInput\x12\x16\n\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04gtin\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x0e\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x16\n\x05\x62rand\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nstock_unit\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x1a\n\ttax_class\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1f\n\x08weight_g\x18\x07 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\tlength_mm\x18\x08 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x1f\n\x08width_mm\x18\t \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\theight_mm\x18\n \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x18\n\x07hs_code\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x0c\x12\x31\n\x13origin_country_code\x18\x0c \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12\x37\n\x14restricted_countries\x18\r \x03(\tB\x19\xbaH\x16\x92\x01\x13\x10\xfa\x01\"\x0er\x0c\x32\n^[A-Z]{2}$\x12+\n\x13standard_cost_minor\x18\x0e \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12\x30\n\x12\x63ost_currency_code\x18\x0f \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$*\x9c\x01\n\tLifecycle\x12\x19\n\x15LIFECYCLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLIFECYCLE_DRAFT\x10\x01\x12\x17\n\x13LIFECYCLE_IN_REVIEW\x10\x02\x12\x16\n\x12LIFECYCLE_APPROVED\x10\x03\x12\x17\n\x13LIFECYCLE_PUBLISHED\x10\x04\x12\x15\n\x11LIFECYCLE_RETIRED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgosy/catalog/v1/item.proto\x12\x11\x61rgosy.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\t\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0c\n\x04gtin\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x12\n\nstock_unit\x18\x06 \x01(\t\x12\x11\n\ttax_class\x18\x07 \x01(\t\x12\x10\n\x08weight_g\x18\x08 \x01(\x03\x12\x11\n\tlength_mm\x18\t \x01(\x03\x12\x10\n\x08width_mm\x18\n \x01(\x03\x12\x11\n\theight_mm\x18\x0b \x01(\x03\x12\x0f\n\x07hs_code\x18\x0c \x01(\t\x12\x1b\n\x13origin_country_code\x18\r \x01(\t\x12\x1c\n\x14restricted_countries\x18\x0e \x03(\t\x12\x1b\n\x13standard_cost_minor\x18\x0f \x01(\x03\x12\x1a\n\x12\x63ost_currency_code\x18\x10 \x01(\t\x12/\n\tlifecycle\x18\x11 \x01(\x0e\x32\x1c.argosy.catalog.v1.Lifecycle\x12\x1a\n\x12missing_attributes\x18\x12 \x03(\t\x12\x0c\n\x04\x65tag\x18\x13 \x01(\t\x12.\n\ncreated_at\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08tracking\x18\x16 \x01(\x0e\x32\x1b.argosy.catalog.v1.Tracking\x12\x0f\n\x07\x65xpires\x18\x17 \x01(\x08\x12\x15\n\rmin_life_days\x18\x18 \x01(\x05\x12/\n\tvaluation\x18\x19 \x01(\x0e\x32\x1c.argosy.catalog.v1.Valuation\x12\x11\n\tabc_class\x18\x1a \x01(\t\x12\x31\n\rsellable_from\x18\x1b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsupplier_id\x18\x1c \x01(\t\x12\x16\n\x0elead_time_days\x18\x1d \x01(\x05\x12\x1e\n\x16minimum_order_quantity\x18\x1e \x01(\x03\x12\x15\n\rpack_multiple\x18\x1f \x01(\x03\x12\x38\n\x0ereorder_policy\x18  \x01(\x0e\x32 .argosy.catalog.v1.ReorderPolicy\x12\x1c\n\x14\x65xport_control_class\x18! \x01(\t\x12\x14\n\x0chazmat_class\x18\" \x01(\t\x12\x13\n\x0b\x63\x61tegory_id\x18# \x01(\t\x12&\n\x05units\x18$ \x03(\x0b\x32\x17.argosy.catalog.v1.Unit\x12\x30\n\ncomponents\x18% \x03(\x0b\x32\x1c.argosy.catalog.v1.Component\x12\x32\n\x0bsubstitutes\x18& \x03(\x0b\x32\x1d.argosy.catalog.v1.Substitute\x12;\n\nattributes\x18\' \x03(\x0b\x32\'.argosy.catalog.v1.Item.AttributesEntry\x12\x12\n\nmedia_urls\x18( \x03(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x02\n\x04Unit\x12)\n\x04unit\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[A-Z][A-Z0-9]{0,9}$\x12\x1e\n\tnumerator\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84= \x00\x12 \n\x0b\x64\x65nominator\x18\x03 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x00\x12\x15\n\x04gtin\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x0e\x12\x1f\n\x08weight_g\x18\x05 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\tlength_mm\x18\x06 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x1f\n\x08width_mm\x18\x07 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\theight_mm\x18\x08 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\"F\n\tComponent\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\x08quantity\x18\x02 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84= \x00\"_\n\nSubstitute\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x04rank\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\x12\x1b\n\tcondition\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\x98\x0b\n\tItemInput\x12\x16\n\x03sku\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04gtin\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x0e\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x16\n\x05\x62rand\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nstock_unit\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x1a\n\ttax_class\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1f\n\x08weight_g\x18\x07 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\tlength_mm\x18\x08 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x1f\n\x08width_mm\x18\t \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12 \n\theight_mm\x18\n \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x18\n\x07hs_code\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x0c\x12\x31\n\x13origin_country_code\x18\x0c \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12\x37\n\x14restricted_countries\x18\r \x03(\tB\x19\xbaH\x16\x92\x01\x13\x10\xfa\x01\"\x0er\x0c\x32\n^[A-Z]{2}$\x12+\n\x13standard_cost_minor\x18\x0e \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12\x30\n\x12\x63ost_currency_code\x18\x0f \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$\x12\x37\n\x08tracking\x18\x10 \x01(\x0e\x32\x1b.argosy.catalog.v1.TrackingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0f\n\x07\x65xpires\x18\x11 \x01(\x08\x12!\n\rmin_life_days\x18\x12 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x00\x12\x39\n\tvaluation\x18\x13 \x01(\x0e\x32\x1c.argosy.catalog.v1.ValuationB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\tabc_class\x18\x14 \x01(\tB\x0f\xbaH\x0cr\n2\x08^[ABC]?$\x12\x31\n\rsellable_from\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x0bsupplier_id\x18\x16 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\"\n\x0elead_time_days\x18\x17 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12-\n\x16minimum_order_quantity\x18\x18 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12$\n\rpack_multiple\x18\x19 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x42\n\x0ereorder_policy\x18\x1a \x01(\x0e\x32 .argosy.catalog.v1.ReorderPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12%\n\x14\x65xport_control_class\x18\x1b \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x1d\n\x0chazmat_class\x18\x1c \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x1c\n\x0b\x63\x61tegory_id\x18\x1d \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x30\n\x05units\x18\x1e \x03(\x0b\x32\x17.argosy.catalog.v1.UnitB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12:\n\ncomponents\x18\x1f \x03(\x0b\x32\x1c.argosy.catalog.v1.ComponentB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12<\n\x0bsubstitutes\x18  \x03(\x0b\x32\x1d.argosy.catalog.v1.SubstituteB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12K\n\nattributes\x18! \x03(\x0b\x32,.argosy.catalog.v1.ItemInput.AttributesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xc8\x01\x12\x1c\n\nmedia_urls\x18\" \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*^\n\x08Tracking\x12\x18\n\x14TRACKING_UNSPECIFIED\x10\x00\x12\x11\n\rTRACKING_NONE\x10\x01\x12\x10\n\x0cTRACKING_LOT\x10\x02\x12\x13\n\x0fTRACKING_SERIAL\x10\x03*i\n\tValuation\x12\x19\n\x15VALUATION_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUATION_FIFO\x10\x01\x12\x15\n\x11VALUATION_AVERAGE\x10\x02\x12\x16\n\x12VALUATION_STANDARD\x10\x03*\x8c\x01\n\rReorderPolicy\x12\x1e\n\x1aREORDER_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15REORDER_POLICY_MANUAL\x10\x01\x12 \n\x1cREORDER_POLICY_REORDER_POINT\x10\x02\x12\x1e\n\x1aREORDER_POLICY_ORDER_UP_TO\x10\x03*\x9c\x01\n\tLifecycle\x12\x19\n\x15LIFECYCLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLIFECYCLE_DRAFT\x10\x01\x12\x17\n\x13LIFECYCLE_IN_REVIEW\x10\x02\x12\x16\n\x12LIFECYCLE_APPROVED\x10\x03\x12\x17\n\x13LIFECYCLE_PUBLISHED\x10\x04\x12\x15\n\x11LIFECYCLE_RETIRED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argosy.catalog.v1.item_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ITEM_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_UNIT'].fields_by_name['unit']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['unit']._serialized_options = b'\272H\030r\0262\024^[A-Z][A-Z0-9]{0,9}$'
+  _globals['_UNIT'].fields_by_name['numerator']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['numerator']._serialized_options = b'\272H\010\"\006\030\300\204= \000'
+  _globals['_UNIT'].fields_by_name['denominator']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['denominator']._serialized_options = b'\272H\010\"\006\030\300\204=(\000'
+  _globals['_UNIT'].fields_by_name['gtin']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['gtin']._serialized_options = b'\272H\004r\002\030\016'
+  _globals['_UNIT'].fields_by_name['weight_g']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['weight_g']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_UNIT'].fields_by_name['length_mm']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['length_mm']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_UNIT'].fields_by_name['width_mm']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['width_mm']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_UNIT'].fields_by_name['height_mm']._loaded_options = None
+  _globals['_UNIT'].fields_by_name['height_mm']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_COMPONENT'].fields_by_name['item_id']._loaded_options = None
+  _globals['_COMPONENT'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_COMPONENT'].fields_by_name['quantity']._loaded_options = None
+  _globals['_COMPONENT'].fields_by_name['quantity']._serialized_options = b'\272H\010\"\006\030\300\204= \000'
+  _globals['_SUBSTITUTE'].fields_by_name['item_id']._loaded_options = None
+  _globals['_SUBSTITUTE'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_SUBSTITUTE'].fields_by_name['rank']._loaded_options = None
+  _globals['_SUBSTITUTE'].fields_by_name['rank']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_SUBSTITUTE'].fields_by_name['condition']._loaded_options = None
+  _globals['_SUBSTITUTE'].fields_by_name['condition']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_ITEMINPUT_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_ITEMINPUT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_ITEMINPUT'].fields_by_name['sku']._loaded_options = None
   _globals['_ITEMINPUT'].fields_by_name['sku']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_ITEMINPUT'].fields_by_name['gtin']._loaded_options = None
@@ -63,10 +93,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEMINPUT'].fields_by_name['standard_cost_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
   _globals['_ITEMINPUT'].fields_by_name['cost_currency_code']._loaded_options = None
   _globals['_ITEMINPUT'].fields_by_name['cost_currency_code']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
-  _globals['_LIFECYCLE']._serialized_start=1160
-  _globals['_LIFECYCLE']._serialized_end=1316
+  _globals['_ITEMINPUT'].fields_by_name['tracking']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['tracking']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ITEMINPUT'].fields_by_name['min_life_days']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['min_life_days']._serialized_options = b'\272H\007\032\005\030\302\034(\000'
+  _globals['_ITEMINPUT'].fields_by_name['valuation']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['valuation']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ITEMINPUT'].fields_by_name['abc_class']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['abc_class']._serialized_options = b'\272H\014r\n2\010^[ABC]?$'
+  _globals['_ITEMINPUT'].fields_by_name['supplier_id']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['supplier_id']._serialized_options = b'\272H\004r\002\030('
+  _globals['_ITEMINPUT'].fields_by_name['lead_time_days']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['lead_time_days']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_ITEMINPUT'].fields_by_name['minimum_order_quantity']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['minimum_order_quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_ITEMINPUT'].fields_by_name['pack_multiple']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['pack_multiple']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_ITEMINPUT'].fields_by_name['reorder_policy']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['reorder_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ITEMINPUT'].fields_by_name['export_control_class']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['export_control_class']._serialized_options = b'\272H\004r\002\030\024'
+  _globals['_ITEMINPUT'].fields_by_name['hazmat_class']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['hazmat_class']._serialized_options = b'\272H\004r\002\030\024'
+  _globals['_ITEMINPUT'].fields_by_name['category_id']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['category_id']._serialized_options = b'\272H\004r\002\030('
+  _globals['_ITEMINPUT'].fields_by_name['units']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['units']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_ITEMINPUT'].fields_by_name['components']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['components']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_ITEMINPUT'].fields_by_name['substitutes']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['substitutes']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_ITEMINPUT'].fields_by_name['attributes']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['attributes']._serialized_options = b'\272H\006\232\001\003\020\310\001'
+  _globals['_ITEMINPUT'].fields_by_name['media_urls']._loaded_options = None
+  _globals['_ITEMINPUT'].fields_by_name['media_urls']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_TRACKING']._serialized_start=3218
+  _globals['_TRACKING']._serialized_end=3312
+  _globals['_VALUATION']._serialized_start=3314
+  _globals['_VALUATION']._serialized_end=3419
+  _globals['_REORDERPOLICY']._serialized_start=3422
+  _globals['_REORDERPOLICY']._serialized_end=3562
+  _globals['_LIFECYCLE']._serialized_start=3565
+  _globals['_LIFECYCLE']._serialized_end=3721
   _globals['_ITEM']._serialized_start=114
-  _globals['_ITEM']._serialized_end=626
-  _globals['_ITEMINPUT']._serialized_start=629
-  _globals['_ITEMINPUT']._serialized_end=1157
+  _globals['_ITEM']._serialized_end=1337
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_start=1288
+  _globals['_ITEM_ATTRIBUTESENTRY']._serialized_end=1337
+  _globals['_UNIT']._serialized_start=1340
+  _globals['_UNIT']._serialized_end=1612
+  _globals['_COMPONENT']._serialized_start=1614
+  _globals['_COMPONENT']._serialized_end=1684
+  _globals['_SUBSTITUTE']._serialized_start=1686
+  _globals['_SUBSTITUTE']._serialized_end=1781
+  _globals['_ITEMINPUT']._serialized_start=1784
+  _globals['_ITEMINPUT']._serialized_end=3216
+  _globals['_ITEMINPUT_ATTRIBUTESENTRY']._serialized_start=1288
+  _globals['_ITEMINPUT_ATTRIBUTESENTRY']._serialized_end=1337
 # @@protoc_insertion_point(module_scope)

@@ -20,6 +20,90 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Tracking:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrackingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Tracking.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRACKING_UNSPECIFIED: _Tracking.ValueType  # 0
+    """Unset; not at all."""
+    TRACKING_NONE: _Tracking.ValueType  # 1
+    """Not at all."""
+    TRACKING_LOT: _Tracking.ValueType  # 2
+    """By lot."""
+    TRACKING_SERIAL: _Tracking.ValueType  # 3
+    """Each piece by its serial number."""
+
+class Tracking(_Tracking, metaclass=_TrackingEnumTypeWrapper):
+    """How pieces of an item are told apart."""
+
+TRACKING_UNSPECIFIED: Tracking.ValueType  # 0
+"""Unset; not at all."""
+TRACKING_NONE: Tracking.ValueType  # 1
+"""Not at all."""
+TRACKING_LOT: Tracking.ValueType  # 2
+"""By lot."""
+TRACKING_SERIAL: Tracking.ValueType  # 3
+"""Each piece by its serial number."""
+Global___Tracking: _TypeAlias = Tracking  # noqa: Y015
+
+class _Valuation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ValuationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valuation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VALUATION_UNSPECIFIED: _Valuation.ValueType  # 0
+    """Unset; FIFO."""
+    VALUATION_FIFO: _Valuation.ValueType  # 1
+    """First in, first out."""
+    VALUATION_AVERAGE: _Valuation.ValueType  # 2
+    """Moving average."""
+    VALUATION_STANDARD: _Valuation.ValueType  # 3
+    """At standard cost."""
+
+class Valuation(_Valuation, metaclass=_ValuationEnumTypeWrapper):
+    """How stock is valued."""
+
+VALUATION_UNSPECIFIED: Valuation.ValueType  # 0
+"""Unset; FIFO."""
+VALUATION_FIFO: Valuation.ValueType  # 1
+"""First in, first out."""
+VALUATION_AVERAGE: Valuation.ValueType  # 2
+"""Moving average."""
+VALUATION_STANDARD: Valuation.ValueType  # 3
+"""At standard cost."""
+Global___Valuation: _TypeAlias = Valuation  # noqa: Y015
+
+class _ReorderPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReorderPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReorderPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REORDER_POLICY_UNSPECIFIED: _ReorderPolicy.ValueType  # 0
+    """Unset; never."""
+    REORDER_POLICY_MANUAL: _ReorderPolicy.ValueType  # 1
+    """Never: people order it."""
+    REORDER_POLICY_REORDER_POINT: _ReorderPolicy.ValueType  # 2
+    """When less than the reorder point is there or on its way, an economic lot."""
+    REORDER_POLICY_ORDER_UP_TO: _ReorderPolicy.ValueType  # 3
+    """At every review, up to the level."""
+
+class ReorderPolicy(_ReorderPolicy, metaclass=_ReorderPolicyEnumTypeWrapper):
+    """When more of an item is proposed."""
+
+REORDER_POLICY_UNSPECIFIED: ReorderPolicy.ValueType  # 0
+"""Unset; never."""
+REORDER_POLICY_MANUAL: ReorderPolicy.ValueType  # 1
+"""Never: people order it."""
+REORDER_POLICY_REORDER_POINT: ReorderPolicy.ValueType  # 2
+"""When less than the reorder point is there or on its way, an economic lot."""
+REORDER_POLICY_ORDER_UP_TO: ReorderPolicy.ValueType  # 3
+"""At every review, up to the level."""
+Global___ReorderPolicy: _TypeAlias = ReorderPolicy  # noqa: Y015
+
 class _Lifecycle:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -62,6 +146,26 @@ class Item(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ITEM_ID_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     GTIN_FIELD_NUMBER: _builtins.int
@@ -83,6 +187,25 @@ class Item(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
+    VALUATION_FIELD_NUMBER: _builtins.int
+    ABC_CLASS_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    LEAD_TIME_DAYS_FIELD_NUMBER: _builtins.int
+    MINIMUM_ORDER_QUANTITY_FIELD_NUMBER: _builtins.int
+    PACK_MULTIPLE_FIELD_NUMBER: _builtins.int
+    REORDER_POLICY_FIELD_NUMBER: _builtins.int
+    EXPORT_CONTROL_CLASS_FIELD_NUMBER: _builtins.int
+    HAZMAT_CLASS_FIELD_NUMBER: _builtins.int
+    CATEGORY_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
+    SUBSTITUTES_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    MEDIA_URLS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id."""
     sku: _builtins.str
@@ -117,6 +240,32 @@ class Item(_message.Message):
     """Where it stands between draft and retired."""
     etag: _builtins.str
     """Changes with every change of the item; send it back to change what you saw."""
+    tracking: Global___Tracking.ValueType
+    """How its pieces are told apart; unspecified means not at all."""
+    expires: _builtins.bool
+    """True where its lots have a day after which they cannot be sold."""
+    min_life_days: _builtins.int
+    """The least remaining life in days with which it may be sold."""
+    valuation: Global___Valuation.ValueType
+    """How its stock is valued; unspecified means FIFO."""
+    abc_class: _builtins.str
+    """Its class by turnover: A, B or C; C where empty."""
+    supplier_id: _builtins.str
+    """The supplier it is ordered from; empty where none is set."""
+    lead_time_days: _builtins.int
+    """Days from ordering it to having it."""
+    minimum_order_quantity: _builtins.int
+    """The least quantity that the supplier sells, in stock units."""
+    pack_multiple: _builtins.int
+    """It is ordered in multiples of this, in stock units; 1 where 0."""
+    reorder_policy: Global___ReorderPolicy.ValueType
+    """When more of it is proposed."""
+    export_control_class: _builtins.str
+    """Its class under export control, e.g. 5A002; empty where none applies."""
+    hazmat_class: _builtins.str
+    """Its class and number as dangerous goods, e.g. UN3481; empty where it is none."""
+    category_id: _builtins.str
+    """The category whose rules it keeps; empty where none."""
     @_builtins.property
     def restricted_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Countries to which it must not be sent."""
@@ -132,6 +281,30 @@ class Item(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold; before, what is ordered is a preorder. Unset: at once."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unit]:
+        """Units in which it is packed, bought or listed, beside the stock unit."""
+
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___Component]:
+        """What a kit is made of; empty for an item that is stocked itself."""
+
+    @_builtins.property
+    def substitutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Substitute]:
+        """What may be sent instead, best first."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What its category wants to know of it, by attribute."""
+
+    @_builtins.property
+    def media_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pictures and documents, as links."""
 
     def __init__(
         self,
@@ -157,20 +330,165 @@ class Item(_message.Message):
         etag: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        tracking: Global___Tracking.ValueType = ...,
+        expires: _builtins.bool = ...,
+        min_life_days: _builtins.int = ...,
+        valuation: Global___Valuation.ValueType = ...,
+        abc_class: _builtins.str = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
+        supplier_id: _builtins.str = ...,
+        lead_time_days: _builtins.int = ...,
+        minimum_order_quantity: _builtins.int = ...,
+        pack_multiple: _builtins.int = ...,
+        reorder_policy: Global___ReorderPolicy.ValueType = ...,
+        export_control_class: _builtins.str = ...,
+        hazmat_class: _builtins.str = ...,
+        category_id: _builtins.str = ...,
+        units: _abc.Iterable[Global___Unit] | None = ...,
+        components: _abc.Iterable[Global___Component] | None = ...,
+        substitutes: _abc.Iterable[Global___Substitute] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        media_urls: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sellable_from", b"sellable_from", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cost_currency_code", b"cost_currency_code", "created_at", b"created_at", "etag", b"etag", "gtin", b"gtin", "height_mm", b"height_mm", "hs_code", b"hs_code", "item_id", b"item_id", "length_mm", b"length_mm", "lifecycle", b"lifecycle", "missing_attributes", b"missing_attributes", "name", b"name", "origin_country_code", b"origin_country_code", "restricted_countries", b"restricted_countries", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "tax_class", b"tax_class", "updated_at", b"updated_at", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "created_at", b"created_at", "etag", b"etag", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "item_id", b"item_id", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "lifecycle", b"lifecycle", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "missing_attributes", b"missing_attributes", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tracking", b"tracking", "units", b"units", "updated_at", b"updated_at", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
 
 @_typing.final
+class Unit(_message.Message):
+    """A unit of an item, by an exact factor: so many stock units are one of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    NUMERATOR_FIELD_NUMBER: _builtins.int
+    DENOMINATOR_FIELD_NUMBER: _builtins.int
+    GTIN_FIELD_NUMBER: _builtins.int
+    WEIGHT_G_FIELD_NUMBER: _builtins.int
+    LENGTH_MM_FIELD_NUMBER: _builtins.int
+    WIDTH_MM_FIELD_NUMBER: _builtins.int
+    HEIGHT_MM_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """Its name, e.g. CASE; not the stock unit's."""
+    numerator: _builtins.int
+    """The factor's numerator."""
+    denominator: _builtins.int
+    """The factor's denominator; 1 where 0."""
+    gtin: _builtins.str
+    """Its own GTIN; empty where it has none."""
+    weight_g: _builtins.int
+    """Weight of one in grams."""
+    length_mm: _builtins.int
+    """Length of one in millimetres."""
+    width_mm: _builtins.int
+    """Width of one in millimetres."""
+    height_mm: _builtins.int
+    """Height of one in millimetres."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        numerator: _builtins.int = ...,
+        denominator: _builtins.int = ...,
+        gtin: _builtins.str = ...,
+        weight_g: _builtins.int = ...,
+        length_mm: _builtins.int = ...,
+        width_mm: _builtins.int = ...,
+        height_mm: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denominator", b"denominator", "gtin", b"gtin", "height_mm", b"height_mm", "length_mm", b"length_mm", "numerator", b"numerator", "unit", b"unit", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unit: _TypeAlias = Unit  # noqa: Y015
+
+@_typing.final
+class Component(_message.Message):
+    """What a kit is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The component; not itself a kit."""
+    quantity: _builtins.int
+    """How many of it are in one kit, in stock units."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Component: _TypeAlias = Component  # noqa: Y015
+
+@_typing.final
+class Substitute(_message.Message):
+    """What may be sent instead of an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The other item."""
+    rank: _builtins.int
+    """1 is tried first."""
+    condition: _builtins.str
+    """When it may be, as a CEL expression over channel and country; always where empty."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        condition: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "item_id", b"item_id", "rank", b"rank"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Substitute: _TypeAlias = Substitute  # noqa: Y015
+
+@_typing.final
 class ItemInput(_message.Message):
     """What can be said of an item when it is set up or changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     SKU_FIELD_NUMBER: _builtins.int
     GTIN_FIELD_NUMBER: _builtins.int
@@ -187,6 +505,25 @@ class ItemInput(_message.Message):
     RESTRICTED_COUNTRIES_FIELD_NUMBER: _builtins.int
     STANDARD_COST_MINOR_FIELD_NUMBER: _builtins.int
     COST_CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
+    VALUATION_FIELD_NUMBER: _builtins.int
+    ABC_CLASS_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    LEAD_TIME_DAYS_FIELD_NUMBER: _builtins.int
+    MINIMUM_ORDER_QUANTITY_FIELD_NUMBER: _builtins.int
+    PACK_MULTIPLE_FIELD_NUMBER: _builtins.int
+    REORDER_POLICY_FIELD_NUMBER: _builtins.int
+    EXPORT_CONTROL_CLASS_FIELD_NUMBER: _builtins.int
+    HAZMAT_CLASS_FIELD_NUMBER: _builtins.int
+    CATEGORY_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
+    SUBSTITUTES_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    MEDIA_URLS_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit; normalised to upper case without surrounding blanks."""
     gtin: _builtins.str
@@ -215,9 +552,59 @@ class ItemInput(_message.Message):
     """Standard cost of one stock unit."""
     cost_currency_code: _builtins.str
     """ISO 4217 code of the standard cost; empty where none is given."""
+    tracking: Global___Tracking.ValueType
+    """How its pieces are told apart; unspecified means not at all."""
+    expires: _builtins.bool
+    """True where its lots have a day after which they cannot be sold."""
+    min_life_days: _builtins.int
+    """The least remaining life in days with which it may be sold."""
+    valuation: Global___Valuation.ValueType
+    """How its stock is valued; unspecified means FIFO."""
+    abc_class: _builtins.str
+    """Its class by turnover: A, B or C; C where empty."""
+    supplier_id: _builtins.str
+    """The supplier it is ordered from; empty where none is set."""
+    lead_time_days: _builtins.int
+    """Days from ordering it to having it."""
+    minimum_order_quantity: _builtins.int
+    """The least quantity that the supplier sells, in stock units."""
+    pack_multiple: _builtins.int
+    """It is ordered in multiples of this, in stock units; 1 where 0."""
+    reorder_policy: Global___ReorderPolicy.ValueType
+    """When more of it is proposed."""
+    export_control_class: _builtins.str
+    """Its class under export control, e.g. 5A002; empty where none applies."""
+    hazmat_class: _builtins.str
+    """Its class and number as dangerous goods, e.g. UN3481; empty where it is none."""
+    category_id: _builtins.str
+    """The category whose rules it keeps; empty where none."""
     @_builtins.property
     def restricted_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Countries to which it must not be sent, ISO 3166-1 alpha-2."""
+
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold; before, what is ordered is a preorder. Unset: at once."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unit]:
+        """Units in which it is packed, bought or listed, beside the stock unit."""
+
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___Component]:
+        """What a kit is made of; empty for an item that is stocked itself."""
+
+    @_builtins.property
+    def substitutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Substitute]:
+        """What may be sent instead, best first."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What its category wants to know of it, by attribute."""
+
+    @_builtins.property
+    def media_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pictures and documents, as links."""
 
     def __init__(
         self,
@@ -237,10 +624,29 @@ class ItemInput(_message.Message):
         restricted_countries: _abc.Iterable[_builtins.str] | None = ...,
         standard_cost_minor: _builtins.int = ...,
         cost_currency_code: _builtins.str = ...,
+        tracking: Global___Tracking.ValueType = ...,
+        expires: _builtins.bool = ...,
+        min_life_days: _builtins.int = ...,
+        valuation: Global___Valuation.ValueType = ...,
+        abc_class: _builtins.str = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
+        supplier_id: _builtins.str = ...,
+        lead_time_days: _builtins.int = ...,
+        minimum_order_quantity: _builtins.int = ...,
+        pack_multiple: _builtins.int = ...,
+        reorder_policy: Global___ReorderPolicy.ValueType = ...,
+        export_control_class: _builtins.str = ...,
+        hazmat_class: _builtins.str = ...,
+        category_id: _builtins.str = ...,
+        units: _abc.Iterable[Global___Unit] | None = ...,
+        components: _abc.Iterable[Global___Component] | None = ...,
+        substitutes: _abc.Iterable[Global___Substitute] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        media_urls: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "cost_currency_code", b"cost_currency_code", "gtin", b"gtin", "height_mm", b"height_mm", "hs_code", b"hs_code", "length_mm", b"length_mm", "name", b"name", "origin_country_code", b"origin_country_code", "restricted_countries", b"restricted_countries", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "tax_class", b"tax_class", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tracking", b"tracking", "units", b"units", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,6 +31,8 @@ class StockReceived(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     VALUE_MINOR_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    VARIANCE_UP_MINOR_FIELD_NUMBER: _builtins.int
+    VARIANCE_DOWN_MINOR_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The receipt."""
     kind: _builtins.str
@@ -43,6 +45,10 @@ class StockReceived(_message.Message):
     """ISO 4217 code."""
     value_minor: _builtins.int
     """What all of it is worth; 0 where the stock is not ours."""
+    variance_up_minor: _builtins.int
+    """What was paid above the standard cost at which it is valued."""
+    variance_down_minor: _builtins.int
+    """What was paid below it."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
         """What came in."""
@@ -57,10 +63,12 @@ class StockReceived(_message.Message):
         currency_code: _builtins.str = ...,
         value_minor: _builtins.int = ...,
         lines: _abc.Iterable[Global___StockLine] | None = ...,
+        variance_up_minor: _builtins.int = ...,
+        variance_down_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "kind", b"kind", "lines", b"lines", "location_id", b"location_id", "value_minor", b"value_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "kind", b"kind", "lines", b"lines", "location_id", b"location_id", "value_minor", b"value_minor", "variance_down_minor", b"variance_down_minor", "variance_up_minor", b"variance_up_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -333,3 +341,241 @@ class StockDispositioned(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StockDispositioned: _TypeAlias = StockDispositioned  # noqa: Y015
+
+@_typing.final
+class StockRevalued(_message.Message):
+    """Stock is worth more or less than was booked; none moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    INVENTORY_UP_MINOR_FIELD_NUMBER: _builtins.int
+    INVENTORY_DOWN_MINOR_FIELD_NUMBER: _builtins.int
+    COST_UP_MINOR_FIELD_NUMBER: _builtins.int
+    COST_DOWN_MINOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RECEIPT_ID_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The revaluation of this item at this location."""
+    kind: _builtins.str
+    """LANDED_COST, RECEIPT_COST, WRITE_DOWN or STANDARD_COST."""
+    location_id: _builtins.str
+    """Where."""
+    entity: _builtins.str
+    """The legal entity whose stock it is."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    item_id: _builtins.str
+    """The item."""
+    inventory_up_minor: _builtins.int
+    """By how much what is there is worth more."""
+    inventory_down_minor: _builtins.int
+    """By how much it is worth less."""
+    cost_up_minor: _builtins.int
+    """By how much what has left was costlier."""
+    cost_down_minor: _builtins.int
+    """By how much it was cheaper."""
+    reason: _builtins.str
+    """Why."""
+    receipt_id: _builtins.str
+    """The receipt it is about, where it is about one."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        inventory_up_minor: _builtins.int = ...,
+        inventory_down_minor: _builtins.int = ...,
+        cost_up_minor: _builtins.int = ...,
+        cost_down_minor: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        receipt_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_down_minor", b"cost_down_minor", "cost_up_minor", b"cost_up_minor", "currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "inventory_down_minor", b"inventory_down_minor", "inventory_up_minor", b"inventory_up_minor", "item_id", b"item_id", "kind", b"kind", "location_id", b"location_id", "reason", b"reason", "receipt_id", b"receipt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockRevalued: _TypeAlias = StockRevalued  # noqa: Y015
+
+@_typing.final
+class StockReturnedToVendor(_message.Message):
+    """Stock went back to its supplier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    CREDIT_MINOR_FIELD_NUMBER: _builtins.int
+    VARIANCE_UP_MINOR_FIELD_NUMBER: _builtins.int
+    VARIANCE_DOWN_MINOR_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The vendor return."""
+    supplier_id: _builtins.str
+    """The supplier."""
+    location_id: _builtins.str
+    """Where from."""
+    entity: _builtins.str
+    """The legal entity whose stock it was."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    value_minor: _builtins.int
+    """What it was worth in the books."""
+    credit_minor: _builtins.int
+    """What the supplier credits for it."""
+    variance_up_minor: _builtins.int
+    """What it was worth above that."""
+    variance_down_minor: _builtins.int
+    """What it was worth below that."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What went back."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        supplier_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        value_minor: _builtins.int = ...,
+        credit_minor: _builtins.int = ...,
+        variance_up_minor: _builtins.int = ...,
+        variance_down_minor: _builtins.int = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_minor", b"credit_minor", "currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "lines", b"lines", "location_id", b"location_id", "reason", b"reason", "supplier_id", b"supplier_id", "value_minor", b"value_minor", "variance_down_minor", b"variance_down_minor", "variance_up_minor", b"variance_up_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockReturnedToVendor: _TypeAlias = StockReturnedToVendor  # noqa: Y015
+
+@_typing.final
+class TransferShipped(_message.Message):
+    """A transfer left its location."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    TO_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    TO_ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """This shipment of the transfer."""
+    transfer_id: _builtins.str
+    """The transfer."""
+    location_id: _builtins.str
+    """Where from."""
+    entity: _builtins.str
+    """The legal entity whose stock it was."""
+    to_location_id: _builtins.str
+    """Where to."""
+    to_entity: _builtins.str
+    """The legal entity whose stock it is now, on its way."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    value_minor: _builtins.int
+    """What it is worth."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What left."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        to_location_id: _builtins.str = ...,
+        to_entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        value_minor: _builtins.int = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "lines", b"lines", "location_id", b"location_id", "to_entity", b"to_entity", "to_location_id", b"to_location_id", "transfer_id", b"transfer_id", "value_minor", b"value_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferShipped: _TypeAlias = TransferShipped  # noqa: Y015
+
+@_typing.final
+class TransferReceived(_message.Message):
+    """A transfer arrived, or what is missing of it was given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    SHORT_MINOR_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """This receipt of the transfer."""
+    transfer_id: _builtins.str
+    """The transfer."""
+    location_id: _builtins.str
+    """Where it arrived."""
+    entity: _builtins.str
+    """The legal entity whose stock it is."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    value_minor: _builtins.int
+    """What arrived is worth this."""
+    short_minor: _builtins.int
+    """What was lost on the way was worth this."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What arrived."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        value_minor: _builtins.int = ...,
+        short_minor: _builtins.int = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "lines", b"lines", "location_id", b"location_id", "short_minor", b"short_minor", "transfer_id", b"transfer_id", "value_minor", b"value_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferReceived: _TypeAlias = TransferReceived  # noqa: Y015

@@ -29,7 +29,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.argosy/inventory/v1/reservations_service.proto\x12\x13\x61rgosy.inventory.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1f\x61rgosy/inventory/v1/stock.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/rpc/status.proto\"\x8a\x01\n\x0fReservationLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\x0blocation_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\"\xb3\x01\n\x0eReserveRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12@\n\x05lines\x18\x03 \x03(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0f\x12\x18\n\x07\x63\x61rt_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"Y\n\x13\x42\x61tchReserveRequest\x12\x42\n\x08requests\x18\x01 \x03(\x0b\x32#.argosy.inventory.v1.ReserveRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"K\n\x14\x42\x61tchReserveResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".argosy.inventory.v1.ReserveResult\"x\n\rReserveResult\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32$.argosy.inventory.v1.ReserveResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"I\n\x0fReserveResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\"\xb5\x01\n\x0fHoldCartRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1a\n\x07\x63\x61rt_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12@\n\x05lines\x18\x03 \x03(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0f\x12\x1a\n\x05ttl_s\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\"\xe4\x01\n\x16MoveReservationRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07line_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x10\x66rom_location_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0eto_location_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x06 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\"\xb6\x01\n\x18\x43\x61ncelReservationRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x39\n\x05lines\x18\x03 \x03(\x0b\x32\x1f.argosy.inventory.v1.CancelLineB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0f\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"I\n\nCancelLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\"m\n\x1d\x42\x61tchCancelReservationRequest\x12L\n\x08requests\x18\x01 \x03(\x0b\x32-.argosy.inventory.v1.CancelReservationRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"_\n\x1e\x42\x61tchCancelReservationResponse\x12=\n\x07results\x18\x01 \x03(\x0b\x32,.argosy.inventory.v1.CancelReservationResult\"\x8c\x01\n\x17\x43\x61ncelReservationResult\x12\x42\n\x08response\x18\x01 \x01(\x0b\x32..argosy.inventory.v1.CancelReservationResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"S\n\x19\x43\x61ncelReservationResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\"q\n\x17ListReservationsRequest\x12\x19\n\x08owner_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"k\n\x18ListReservationsResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfc\t\n\x13ReservationsService\x12\x95\x01\n\x07Reserve\x12#.argosy.inventory.v1.ReserveRequest\x1a$.argosy.inventory.v1.ReserveResponse\"?\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/reservations:\x01*\x12\xb1\x01\n\x0c\x42\x61tchReserve\x12(.argosy.inventory.v1.BatchReserveRequest\x1a).argosy.inventory.v1.BatchReserveResponse\"L\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/reservations:batchReserve:\x01*\x12\x9f\x01\n\x08HoldCart\x12$.argosy.inventory.v1.HoldCartRequest\x1a$.argosy.inventory.v1.ReserveResponse\"G\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/carts/{cart_id}:hold:\x01*\x12\xb5\x01\n\x0fMoveReservation\x12+.argosy.inventory.v1.MoveReservationRequest\x1a$.argosy.inventory.v1.ReserveResponse\"O\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02%\" /v1/reservations/{owner_id}:move:\x01*\x12\xc5\x01\n\x11\x43\x61ncelReservation\x12-.argosy.inventory.v1.CancelReservationRequest\x1a..argosy.inventory.v1.CancelReservationResponse\"Q\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\'\"\"/v1/reservations/{owner_id}:cancel:\x01*\x12\xce\x01\n\x16\x42\x61tchCancelReservation\x12\x32.argosy.inventory.v1.BatchCancelReservationRequest\x1a\x33.argosy.inventory.v1.BatchCancelReservationResponse\"K\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/reservations:batchCancel:\x01*\x12\xa5\x01\n\x10ListReservations\x12,.argosy.inventory.v1.ListReservationsRequest\x1a-.argosy.inventory.v1.ListReservationsResponse\"4\x8a\xb5\x18\x18\n\x14inventory.stock.read\x10\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/reservationsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.argosy/inventory/v1/reservations_service.proto\x12\x13\x61rgosy.inventory.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1f\x61rgosy/inventory/v1/stock.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/rpc/status.proto\"\xad\x01\n\x0fReservationLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\x0blocation_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x04 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\x12!\n\rmin_life_days\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x00\"\xd1\x01\n\x0eReserveRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12@\n\x05lines\x18\x03 \x03(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0f\x12\x18\n\x07\x63\x61rt_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x08priority\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"Y\n\x13\x42\x61tchReserveRequest\x12\x42\n\x08requests\x18\x01 \x03(\x0b\x32#.argosy.inventory.v1.ReserveRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"K\n\x14\x42\x61tchReserveResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".argosy.inventory.v1.ReserveResult\"x\n\rReserveResult\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32$.argosy.inventory.v1.ReserveResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"I\n\x0fReserveResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\"\xb5\x01\n\x0fHoldCartRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1a\n\x07\x63\x61rt_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12@\n\x05lines\x18\x03 \x03(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xd0\x0f\x12\x1a\n\x05ttl_s\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\xa3\x05(\x00\"\xfe\x01\n\x16MoveReservationRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07line_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x10\x66rom_location_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0eto_location_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x06 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\x12\x18\n\x07item_id\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xb6\x01\n\x18\x43\x61ncelReservationRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x39\n\x05lines\x18\x03 \x03(\x0b\x32\x1f.argosy.inventory.v1.CancelLineB\t\xbaH\x06\x92\x01\x03\x10\xd0\x0f\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"I\n\nCancelLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\"m\n\x1d\x42\x61tchCancelReservationRequest\x12L\n\x08requests\x18\x01 \x03(\x0b\x32-.argosy.inventory.v1.CancelReservationRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"_\n\x1e\x42\x61tchCancelReservationResponse\x12=\n\x07results\x18\x01 \x03(\x0b\x32,.argosy.inventory.v1.CancelReservationResult\"\x8c\x01\n\x17\x43\x61ncelReservationResult\x12\x42\n\x08response\x18\x01 \x01(\x0b\x32..argosy.inventory.v1.CancelReservationResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"S\n\x19\x43\x61ncelReservationResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\"q\n\x17ListReservationsRequest\x12\x19\n\x08owner_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"k\n\x18ListReservationsResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfc\t\n\x13ReservationsService\x12\x95\x01\n\x07Reserve\x12#.argosy.inventory.v1.ReserveRequest\x1a$.argosy.inventory.v1.ReserveResponse\"?\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x15\"\x10/v1/reservations:\x01*\x12\xb1\x01\n\x0c\x42\x61tchReserve\x12(.argosy.inventory.v1.BatchReserveRequest\x1a).argosy.inventory.v1.BatchReserveResponse\"L\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/reservations:batchReserve:\x01*\x12\x9f\x01\n\x08HoldCart\x12$.argosy.inventory.v1.HoldCartRequest\x1a$.argosy.inventory.v1.ReserveResponse\"G\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/carts/{cart_id}:hold:\x01*\x12\xb5\x01\n\x0fMoveReservation\x12+.argosy.inventory.v1.MoveReservationRequest\x1a$.argosy.inventory.v1.ReserveResponse\"O\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02%\" /v1/reservations/{owner_id}:move:\x01*\x12\xc5\x01\n\x11\x43\x61ncelReservation\x12-.argosy.inventory.v1.CancelReservationRequest\x1a..argosy.inventory.v1.CancelReservationResponse\"Q\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\'\"\"/v1/reservations/{owner_id}:cancel:\x01*\x12\xce\x01\n\x16\x42\x61tchCancelReservation\x12\x32.argosy.inventory.v1.BatchCancelReservationRequest\x1a\x33.argosy.inventory.v1.BatchCancelReservationResponse\"K\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/reservations:batchCancel:\x01*\x12\xa5\x01\n\x10ListReservations\x12,.argosy.inventory.v1.ListReservationsRequest\x1a-.argosy.inventory.v1.ListReservationsResponse\"4\x8a\xb5\x18\x18\n\x14inventory.stock.read\x10\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/reservationsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVATIONLINE'].fields_by_name['location_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_RESERVATIONLINE'].fields_by_name['quantity']._loaded_options = None
   _globals['_RESERVATIONLINE'].fields_by_name['quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003 \000'
+  _globals['_RESERVATIONLINE'].fields_by_name['min_life_days']._loaded_options = None
+  _globals['_RESERVATIONLINE'].fields_by_name['min_life_days']._serialized_options = b'\272H\007\032\005\030\302\034(\000'
   _globals['_RESERVEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_RESERVEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\021r\017\020\020\030\377\0012\010^[ -~]+$'
   _globals['_RESERVEREQUEST'].fields_by_name['order_id']._loaded_options = None
@@ -52,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVEREQUEST'].fields_by_name['lines']._serialized_options = b'\272H\010\222\001\005\010\001\020\320\017'
   _globals['_RESERVEREQUEST'].fields_by_name['cart_id']._loaded_options = None
   _globals['_RESERVEREQUEST'].fields_by_name['cart_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_RESERVEREQUEST'].fields_by_name['priority']._loaded_options = None
+  _globals['_RESERVEREQUEST'].fields_by_name['priority']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_BATCHRESERVEREQUEST'].fields_by_name['requests']._loaded_options = None
   _globals['_BATCHRESERVEREQUEST'].fields_by_name['requests']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_HOLDCARTREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -74,6 +78,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MOVERESERVATIONREQUEST'].fields_by_name['to_location_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_MOVERESERVATIONREQUEST'].fields_by_name['quantity']._loaded_options = None
   _globals['_MOVERESERVATIONREQUEST'].fields_by_name['quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003 \000'
+  _globals['_MOVERESERVATIONREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_MOVERESERVATIONREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CANCELRESERVATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELRESERVATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\021r\017\020\020\030\377\0012\010^[ -~]+$'
   _globals['_CANCELRESERVATIONREQUEST'].fields_by_name['owner_id']._loaded_options = None
@@ -109,37 +115,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVATIONSSERVICE'].methods_by_name['ListReservations']._loaded_options = None
   _globals['_RESERVATIONSSERVICE'].methods_by_name['ListReservations']._serialized_options = b'\212\265\030\030\n\024inventory.stock.read\020\001\202\323\344\223\002\022\022\020/v1/reservations'
   _globals['_RESERVATIONLINE']._serialized_start=221
-  _globals['_RESERVATIONLINE']._serialized_end=359
-  _globals['_RESERVEREQUEST']._serialized_start=362
-  _globals['_RESERVEREQUEST']._serialized_end=541
-  _globals['_BATCHRESERVEREQUEST']._serialized_start=543
-  _globals['_BATCHRESERVEREQUEST']._serialized_end=632
-  _globals['_BATCHRESERVERESPONSE']._serialized_start=634
-  _globals['_BATCHRESERVERESPONSE']._serialized_end=709
-  _globals['_RESERVERESULT']._serialized_start=711
-  _globals['_RESERVERESULT']._serialized_end=831
-  _globals['_RESERVERESPONSE']._serialized_start=833
-  _globals['_RESERVERESPONSE']._serialized_end=906
-  _globals['_HOLDCARTREQUEST']._serialized_start=909
-  _globals['_HOLDCARTREQUEST']._serialized_end=1090
-  _globals['_MOVERESERVATIONREQUEST']._serialized_start=1093
-  _globals['_MOVERESERVATIONREQUEST']._serialized_end=1321
-  _globals['_CANCELRESERVATIONREQUEST']._serialized_start=1324
-  _globals['_CANCELRESERVATIONREQUEST']._serialized_end=1506
-  _globals['_CANCELLINE']._serialized_start=1508
-  _globals['_CANCELLINE']._serialized_end=1581
-  _globals['_BATCHCANCELRESERVATIONREQUEST']._serialized_start=1583
-  _globals['_BATCHCANCELRESERVATIONREQUEST']._serialized_end=1692
-  _globals['_BATCHCANCELRESERVATIONRESPONSE']._serialized_start=1694
-  _globals['_BATCHCANCELRESERVATIONRESPONSE']._serialized_end=1789
-  _globals['_CANCELRESERVATIONRESULT']._serialized_start=1792
-  _globals['_CANCELRESERVATIONRESULT']._serialized_end=1932
-  _globals['_CANCELRESERVATIONRESPONSE']._serialized_start=1934
-  _globals['_CANCELRESERVATIONRESPONSE']._serialized_end=2017
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2019
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2132
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2134
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2241
-  _globals['_RESERVATIONSSERVICE']._serialized_start=2244
-  _globals['_RESERVATIONSSERVICE']._serialized_end=3520
+  _globals['_RESERVATIONLINE']._serialized_end=394
+  _globals['_RESERVEREQUEST']._serialized_start=397
+  _globals['_RESERVEREQUEST']._serialized_end=606
+  _globals['_BATCHRESERVEREQUEST']._serialized_start=608
+  _globals['_BATCHRESERVEREQUEST']._serialized_end=697
+  _globals['_BATCHRESERVERESPONSE']._serialized_start=699
+  _globals['_BATCHRESERVERESPONSE']._serialized_end=774
+  _globals['_RESERVERESULT']._serialized_start=776
+  _globals['_RESERVERESULT']._serialized_end=896
+  _globals['_RESERVERESPONSE']._serialized_start=898
+  _globals['_RESERVERESPONSE']._serialized_end=971
+  _globals['_HOLDCARTREQUEST']._serialized_start=974
+  _globals['_HOLDCARTREQUEST']._serialized_end=1155
+  _globals['_MOVERESERVATIONREQUEST']._serialized_start=1158
+  _globals['_MOVERESERVATIONREQUEST']._serialized_end=1412
+  _globals['_CANCELRESERVATIONREQUEST']._serialized_start=1415
+  _globals['_CANCELRESERVATIONREQUEST']._serialized_end=1597
+  _globals['_CANCELLINE']._serialized_start=1599
+  _globals['_CANCELLINE']._serialized_end=1672
+  _globals['_BATCHCANCELRESERVATIONREQUEST']._serialized_start=1674
+  _globals['_BATCHCANCELRESERVATIONREQUEST']._serialized_end=1783
+  _globals['_BATCHCANCELRESERVATIONRESPONSE']._serialized_start=1785
+  _globals['_BATCHCANCELRESERVATIONRESPONSE']._serialized_end=1880
+  _globals['_CANCELRESERVATIONRESULT']._serialized_start=1883
+  _globals['_CANCELRESERVATIONRESULT']._serialized_end=2023
+  _globals['_CANCELRESERVATIONRESPONSE']._serialized_start=2025
+  _globals['_CANCELRESERVATIONRESPONSE']._serialized_end=2108
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2110
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2223
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2225
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2332
+  _globals['_RESERVATIONSSERVICE']._serialized_start=2335
+  _globals['_RESERVATIONSSERVICE']._serialized_end=3611
 # @@protoc_insertion_point(module_scope)

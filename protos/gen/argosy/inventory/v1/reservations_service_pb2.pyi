@@ -30,6 +30,7 @@ class ReservationLine(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The line of the order or cart."""
     item_id: _builtins.str
@@ -38,6 +39,8 @@ class ReservationLine(_message.Message):
     """The location."""
     quantity: _builtins.int
     """How much, in stock units."""
+    min_life_days: _builtins.int
+    """The least remaining life in days that the customer wants of what expires; the item's own where that is more."""
     def __init__(
         self,
         *,
@@ -45,10 +48,11 @@ class ReservationLine(_message.Message):
         item_id: _builtins.str = ...,
         location_id: _builtins.str = ...,
         quantity: _builtins.int = ...,
+        min_life_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "line_id", b"line_id", "location_id", b"location_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "line_id", b"line_id", "location_id", b"location_id", "min_life_days", b"min_life_days", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -64,12 +68,15 @@ class ReserveRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     CART_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
     """The order."""
     cart_id: _builtins.str
     """The cart whose hold is taken over first; empty where there was none."""
+    priority: _builtins.int
+    """What is promised to lower numbers may be taken back for higher ones while it is scarce and not yet released."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReservationLine]:
         """What shall be promised where."""
@@ -81,10 +88,11 @@ class ReserveRequest(_message.Message):
         order_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___ReservationLine] | None = ...,
         cart_id: _builtins.str = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "lines", b"lines", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "lines", b"lines", "order_id", b"order_id", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,6 +250,7 @@ class MoveReservationRequest(_message.Message):
     FROM_LOCATION_ID_FIELD_NUMBER: _builtins.int
     TO_LOCATION_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     owner_id: _builtins.str
@@ -254,6 +263,8 @@ class MoveReservationRequest(_message.Message):
     """Where it shall be promised."""
     quantity: _builtins.int
     """How much, in stock units."""
+    item_id: _builtins.str
+    """The kit, where the line is for one; empty otherwise."""
     def __init__(
         self,
         *,
@@ -263,10 +274,11 @@ class MoveReservationRequest(_message.Message):
         from_location_id: _builtins.str = ...,
         to_location_id: _builtins.str = ...,
         quantity: _builtins.int = ...,
+        item_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_location_id", b"from_location_id", "line_id", b"line_id", "owner_id", b"owner_id", "quantity", b"quantity", "request_id", b"request_id", "to_location_id", b"to_location_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_location_id", b"from_location_id", "item_id", b"item_id", "line_id", b"line_id", "owner_id", b"owner_id", "quantity", b"quantity", "request_id", b"request_id", "to_location_id", b"to_location_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -285,6 +285,9 @@ class ReceiptLine(_message.Message):
     VALUE_MINOR_FIELD_NUMBER: _builtins.int
     LOT_FIELD_NUMBER: _builtins.int
     QUARANTINE_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     quantity: _builtins.int
@@ -295,6 +298,14 @@ class ReceiptLine(_message.Message):
     """The lot; empty where the item has none."""
     quarantine: _builtins.bool
     """True where it must be checked before it can be sold."""
+    expires_on: _builtins.str
+    """The last day on which it can be sold, YYYY-MM-DD; needed where the item expires."""
+    unit: _builtins.str
+    """The unit of `quantity`, e.g. CASE; the stock unit where empty."""
+    @_builtins.property
+    def serials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The serial numbers, one for each piece, where the item is tracked by them; `lot` then is the lot they belong to."""
+
     def __init__(
         self,
         *,
@@ -303,10 +314,13 @@ class ReceiptLine(_message.Message):
         value_minor: _builtins.int = ...,
         lot: _builtins.str = ...,
         quarantine: _builtins.bool = ...,
+        expires_on: _builtins.str = ...,
+        serials: _abc.Iterable[_builtins.str] | None = ...,
+        unit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot", b"lot", "quantity", b"quantity", "quarantine", b"quarantine", "value_minor", b"value_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_on", b"expires_on", "item_id", b"item_id", "lot", b"lot", "quantity", b"quantity", "quarantine", b"quarantine", "serials", b"serials", "unit", b"unit", "value_minor", b"value_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -415,6 +429,156 @@ class ChangeStateRequest(_message.Message):
 Global___ChangeStateRequest: _TypeAlias = ChangeStateRequest  # noqa: Y015
 
 @_typing.final
+class ConvertStockRequest(_message.Message):
+    """Makes items of others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    location_id: _builtins.str
+    """The location."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversionLine]:
+        """What is used up; it must be AVAILABLE, QUARANTINE or DAMAGED."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversionLine]:
+        """What is made of it; the cost of the inputs is spread over them by weight."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___ConversionLine] | None = ...,
+        outputs: _abc.Iterable[Global___ConversionLine] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "location_id", b"location_id", "outputs", b"outputs", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertStockRequest: _TypeAlias = ConvertStockRequest  # noqa: Y015
+
+@_typing.final
+class ConversionLine(_message.Message):
+    """One side's item of a conversion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    COST_WEIGHT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    quantity: _builtins.int
+    """How much, in stock units."""
+    lot: _builtins.str
+    """The lot; empty where the item has none."""
+    state: _stock_pb2.StockState.ValueType
+    """AVAILABLE, QUARANTINE or DAMAGED; AVAILABLE where unspecified."""
+    cost_weight: _builtins.int
+    """The part of the cost that an output bears; all outputs bear the same where all are 0."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        lot: _builtins.str = ...,
+        state: _stock_pb2.StockState.ValueType = ...,
+        cost_weight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_weight", b"cost_weight", "item_id", b"item_id", "lot", b"lot", "quantity", b"quantity", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversionLine: _TypeAlias = ConversionLine  # noqa: Y015
+
+@_typing.final
+class RecordSaleRequest(_message.Message):
+    """Books a sale that others fulfilled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    location_id: _builtins.str
+    """Where it left."""
+    channel_id: _builtins.str
+    """The channel that sold it."""
+    reference: _builtins.str
+    """The seller's own number of the sale: booked once for each channel, whatever the request_id."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLine]:
+        """What left."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        lines: _abc.Iterable[Global___SaleLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "lines", b"lines", "location_id", b"location_id", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSaleRequest: _TypeAlias = RecordSaleRequest  # noqa: Y015
+
+@_typing.final
+class SaleLine(_message.Message):
+    """One line of such a sale."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    quantity: _builtins.int
+    """How much, in stock units."""
+    lot: _builtins.str
+    """The lot or serial number, where it is known."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        lot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot", b"lot", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
+
+@_typing.final
 class StockDocument(_message.Message):
     """A stock document as booked."""
 
@@ -422,8 +586,11 @@ class StockDocument(_message.Message):
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     MOVEMENTS_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The document's id."""
+    approval_id: _builtins.str
+    """The approval that it waits for; then nothing was moved and document_id is empty."""
     @_builtins.property
     def movements(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Movement]:
         """What it moved."""
@@ -433,10 +600,11 @@ class StockDocument(_message.Message):
         *,
         document_id: _builtins.str = ...,
         movements: _abc.Iterable[_stock_pb2.Movement] | None = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "movements", b"movements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "document_id", b"document_id", "movements", b"movements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -650,21 +818,41 @@ class GetAvailabilityRequest(_message.Message):
 
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    LOCATION_IDS_FIELD_NUMBER: _builtins.int
+    MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel whose buffer and share apply; none where empty."""
+    min_life_days: _builtins.int
+    """The least remaining life in days that is wanted of what expires; the item's own where that is more."""
+    horizon_days: _builtins.int
+    """Tells also how the promise changes in so many days; not where 0."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The items."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """For when it is wanted: what is on its way by then counts, with what it is trusted; now where unset."""
+
+    @_builtins.property
+    def location_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only from these locations; from the channel's network, or everywhere, where empty."""
 
     def __init__(
         self,
         *,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         channel_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        location_ids: _abc.Iterable[_builtins.str] | None = ...,
+        min_life_days: _builtins.int = ...,
+        horizon_days: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "channel_id", b"channel_id", "horizon_days", b"horizon_days", "item_ids", b"item_ids", "location_ids", b"location_ids", "min_life_days", b"min_life_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -703,6 +891,7 @@ class ItemAvailability(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     AVAILABLE_TO_SELL_FIELD_NUMBER: _builtins.int
     LOCATIONS_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     available_to_sell: _builtins.int
@@ -711,16 +900,21 @@ class ItemAvailability(_message.Message):
     def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocationAvailability]:
         """Where it is."""
 
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold; before, what is ordered is a preorder. Unset: it is sold."""
+
     def __init__(
         self,
         *,
         item_id: _builtins.str = ...,
         available_to_sell: _builtins.int = ...,
         locations: _abc.Iterable[Global___LocationAvailability] | None = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "item_id", b"item_id", "locations", b"locations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "item_id", b"item_id", "locations", b"locations", "sellable_from", b"sellable_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -738,6 +932,7 @@ class LocationAvailability(_message.Message):
     POSTAL_PREFIX_FIELD_NUMBER: _builtins.int
     ENTITY_FIELD_NUMBER: _builtins.int
     AVAILABLE_TO_PROMISE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """The location."""
     kind: _stock_pb2.LocationKind.ValueType
@@ -749,7 +944,11 @@ class LocationAvailability(_message.Message):
     entity: _builtins.str
     """The legal entity whose stock it is."""
     available_to_promise: _builtins.int
-    """AVAILABLE less safety stock, at least 0."""
+    """What can be promised for when it is wanted: AVAILABLE and what comes by then, less what is promised of it and safety stock."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromiseStep]:
+        """How that changes, where it was asked for; by time."""
+
     def __init__(
         self,
         *,
@@ -759,14 +958,43 @@ class LocationAvailability(_message.Message):
         postal_prefix: _builtins.str = ...,
         entity: _builtins.str = ...,
         available_to_promise: _builtins.int = ...,
+        steps: _abc.Iterable[Global___PromiseStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_promise", b"available_to_promise", "country_code", b"country_code", "entity", b"entity", "kind", b"kind", "location_id", b"location_id", "postal_prefix", b"postal_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_promise", b"available_to_promise", "country_code", b"country_code", "entity", b"entity", "kind", b"kind", "location_id", b"location_id", "postal_prefix", b"postal_prefix", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LocationAvailability: _TypeAlias = LocationAvailability  # noqa: Y015
+
+@_typing.final
+class PromiseStep(_message.Message):
+    """What can be promised from a moment on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_AT_FIELD_NUMBER: _builtins.int
+    AVAILABLE_TO_PROMISE_FIELD_NUMBER: _builtins.int
+    available_to_promise: _builtins.int
+    """How much."""
+    @_builtins.property
+    def from_at(self) -> _timestamp_pb2.Timestamp:
+        """From when."""
+
+    def __init__(
+        self,
+        *,
+        from_at: _timestamp_pb2.Timestamp | None = ...,
+        available_to_promise: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_at", b"from_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_promise", b"available_to_promise", "from_at", b"from_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromiseStep: _TypeAlias = PromiseStep  # noqa: Y015
 
 @_typing.final
 class StockPolicy(_message.Message):
@@ -779,6 +1007,11 @@ class StockPolicy(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
+    OVERSELL_CHANCE_PPM_FIELD_NUMBER: _builtins.int
+    RISK_BUFFER_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel; empty for safety stock."""
     item_id: _builtins.str
@@ -789,6 +1022,18 @@ class StockPolicy(_message.Message):
     """Safety stock or buffer, in stock units."""
     share_percent: _builtins.int
     """The share of the pool that the channel may see."""
+    threshold: _builtins.int
+    """A channel is shown nothing below this."""
+    most: _builtins.int
+    """A channel is never shown more; no limit where 0."""
+    oversell_chance_ppm: _builtins.int
+    """The chance of an oversell that the channel may run, in millionths; 0 where its buffer does not follow from it."""
+    risk_buffer: _builtins.int
+    """The buffer that follows from that chance, from how fast the item sells and how late the channel hears of it."""
+    @_builtins.property
+    def network(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The locations that a channel sells from; all that orders are sourced from where empty."""
+
     def __init__(
         self,
         *,
@@ -797,10 +1042,15 @@ class StockPolicy(_message.Message):
         location_id: _builtins.str = ...,
         quantity: _builtins.int = ...,
         share_percent: _builtins.int = ...,
+        threshold: _builtins.int = ...,
+        most: _builtins.int = ...,
+        network: _abc.Iterable[_builtins.str] | None = ...,
+        oversell_chance_ppm: _builtins.int = ...,
+        risk_buffer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "share_percent", b"share_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "most", b"most", "network", b"network", "oversell_chance_ppm", b"oversell_chance_ppm", "quantity", b"quantity", "risk_buffer", b"risk_buffer", "share_percent", b"share_percent", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -818,6 +1068,10 @@ class SetStockPolicyRequest(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
+    OVERSELL_CHANCE_PPM_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -829,7 +1083,19 @@ class SetStockPolicyRequest(_message.Message):
     quantity: _builtins.int
     """Safety stock or buffer, in stock units."""
     share_percent: _builtins.int
-    """The share of the pool that the channel may see; 100 where 0."""
+    """The share of the pool that the channel may see; all of it where unset."""
+    threshold: _builtins.int
+    """A channel is shown nothing below this."""
+    most: _builtins.int
+    """A channel is never shown more; no limit where 0."""
+    oversell_chance_ppm: _builtins.int
+    """The chance of an oversell that the channel may run, in millionths: its buffer then follows from how fast items sell
+    and how late the channel hears of it. 0 where it does not.
+    """
+    @_builtins.property
+    def network(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The locations that a channel sells from; all that orders are sourced from where empty."""
+
     def __init__(
         self,
         *,
@@ -838,13 +1104,19 @@ class SetStockPolicyRequest(_message.Message):
         item_id: _builtins.str = ...,
         location_id: _builtins.str = ...,
         quantity: _builtins.int = ...,
-        share_percent: _builtins.int = ...,
+        share_percent: _builtins.int | None = ...,
+        threshold: _builtins.int = ...,
+        most: _builtins.int = ...,
+        network: _abc.Iterable[_builtins.str] | None = ...,
+        oversell_chance_ppm: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share_percent", b"_share_percent", "share_percent", b"share_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "request_id", b"request_id", "share_percent", b"share_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_percent", b"_share_percent", "channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "most", b"most", "network", b"network", "oversell_chance_ppm", b"oversell_chance_ppm", "quantity", b"quantity", "request_id", b"request_id", "share_percent", b"share_percent", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__share_percent: _TypeAlias = _typing.Literal["share_percent"]  # noqa: Y015
+    _WhichOneofArgType__share_percent: _TypeAlias = _typing.Literal["_share_percent", b"_share_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share_percent) -> _WhichOneofReturnType__share_percent | None: ...
 
 Global___SetStockPolicyRequest: _TypeAlias = SetStockPolicyRequest  # noqa: Y015
 

@@ -61,6 +61,16 @@ class StockServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.AdjustStockRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
                 _registered_method=True)
+        self.ConvertStock = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/ConvertStock',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ConvertStockRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
+                _registered_method=True)
+        self.RecordSale = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/RecordSale',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.RecordSaleRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
+                _registered_method=True)
         self.ChangeState = channel.unary_unary(
                 '/argosy.inventory.v1.StockService/ChangeState',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ChangeStateRequest.SerializeToString,
@@ -142,6 +152,20 @@ class StockServiceServicer:
 
     def AdjustStock(self, request, context):
         """Corrects a balance up or down, with a reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConvertStock(self, request, context):
+        """Makes items of other items in the same place, at cost: a repacked case, a built kit, a second grade.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordSale(self, request, context):
+        """Books what a till or a marketplace sold and handed out by itself. It happened, so it is never refused for want of stock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +260,16 @@ def add_StockServiceServicer_to_server(servicer, server):
             'AdjustStock': grpc.unary_unary_rpc_method_handler(
                     servicer.AdjustStock,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.AdjustStockRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.SerializeToString,
+            ),
+            'ConvertStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertStock,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ConvertStockRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.SerializeToString,
+            ),
+            'RecordSale': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordSale,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.RecordSaleRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.SerializeToString,
             ),
             'ChangeState': grpc.unary_unary_rpc_method_handler(
@@ -419,6 +453,60 @@ class StockService:
             target,
             '/argosy.inventory.v1.StockService/AdjustStock',
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.AdjustStockRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/ConvertStock',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ConvertStockRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordSale(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/RecordSale',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.RecordSaleRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockDocument.FromString,
             options,
             channel_credentials,

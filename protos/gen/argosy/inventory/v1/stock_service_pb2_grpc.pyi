@@ -44,6 +44,10 @@ class StockServiceStub:
     """Takes several deliveries in."""
     AdjustStock: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.AdjustStockRequest, _stock_service_pb2.StockDocument]
     """Corrects a balance up or down, with a reason."""
+    ConvertStock: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ConvertStockRequest, _stock_service_pb2.StockDocument]
+    """Makes items of other items in the same place, at cost: a repacked case, a built kit, a second grade."""
+    RecordSale: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.RecordSaleRequest, _stock_service_pb2.StockDocument]
+    """Books what a till or a marketplace sold and handed out by itself. It happened, so it is never refused for want of stock."""
     ChangeState: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ChangeStateRequest, _stock_service_pb2.StockDocument]
     """Blocks, unblocks or downgrades stock."""
     ListBalances: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListBalancesRequest, _stock_service_pb2.ListBalancesResponse]
@@ -78,6 +82,10 @@ class StockServiceAsyncStub(StockServiceStub):
     """Takes several deliveries in."""
     AdjustStock: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.AdjustStockRequest, _stock_service_pb2.StockDocument]  # type: ignore[assignment]
     """Corrects a balance up or down, with a reason."""
+    ConvertStock: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ConvertStockRequest, _stock_service_pb2.StockDocument]  # type: ignore[assignment]
+    """Makes items of other items in the same place, at cost: a repacked case, a built kit, a second grade."""
+    RecordSale: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.RecordSaleRequest, _stock_service_pb2.StockDocument]  # type: ignore[assignment]
+    """Books what a till or a marketplace sold and handed out by itself. It happened, so it is never refused for want of stock."""
     ChangeState: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ChangeStateRequest, _stock_service_pb2.StockDocument]  # type: ignore[assignment]
     """Blocks, unblocks or downgrades stock."""
     ListBalances: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListBalancesRequest, _stock_service_pb2.ListBalancesResponse]  # type: ignore[assignment]
@@ -139,6 +147,22 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_service_pb2.StockDocument, _abc.Awaitable[_stock_service_pb2.StockDocument]]:
         """Corrects a balance up or down, with a reason."""
+
+    @_abc_1.abstractmethod
+    def ConvertStock(
+        self,
+        request: _stock_service_pb2.ConvertStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.StockDocument, _abc.Awaitable[_stock_service_pb2.StockDocument]]:
+        """Makes items of other items in the same place, at cost: a repacked case, a built kit, a second grade."""
+
+    @_abc_1.abstractmethod
+    def RecordSale(
+        self,
+        request: _stock_service_pb2.RecordSaleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.StockDocument, _abc.Awaitable[_stock_service_pb2.StockDocument]]:
+        """Books what a till or a marketplace sold and handed out by itself. It happened, so it is never refused for want of stock."""
 
     @_abc_1.abstractmethod
     def ChangeState(

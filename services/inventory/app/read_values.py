@@ -63,15 +63,12 @@ def _as_of(request: Any) -> Any:
         .where(entries.c.item_id == VALUATIONS.c.item_id, entries.c.location_id == VALUATIONS.c.location_id, entries.c.booked_at <= moment)
         .order_by(entries.c.booked_at.desc(), entries.c.position.desc())
         .limit(1)
+        .correlate(VALUATIONS)
     )
-    return (
-        select(
-            VALUATIONS.c.item_id, VALUATIONS.c.location_id, VALUE_ENTRIES.c.quantity_after.label("quantity"),
-            VALUE_ENTRIES.c.value_after_minor.label("value_minor"),
-        )
-        .join(VALUE_ENTRIES, VALUE_ENTRIES.c.position == last.correlate(VALUATIONS).scalar_subquery())
-        .subquery("found")
-    )  # fmt: skip
+    quantity, value = VALUE_ENTRIES.c.quantity_after.label("quantity"), VALUE_ENTRIES.c.value_after_minor.label("value_minor")
+    query = select(VALUATIONS.c.item_id, VALUATIONS.c.location_id, quantity, value)
+    both = VALUATIONS.join(VALUE_ENTRIES, VALUE_ENTRIES.c.position == last.scalar_subquery())
+    return query.select_from(both).subquery("found")
 
 
 async def list_value_entries(asked: Asked) -> valuation_service_pb2.ListValueEntriesResponse:

@@ -12,9 +12,12 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
+from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.lots_service_pb2_grpc import LotsServiceStub
+from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
+from argosy.inventory.v1.transfers_service_pb2_grpc import TransfersServiceStub
 from argosy.inventory.v1.valuation_service_pb2_grpc import ValuationServiceStub
 from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
@@ -39,6 +42,9 @@ class Calls:
         self.sales_channels = ChannelsServiceStub(channels.to("catalog"))
         self.stock = StockServiceStub(channels.to("inventory"))
         self.reservations = ReservationsServiceStub(channels.to("inventory"))
+        self.purchasing = PurchasingServiceStub(channels.to("inventory"))
+        self.transfers = TransfersServiceStub(channels.to("inventory"))
+        self.demands = DemandsServiceStub(channels.to("inventory"))
         self.lots = LotsServiceStub(channels.to("inventory"))
         self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))

@@ -2,7 +2,15 @@
 
 from argosy.catalog.v1 import catalog_events_pb2
 from argosy.fulfillment.v1 import fulfillment_events_pb2
-from argosy.inventory.v1 import lots_service_pb2, reservations_service_pb2, stock_service_pb2, valuation_service_pb2
+from argosy.inventory.v1 import (
+    demands_service_pb2,
+    lots_service_pb2,
+    purchasing_service_pb2,
+    reservations_service_pb2,
+    stock_service_pb2,
+    transfers_service_pb2,
+    valuation_service_pb2,
+)
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.gather import Gathered
@@ -10,9 +18,11 @@ from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each
 from services.inventory.app import (
     adjust_stock,
+    appointments,
     cancel_reservation,
     convert_stock,
     create_location,
+    demands,
     find_facts,
     get_availability,
     hold_cart,
@@ -21,13 +31,20 @@ from services.inventory.app import (
     on_fulfillment,
     on_item,
     on_return,
+    purchase_orders,
+    purchase_view,
     read_stock,
     read_values,
+    receive_purchase,
     receive_stock,
     record_sale,
     reserve_stock,
+    return_to_vendor,
     revalue,
     set_stock_policy,
+    suppliers,
+    supply,
+    transfers,
     watch_availability,
 )
 from services.inventory.store.tables import CHASSIS, METADATA
@@ -43,6 +60,9 @@ def build(channels: Channels) -> Service:
         tables=CHASSIS,
         contracts=(
             stock_service_pb2.DESCRIPTOR.services_by_name["StockService"],
+            purchasing_service_pb2.DESCRIPTOR.services_by_name["PurchasingService"],
+            transfers_service_pb2.DESCRIPTOR.services_by_name["TransfersService"],
+            demands_service_pb2.DESCRIPTOR.services_by_name["DemandsService"],
             lots_service_pb2.DESCRIPTOR.services_by_name["LotsService"],
             valuation_service_pb2.DESCRIPTOR.services_by_name["ValuationService"],
             reservations_service_pb2.DESCRIPTOR.services_by_name["ReservationsService"],
@@ -54,6 +74,26 @@ def build(channels: Channels) -> Service:
             "RecallLot": each(lots.recall_lot),
             "LiftRecall": each(lots.lift_recall),
             "SetLotExpiry": each(lots.set_lot_expiry),
+            "SetSupplier": each(suppliers.set_supplier),
+            "CreatePurchaseOrder": each(purchase_orders.create_purchase_order),
+            "UpdatePurchaseOrder": each(purchase_orders.update_purchase_order),
+            "ApprovePurchaseOrder": each(purchase_orders.approve_purchase_order),
+            "SendPurchaseOrder": each(purchase_orders.send_purchase_order),
+            "AcknowledgePurchaseOrder": each(purchase_orders.acknowledge_purchase_order),
+            "ReceivePurchaseOrder": each(receive_purchase.receive_purchase_order),
+            "ClosePurchaseOrder": each(purchase_orders.close_purchase_order),
+            "CancelPurchaseOrder": each(purchase_orders.cancel_purchase_order),
+            "ReturnToVendor": each(return_to_vendor.return_to_vendor),
+            "BookAppointment": each(appointments.book_appointment),
+            "ArriveAppointment": each(appointments.arrive_appointment),
+            "FinishAppointment": each(appointments.finish_appointment),
+            "CreateTransfer": each(transfers.create_transfer),
+            "ShipTransfer": each(transfers.ship_transfer),
+            "ReceiveTransfer": each(transfers.receive_transfer),
+            "CloseTransfer": each(transfers.close_transfer),
+            "PlaceDemand": each(demands.place_demand),
+            "CancelDemand": each(demands.cancel_demand),
+            "TakeOver": each(demands.take_over),
             "ConvertStock": each(convert_stock.convert_stock),
             "RecordSale": each(record_sale.record_sale),
             "AddLandedCost": each(revalue.add_landed_cost),
@@ -75,6 +115,14 @@ def build(channels: Channels) -> Service:
             "GetAvailability": Gathered(get_availability.get_availability),
             "ListLots": lots.list_lots,
             "TraceLot": lots.trace_lot,
+            "ListSuppliers": suppliers.list_suppliers,
+            "GetPurchaseOrder": purchase_view.get_purchase_order,
+            "ListPurchaseOrders": purchase_view.list_purchase_orders,
+            "ListAppointments": appointments.list_appointments,
+            "GetInboundFigures": appointments.get_inbound_figures,
+            "GetTransfer": transfers.get_transfer,
+            "ListTransfers": transfers.list_transfers,
+            "ListDemands": demands.list_demands,
             "ListStockValues": read_values.list_stock_values,
             "GetStockValue": read_values.get_stock_value,
             "ListValueEntries": read_values.list_value_entries,
@@ -94,8 +142,9 @@ def build(channels: Channels) -> Service:
         },
         periodics=(
             Periodic("expire_carts", 1.0, hold_cart.expire_carts, hold_cart.LATE_CARTS),
+            Periodic("doubt_late_supply", 60.0, supply.doubt_late_supply, supply.LATE_SUPPLY),
             Periodic("expire_lots", 60.0, lots.expire_lots, lots.LATE_LOTS),
         ),
-        approvals=(adjust_stock.ADJUSTMENT, revalue.WRITE_DOWN),
+        approvals=(adjust_stock.ADJUSTMENT, revalue.WRITE_DOWN, purchase_orders.APPROVAL, transfers.LOSS),
         facts={"P1": find_facts.balances, "P2": find_facts.reservations, "P4": find_facts.value},
     )

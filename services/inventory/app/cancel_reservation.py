@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
+from services.inventory.app.demands import forget
+from services.inventory.app.supply import fill
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -21,6 +23,7 @@ async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome
     owners = {call.request.owner_id for call in calls}
     held = await reservations.load(work, owners)
     await reservations.bury(work, owners - await reservations.known(work, owners))
+    await forget(work, sorted({call.request.owner_id for call in calls if not call.request.lines}))
     book = await StockBook.open(work, [one.key for one in held])
     outcomes: list[Outcome] = []
     for call in calls:
@@ -28,6 +31,7 @@ async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome
         own = [one for one in held if one.owner_id == call.request.owner_id]
         _cancel(book, own, call.request)
         outcomes.append(reservations_service_pb2.CancelReservationResponse(reservations=[to_reservation(one) for one in own]))
+    await fill(work, book, [one.key for one in held])
     await book.write()
     await reservations.save(work, held)
     return outcomes

@@ -8,6 +8,7 @@ from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import Owner, need_available, take_lines
+from services.inventory.app.supply import fill
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -55,5 +56,6 @@ async def expire_carts(work: Work) -> None:
     held = [one for one in await reservations.load(work, owners) if one.expires_at is not None and one.expires_at <= work.now]
     book = await StockBook.open(work, [one.key for one in held])
     give_back(book, held, Document("cart", "expiry", "expired"))
+    await fill(work, book, [one.key for one in held])
     await book.write()
     await reservations.save(work, held)

@@ -9,6 +9,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.intake import Intake, need_new_serials, read_line
+from services.inventory.app.supply import fill
 from services.inventory.app.views import to_movement
 from services.inventory.domain.stock import State
 from services.inventory.store.stock_book import Document, StockBook
@@ -31,6 +32,7 @@ async def receive_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             outcomes.append(refusal)
             continue
         outcomes.append(_receive(work, book, request, lines))
+    await fill(work, book, keys)
     await book.write()
     return outcomes
 
@@ -47,7 +49,7 @@ def _receive(
     answer = stock_service_pb2.StockDocument(document_id=document.id)
     for said, line in zip(request.lines, lines, strict=True):
         paid = said.value_minor if location.owned else 0
-        value, moved = take_in(book, line, (State.OUTSIDE, line.state), paid, document)
+        value, moved = take_in(book, line, 0, paid, document)
         answer.movements.extend(moved)
         event.value_minor += value
         event.variance_up_minor += max(0, paid - value)
@@ -57,17 +59,26 @@ def _receive(
     return answer
 
 
-def take_in(
-    book: StockBook, line: Intake, change: tuple[State, State], paid_minor: int, document: Document
-) -> tuple[int, list[stock_pb2.Movement]]:
-    """Books a line's lots and its cost; returns its value in the books and its movements. Each carries its part of the value."""
+def take_in(book: StockBook, line: Intake, expected: int, paid_minor: int, document: Document) -> tuple[int, list[stock_pb2.Movement]]:
+    """Books a line's lots and its cost; returns its value in the books and its movements. Each carries its part of the value.
+
+    So much of it was `expected`: that comes from INCOMING, which knows no lots; the rest from outside.
+    """
     line.learn(book)
+    key = (line.item_id, line.location_id)
     value, moved, left = 0, [], paid_minor
     for index, (lot, quantity) in enumerate(line.lots):
         part = left if index == len(line.lots) - 1 else paid_minor * quantity // line.quantity
         left -= part
-        booked = book.put(line.item_id, line.location_id, quantity, part, document, lot=lot)
-        row = book.move(line.item_id, line.location_id, lot, change, quantity, document, booked)
-        moved.append(to_movement(SimpleNamespace(**row)))
+        booked = book.put(*key, quantity, part, document, lot=lot)
+        known = min(expected, quantity)
+        expected -= known
+        if lot and known:
+            book.move(*key, "", (State.INCOMING, State.OUTSIDE), known, document)
+            known = 0
+        if known:
+            moved.append(book.move(*key, lot, (State.INCOMING, line.state), known, document, booked if known == quantity else 0))
+        if known < quantity:
+            moved.append(book.move(*key, lot, (State.OUTSIDE, line.state), quantity - known, document, booked))
         value += booked
-    return value, moved
+    return value, [to_movement(SimpleNamespace(**row)) for row in moved]

@@ -13,10 +13,11 @@ from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.domain.cost import Method
 from services.inventory.domain.revaluation import QUANTITY, ReceivedLine, split, spread
+from services.inventory.domain.stock import BY_HAND
 from services.inventory.store.stock_book import Document, Key, StockBook
 from services.inventory.store.tables import MOVEMENTS, VALUATIONS
 
-RECEIVED = (MOVEMENTS.c.document_type == "receipt",)
+RECEIVED = (MOVEMENTS.c.document_type == "receipt", MOVEMENTS.c.to_state.in_(sorted(BY_HAND)))
 Effect = tuple[int, int]
 
 

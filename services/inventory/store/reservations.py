@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_
 
+from chassis.runtime.statements import Condition
 from chassis.runtime.work import Work
 from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 
@@ -71,3 +72,9 @@ async def save(work: Work, changed: Iterable[Held]) -> None:
     names = ("reservation_id", *QUANTITIES)
     rows = {held.reservation_id: {name: getattr(held, name) for name in names} for held in changed}
     await work.tx.change(RESERVATIONS, names[:1], [rows[key] for key in sorted(rows)])
+
+
+async def of_key(work: Work, key: tuple[str, str], where: Condition) -> list[Held]:
+    """Locks and returns reservations of an item at a location."""
+    rows = await work.tx.find(RESERVATIONS, ("item_id", "location_id"), [key], where=where, order=("reservation_id",), lock=True)
+    return [Held(**row._mapping) for row in rows]

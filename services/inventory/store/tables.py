@@ -114,6 +114,7 @@ RESERVATIONS = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     CheckConstraint("reserved >= 0 AND allocated >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),
     Index("ix_reservations_owner_id", "owner_id", "line_id"),
+    Index("ix_reservations_item_id", "item_id", "location_id", postgresql_where=text("reserved > 0"), sqlite_where=text("reserved > 0")),
     Index("ix_reservations_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL"), sqlite_where=text("expires_at IS NOT NULL")),
 )  # fmt: skip
 
@@ -249,4 +250,90 @@ DEMANDS = Table(
     Index("ix_demands_owner_id", "owner_id", "line_id"),
     Index("ix_demands_item_id", "item_id", "location_id", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),
     Index("ix_demands_inbound_id", "inbound_id", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),
+)  # fmt: skip
+
+SUPPLIERS = Table(
+    "suppliers", METADATA,
+    Column("supplier_id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("lead_time_days", Integer, nullable=False),
+    Column("confidence_percent", Integer, nullable=False),
+    Column("over_delivery_percent", Integer, nullable=False),
+    Column("country_code", String(2), nullable=False),
+)  # fmt: skip
+
+PURCHASE_ORDERS = Table(
+    "purchase_orders", METADATA,
+    Column("purchase_order_id", String(40), primary_key=True),
+    Column("number", String(40), nullable=False, unique=True),
+    Column("supplier_id", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("approval_id", String(40), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    Column("ended_at", BigInteger),
+    Index("ix_purchase_orders_status", "status", "purchase_order_id"),
+    Index("ix_purchase_orders_supplier_id", "supplier_id", "purchase_order_id"),
+    Index("ix_purchase_orders_ended_at", "ended_at"),
+)  # fmt: skip
+
+PURCHASE_LINES = Table(
+    "purchase_order_lines", METADATA,
+    Column("purchase_order_id", String(40), primary_key=True),
+    Column("line_id", String(40), primary_key=True),
+    Column("item_id", String(40), nullable=False),
+    Column("ordered", BigInteger, nullable=False),
+    Column("confirmed", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("damaged", BigInteger, nullable=False),
+    Column("over", BigInteger, nullable=False),
+    Column("value_minor", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    CheckConstraint("received >= 0 AND damaged >= 0 AND damaged <= received", name="received"),
+)  # fmt: skip
+
+APPOINTMENTS = Table(
+    "appointments", METADATA,
+    Column("appointment_id", String(40), primary_key=True),
+    Column("location_id", String(40), nullable=False),
+    Column("dock", String(40), nullable=False),
+    # JSON: the purchase orders and transfers it brings.
+    Column("document_ids", Text, nullable=False),
+    Column("planned_at", BigInteger, nullable=False),
+    Column("arrived_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index("ix_appointments_planned_at", "planned_at", "appointment_id"),
+    Index("ix_appointments_finished_at", "finished_at"),
+)  # fmt: skip
+
+TRANSFERS = Table(
+    "transfers", METADATA,
+    Column("transfer_id", String(40), primary_key=True),
+    Column("from_location_id", String(40), nullable=False),
+    Column("to_location_id", String(40), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("approval_id", String(40), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_transfers_status", "status", "transfer_id"),
+)  # fmt: skip
+
+TRANSFER_LINES = Table(
+    "transfer_lines", METADATA,
+    Column("transfer_id", String(40), primary_key=True),
+    Column("line_id", String(40), primary_key=True),
+    Column("item_id", String(40), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("shipped", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("damaged", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
+    CheckConstraint("received + lost <= shipped AND shipped <= quantity", name="shipped"),
 )  # fmt: skip

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -579,3 +580,107 @@ class TransferReceived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransferReceived: _TypeAlias = TransferReceived  # noqa: Y015
+
+@_typing.final
+class DemandFilled(_message.Message):
+    """Supply came for a line that waited: it is reserved now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """Where."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What is reserved now."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DemandFilled: _TypeAlias = DemandFilled  # noqa: Y015
+
+@_typing.final
+class ReservationTaken(_message.Message):
+    """Stock that was reserved for a line went to one of higher priority: it waits for supply now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order that lost it."""
+    location_id: _builtins.str
+    """Where."""
+    taken_by: _builtins.str
+    """The order that has it now."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What it lost."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+        taken_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "taken_by", b"taken_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReservationTaken: _TypeAlias = ReservationTaken  # noqa: Y015
+
+@_typing.final
+class DemandPromised(_message.Message):
+    """A supply date of lines that wait has changed, or is not in sight any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    PROMISED_AT_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    line_id: _builtins.str
+    """The line."""
+    item_id: _builtins.str
+    """The item."""
+    @_builtins.property
+    def promised_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is expected; unset where no supply is in sight."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        promised_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["promised_at", b"promised_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "line_id", b"line_id", "order_id", b"order_id", "promised_at", b"promised_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DemandPromised: _TypeAlias = DemandPromised  # noqa: Y015

@@ -126,6 +126,8 @@ class _ReservationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reser
     """A cart, until it expires."""
     RESERVATION_KIND_ORDER: _ReservationKind.ValueType  # 2
     """An order."""
+    RESERVATION_KIND_TRANSFER: _ReservationKind.ValueType  # 3
+    """A transfer to another location of ours."""
 
 class ReservationKind(_ReservationKind, metaclass=_ReservationKindEnumTypeWrapper):
     """Whom stock is promised to."""
@@ -136,6 +138,8 @@ RESERVATION_KIND_CART: ReservationKind.ValueType  # 1
 """A cart, until it expires."""
 RESERVATION_KIND_ORDER: ReservationKind.ValueType  # 2
 """An order."""
+RESERVATION_KIND_TRANSFER: ReservationKind.ValueType  # 3
+"""A transfer to another location of ours."""
 Global___ReservationKind: _TypeAlias = ReservationKind  # noqa: Y015
 
 @_typing.final

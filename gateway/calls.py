@@ -12,7 +12,9 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
+from argosy.inventory.v1.counts_service_pb2_grpc import CountsServiceStub
 from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
+from argosy.inventory.v1.feeds_service_pb2_grpc import FeedsServiceStub
 from argosy.inventory.v1.lots_service_pb2_grpc import LotsServiceStub
 from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
@@ -45,6 +47,8 @@ class Calls:
         self.purchasing = PurchasingServiceStub(channels.to("inventory"))
         self.transfers = TransfersServiceStub(channels.to("inventory"))
         self.demands = DemandsServiceStub(channels.to("inventory"))
+        self.counts = CountsServiceStub(channels.to("inventory"))
+        self.feeds = FeedsServiceStub(channels.to("inventory"))
         self.lots = LotsServiceStub(channels.to("inventory"))
         self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))

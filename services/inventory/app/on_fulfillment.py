@@ -7,6 +7,7 @@ from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import request_id
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
+from services.inventory.app.counts import want_count
 from services.inventory.app.find_stock import find_stock
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -38,6 +39,7 @@ async def on_shorted(work: Work, events: Sequence[Received]) -> None:
             for line in booking.begin(event):
                 _give_up(booking, event, line, State.QUARANTINE)
                 detail = f"{line.quantity} of {line.item_id} were not found at {event.message.location_id}: count it"
+                await want_count(work, line.item_id, event.message.location_id, detail)
                 work.hold(COUNT_TASK, "item", line.item_id, detail)
 
 
@@ -167,6 +169,7 @@ class _Booking:
         `left` counts down while a line is booked.
         """
         self._work.cause = event.cause
+        self.book.moment = event.occurred_at
         self.document = Document("fulfillment_order", document_id or event.message.fulfillment_order_id, event.message.DESCRIPTOR.name)
         for line in event.message.lines:
             for item_id, quantity in self.book.parts(line.item_id, line.quantity):

@@ -55,6 +55,8 @@ class StockBook:
         self._values: list[dict[str, Any]] = []
         self._last_costs: dict[Key, tuple[int, int]] = {}
         self._new_lots: dict[Key, dict[str, Any]] = {}
+        # When what is moved happened, where that was before it is booked.
+        self.moment: int | None = None
         self.lots: dict[Key, Any] = {}
         self.locations: dict[str, Any] = {}
         self.items: dict[str, Any] = {}
@@ -210,7 +212,7 @@ class StockBook:
             "movement_id": new_id(), "item_id": item_id, "location_id": location_id, "lot": lot,
             "from_state": int(source), "to_state": int(target), "quantity": quantity, "value_minor": value_minor,
             "reason": document.reason, "document_type": document.kind, "document_id": document.id,
-            "actor": self._work.cause.actor, "moved_at": self._work.now,
+            "actor": self._work.cause.actor, "moved_at": self._work.now if self.moment is None else min(self.moment, self._work.now),
         }  # fmt: skip
         self._movements.append(movement)
         return movement

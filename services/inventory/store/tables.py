@@ -337,3 +337,81 @@ TRANSFER_LINES = Table(
     Column("lost", BigInteger, nullable=False),
     CheckConstraint("received + lost <= shipped AND shipped <= quantity", name="shipped"),
 )  # fmt: skip
+
+COUNT_POLICIES = Table(
+    "count_policies", METADATA,
+    Column("abc_class", String(1), primary_key=True),
+    Column("every_days", Integer, nullable=False),
+    Column("tolerance_percent", Integer, nullable=False),
+    Column("tolerance_quantity", BigInteger, nullable=False),
+)  # fmt: skip
+
+COUNTS = Table(
+    "counts", METADATA,
+    Column("count_id", String(40), primary_key=True),
+    Column("item_id", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    # JSON: a list of {by, at, total, differences}, the differences by lot.
+    Column("attempts", Text, nullable=False),
+    Column("expected", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
+    Column("difference", BigInteger, nullable=False),
+    # What was found and what was missing, over all lots.
+    Column("differed", BigInteger, nullable=False),
+    Column("value_minor", BigInteger, nullable=False),
+    Column("approval_id", String(40), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("ix_counts_open", "due_at", "count_id", postgresql_where=text("ended_at IS NULL"), sqlite_where=text("ended_at IS NULL")),
+    Index("ix_counts_item_id", "item_id", "location_id", "created_at"),
+    Index("ix_counts_ended_at", "ended_at"),
+)  # fmt: skip
+
+FEEDS = Table(
+    "stock_feeds", METADATA,
+    Column("source", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("feed_id", String(64), primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("discrepancies", BigInteger, nullable=False),
+    Column("gain_minor", BigInteger, nullable=False),
+    Column("loss_minor", BigInteger, nullable=False),
+    Column("complete", Integer, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Index("ix_stock_feeds_received_at", "received_at", "feed_id"),
+)  # fmt: skip
+
+# How far each sender's word was taken: the last change's number, and the moment of the last picture.
+FEED_MARKS = Table(
+    "feed_marks", METADATA,
+    Column("source", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("feed_id", String(64), nullable=False),
+)  # fmt: skip
+
+DISCREPANCIES = Table(
+    "feed_discrepancies", METADATA,
+    Column("position", ROW_ID, primary_key=True, autoincrement=True),
+    Column("source", String(40), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("feed_id", String(64), nullable=False),
+    Column("sku", String(64), nullable=False),
+    Column("item_id", String(40), nullable=False),
+    Column("lot", String(40), nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("reported", BigInteger, nullable=False),
+    Column("booked", BigInteger, nullable=False),
+    Column("applied", BigInteger, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Index("ix_feed_discrepancies_feed_id", "feed_id", "position"),
+)  # fmt: skip

@@ -39,6 +39,43 @@ def upgrade() -> None:
     op.create_index("ix_appointments_finished_at", "appointments", ["finished_at"], unique=False)
     op.create_index("ix_appointments_planned_at", "appointments", ["planned_at", "appointment_id"], unique=False)
     op.create_table(
+        "count_policies",
+        sa.Column("abc_class", sa.String(length=1), nullable=False),
+        sa.Column("every_days", sa.Integer(), nullable=False),
+        sa.Column("tolerance_percent", sa.Integer(), nullable=False),
+        sa.Column("tolerance_quantity", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("abc_class", name=op.f("pk_count_policies")),
+    )
+    op.create_table(
+        "counts",
+        sa.Column("count_id", sa.String(length=40), nullable=False),
+        sa.Column("item_id", sa.String(length=40), nullable=False),
+        sa.Column("location_id", sa.String(length=40), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Text(), nullable=False),
+        sa.Column("expected", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.BigInteger(), nullable=False),
+        sa.Column("difference", sa.BigInteger(), nullable=False),
+        sa.Column("differed", sa.BigInteger(), nullable=False),
+        sa.Column("value_minor", sa.BigInteger(), nullable=False),
+        sa.Column("approval_id", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("count_id", name=op.f("pk_counts")),
+    )
+    op.create_index("ix_counts_ended_at", "counts", ["ended_at"], unique=False)
+    op.create_index("ix_counts_item_id", "counts", ["item_id", "location_id", "created_at"], unique=False)
+    op.create_index(
+        "ix_counts_open",
+        "counts",
+        ["due_at", "count_id"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
         "demands",
         sa.Column("demand_id", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.Integer(), nullable=False),
@@ -72,6 +109,32 @@ def upgrade() -> None:
         sqlite_where=sa.text("quantity > 0"),
     )
     op.create_index("ix_demands_owner_id", "demands", ["owner_id", "line_id"], unique=False)
+    op.create_table(
+        "feed_discrepancies",
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("location_id", sa.String(length=40), nullable=False),
+        sa.Column("feed_id", sa.String(length=64), nullable=False),
+        sa.Column("sku", sa.String(length=64), nullable=False),
+        sa.Column("item_id", sa.String(length=40), nullable=False),
+        sa.Column("lot", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("reported", sa.BigInteger(), nullable=False),
+        sa.Column("booked", sa.BigInteger(), nullable=False),
+        sa.Column("applied", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_feed_discrepancies")),
+    )
+    op.create_index("ix_feed_discrepancies_feed_id", "feed_discrepancies", ["feed_id", "position"], unique=False)
+    op.create_table(
+        "feed_marks",
+        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("location_id", sa.String(length=40), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("feed_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("source", "location_id", name=op.f("pk_feed_marks")),
+    )
     op.create_table(
         "inbound",
         sa.Column("inbound_id", sa.String(length=80), nullable=False),
@@ -152,6 +215,25 @@ def upgrade() -> None:
     op.create_index("ix_purchase_orders_ended_at", "purchase_orders", ["ended_at"], unique=False)
     op.create_index("ix_purchase_orders_status", "purchase_orders", ["status", "purchase_order_id"], unique=False)
     op.create_index("ix_purchase_orders_supplier_id", "purchase_orders", ["supplier_id", "purchase_order_id"], unique=False)
+    op.create_table(
+        "stock_feeds",
+        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("location_id", sa.String(length=40), nullable=False),
+        sa.Column("feed_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("pages", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("discrepancies", sa.BigInteger(), nullable=False),
+        sa.Column("gain_minor", sa.BigInteger(), nullable=False),
+        sa.Column("loss_minor", sa.BigInteger(), nullable=False),
+        sa.Column("complete", sa.Integer(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "location_id", "feed_id", name=op.f("pk_stock_feeds")),
+    )
+    op.create_index("ix_stock_feeds_received_at", "stock_feeds", ["received_at", "feed_id"], unique=False)
     op.create_table(
         "suppliers",
         sa.Column("supplier_id", sa.String(length=40), nullable=False),
@@ -316,6 +398,8 @@ def downgrade() -> None:
     op.drop_table("transfers")
     op.drop_table("transfer_lines")
     op.drop_table("suppliers")
+    op.drop_index("ix_stock_feeds_received_at", table_name="stock_feeds")
+    op.drop_table("stock_feeds")
     op.drop_index("ix_purchase_orders_supplier_id", table_name="purchase_orders")
     op.drop_index("ix_purchase_orders_status", table_name="purchase_orders")
     op.drop_index("ix_purchase_orders_ended_at", table_name="purchase_orders")
@@ -329,6 +413,9 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_inbound_document_id"), table_name="inbound")
     op.drop_table("inbound")
+    op.drop_table("feed_marks")
+    op.drop_index("ix_feed_discrepancies_feed_id", table_name="feed_discrepancies")
+    op.drop_table("feed_discrepancies")
     op.drop_index("ix_demands_owner_id", table_name="demands")
     op.drop_index(
         "ix_demands_item_id", table_name="demands", postgresql_where=sa.text("quantity > 0"), sqlite_where=sa.text("quantity > 0")
@@ -337,6 +424,13 @@ def downgrade() -> None:
         "ix_demands_inbound_id", table_name="demands", postgresql_where=sa.text("quantity > 0"), sqlite_where=sa.text("quantity > 0")
     )
     op.drop_table("demands")
+    op.drop_index(
+        "ix_counts_open", table_name="counts", postgresql_where=sa.text("ended_at IS NULL"), sqlite_where=sa.text("ended_at IS NULL")
+    )
+    op.drop_index("ix_counts_item_id", table_name="counts")
+    op.drop_index("ix_counts_ended_at", table_name="counts")
+    op.drop_table("counts")
+    op.drop_table("count_policies")
     op.drop_index("ix_appointments_planned_at", table_name="appointments")
     op.drop_index("ix_appointments_finished_at", table_name="appointments")
     op.drop_table("appointments")

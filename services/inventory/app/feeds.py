@@ -1,0 +1,267 @@
+"""ApplyStockFeed: what warehouses say of the stock they hold, thousands of lines at a time.
+
+Lines that agree with the books cost one look; only what differs is locked, judged again and booked.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from argosy.inventory.v1 import feeds_service_pb2, inventory_events_pb2
+from chassis.kernel.clock import from_timestamp, to_timestamp
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.kernel.ids import least_id, request_id
+from chassis.runtime.pages import page
+from chassis.runtime.pipeline import Asked
+from chassis.runtime.work import HoldKind, Work
+from services.inventory.app.supply import fill
+from services.inventory.domain.feeding import GROUPS, Books, Verdict, judge_change, judge_picture
+from services.inventory.domain.stock import State, Tracking
+from services.inventory.store.stock_book import KEY, Document, StockBook
+from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, ITEMS, LOCATIONS, MOVEMENTS
+
+DELTA, SNAPSHOT = feeds_service_pb2.FEED_KIND_DELTA, feeds_service_pb2.FEED_KIND_SNAPSHOT
+FEED_DIFFERENCE = HoldKind("FEED_DIFFERENCE", "stock", 14_400, "operations")
+FEED = ("source", "location_id", "feed_id")
+COUNTED = ("pages", "lines", "changed", "discrepancies", "gain_minor", "loss_minor")
+MASTER = ("item_id", "sku", "kit", "tracking")
+Spot = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line that names an item: where it stands, and what it says."""
+
+    sku: str
+    spot: Spot
+    quantity: int
+
+
+async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) -> feeds_service_pb2.StockFeed:
+    """Refusals: NO_SUCH_LOCATION, AS_OF_REQUIRED, FUTURE, STALE_FEED, FEED_GAP, FEED_PAGE."""
+    location = await _location(work, request.location_id)
+    as_of = _moment(work, request)
+    feed = await _feed(work, request, as_of)
+    if feed.pages >= request.page or feed.complete:
+        return _shown(feed)
+    lines, wrong = await _read(work, request)
+    judged = await _judge(work, request, as_of, lines)
+    differing = [line for line in lines if judged[line.spot].change]
+    changed, gain, loss = 0, 0, 0
+    if differing:
+        book = await StockBook.open(work, [(line.spot[0], request.location_id) for line in differing], costs=True)
+        judged.update(await _judge(work, request, as_of, differing, book))
+        document_id = request_id("feed", request.source, request.location_id, request.feed_id, request.page)
+        document = Document("feed", document_id, f"{request.source} {request.feed_id}")
+        for line in differing:
+            change = judged[line.spot].change
+            value = _book(book, request.location_id, line.spot, change, document) if change else 0
+            changed, gain, loss = changed + bool(change), gain + max(0, value), loss + max(0, -value)
+        await fill(work, book, [(line.spot[0], request.location_id) for line in differing])
+        await book.write()
+        work.emit(
+            inventory_events_pb2.StockAdjusted(
+                document_id=document.id, location_id=request.location_id, entity=location.entity, currency_code=location.currency_code,
+                quantity=sum(judged[line.spot].change for line in differing), gain_minor=gain, loss_minor=loss, reason=document.reason,
+                cost_basis="LAYER",
+            )
+        )  # fmt: skip
+    different = [line for line in lines if judged[line.spot].kind]
+    reported = wrong + [_report(request, line.sku, line.spot, line.quantity, judged[line.spot]) for line in different]
+    await work.tx.insert(DISCREPANCIES, reported)
+    _hold(work, request, reported)
+    counts = (1, len(request.lines), changed, len(reported), gain, loss)
+    row = {**{name: getattr(feed, name) for name in (*FEED, "complete")}, **dict(zip(COUNTED, counts, strict=True))}
+    await work.tx.change(FEEDS, FEED, [{**row, "complete": int(request.last)}], add=COUNTED)
+    return _shown((await work.tx.find(FEEDS, FEED, [tuple(getattr(request, name) for name in FEED)]))[0])
+
+
+async def _location(work: Work, location_id: str) -> Any:
+    rows = await work.tx.find(LOCATIONS, ("location_id",), [(location_id,)])
+    if not rows:
+        raise NotFound("NO_SUCH_LOCATION", f"there is no location {location_id}", field="location_id")
+    return rows[0]
+
+
+def _moment(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) -> int:
+    if request.kind == DELTA:
+        return 0
+    if not request.HasField("as_of"):
+        raise InvalidArgument("AS_OF_REQUIRED", "as_of: say of which moment the picture is", field="as_of")
+    moment = from_timestamp(request.as_of)
+    if moment > work.now:
+        raise InvalidArgument("FUTURE", "as_of: lies in the future; check the sender's clock", field="as_of")
+    return moment
+
+
+async def _feed(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, as_of: int) -> Any:
+    """Returns the feed's row, begun with its first page; refuses what is older than what is known, or skips something."""
+    key = tuple(getattr(request, name) for name in FEED)
+    marks = await work.tx.find(FEED_MARKS, FEED[:2], [key[:2]], lock=True)
+    rows = await work.tx.find(FEEDS, FEED, [key], lock=True)
+    if rows:
+        if request.page > rows[0].pages + 1 and not rows[0].complete:
+            text = f"page: page {rows[0].pages + 1} comes first"
+            raise FailedPrecondition("FEED_PAGE", text, field="page", expected=rows[0].pages + 1)
+        return rows[0]
+    if request.page != 1:
+        raise FailedPrecondition("FEED_PAGE", "page: page 1 comes first", field="page", expected=1)
+    known = marks[0] if marks else None
+    if request.kind == SNAPSHOT and known is not None and as_of <= known.as_of:
+        text = f"as_of: a later picture was taken in already ({known.feed_id}); send the present one"
+        raise FailedPrecondition("STALE_FEED", text, field="as_of")
+    expected = known.sequence + 1 if known is not None and known.sequence else request.sequence
+    if request.kind == DELTA and request.sequence != expected:
+        text = f"sequence: {expected} comes next; send what lies between, or a picture"
+        raise FailedPrecondition("FEED_GAP", text, field="sequence", expected=expected)
+    mark = {
+        "source": request.source, "location_id": request.location_id, "feed_id": request.feed_id,
+        "sequence": request.sequence if request.kind == DELTA else known.sequence if known is not None else 0,
+        "as_of": as_of if request.kind == SNAPSHOT else known.as_of if known is not None else 0,
+    }  # fmt: skip
+    await work.tx.merge(FEED_MARKS, FEED[:2], [mark])
+    row = {
+        **dict(zip(FEED, key, strict=True)), "kind": request.kind, "sequence": request.sequence, "as_of": as_of,
+        **dict.fromkeys(COUNTED, 0), "complete": 0, "received_at": work.now,
+    }  # fmt: skip
+    await work.tx.insert(FEEDS, [row])
+    return (await work.tx.find(FEEDS, FEED, [key]))[0]
+
+
+async def _read(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) -> tuple[list[_Line], list[dict[str, Any]]]:
+    """Returns the lines that name an item of ours, and reports of those that cannot be used."""
+    names = sorted({line.sku for line in request.lines})
+    items = {row.sku: row for row in await work.tx.find(ITEMS, ("sku",), [(name.upper(),) for name in names], only=MASTER)}
+    missing = [name for name in names if name.upper() not in items]
+    items.update({row.item_id: row for row in await work.tx.find(ITEMS, ("item_id",), [(name,) for name in missing], only=MASTER)})
+    lines, wrong = [], []
+    seen: set[Spot] = set()
+    for line in request.lines:
+        item = items.get(line.sku.upper()) or items.get(line.sku)
+        spot = (item.item_id if item is not None else "", line.lot, line.state or int(State.AVAILABLE))
+        kind = _flaw(request, line, item, spot, seen)
+        seen.add(spot)
+        if kind:
+            wrong.append(_report(request, line.sku, spot, line.quantity, Verdict(0, kind)))
+        else:
+            lines.append(_Line(line.sku, spot, line.quantity))
+    return lines, wrong
+
+
+def _flaw(request: Any, line: feeds_service_pb2.FeedLine, item: Any, spot: Spot, seen: set[Spot]) -> str:
+    if item is None:
+        return "UNKNOWN_ITEM"
+    if item.kit:
+        return "KIT"
+    if spot in seen:
+        return "DOUBLE"
+    if spot[2] not in GROUPS or (request.kind == SNAPSHOT and line.quantity < 0):
+        return "NEGATIVE" if spot[2] in GROUPS else "STATE"
+    return "LOT_REQUIRED" if item.tracking != Tracking.NONE and not line.lot else ""
+
+
+async def _judge(
+    work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, as_of: int, lines: Sequence[_Line], book: StockBook | None = None
+) -> dict[Spot, Verdict]:
+    """Returns what each line does, by the locked book where there is one, else by a first look."""
+    location_id = request.location_id
+    there: defaultdict[Spot, int] = defaultdict(int)
+    if book is None:
+        keys = sorted({(line.spot[0], location_id) for line in lines})
+        for item_id, lot, state, quantity in await work.tx.find(BALANCES, KEY, keys, only=("item_id", "lot", "state", "quantity")):
+            there[item_id, lot, state] = quantity
+    else:
+        for item_id, lot, _ in {line.spot for line in lines}:
+            for state in State:
+                there[item_id, lot, state] = book.lot_quantity(item_id, location_id, lot, state)
+    since = await _moved_since(work, location_id, as_of, {line.spot[0] for line in lines}) if request.kind == SNAPSHOT else {}
+    verdicts = {}
+    for line in lines:
+        item_id, lot, group = line.spot
+        books = Books(
+            sum(there[item_id, lot, state] for state in GROUPS[group]), there[item_id, lot, group],
+            there[item_id, lot, State.ALLOCATED] if group == State.AVAILABLE else 0, since.get(line.spot, 0),
+        )  # fmt: skip
+        verdicts[line.spot] = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
+    return verdicts
+
+
+async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[str]) -> dict[Spot, int]:
+    """Returns by how much each group changed after the picture's moment. What was booked before it happened before it."""
+    query = select(MOVEMENTS).where(
+        MOVEMENTS.c.movement_id >= least_id(as_of), MOVEMENTS.c.location_id == location_id, MOVEMENTS.c.moved_at > as_of
+    )
+    moved: defaultdict[Spot, int] = defaultdict(int)
+    for row in await work.tx.read(query):
+        if row.item_id not in item_ids:
+            continue
+        for group, states in GROUPS.items():
+            change = (row.to_state in states) - (row.from_state in states)
+            if change:
+                moved[row.item_id, row.lot, group] += change * row.quantity
+    return moved
+
+
+def _book(book: StockBook, location_id: str, spot: Spot, change: int, document: Document) -> int:
+    """Books a difference and returns what it is worth, negative where it is a loss."""
+    item_id, lot, group = spot
+    key, state = (item_id, location_id), State(group)
+    if change > 0:
+        value = book.estimate(*key, change)[0] if book.owned(location_id) else 0
+        value = book.put(*key, change, value, document, lot=lot)
+        if lot:
+            book.learn_lot(item_id, lot, None)
+        book.move(*key, lot, (State.OUTSIDE, state), change, document, value)
+        return value
+    value = book.issue(*key, -change, document, lot=lot)
+    book.move(*key, lot, (state, State.OUTSIDE), -change, document, value)
+    return -value
+
+
+def _report(request: Any, sku: str, spot: Spot, reported: int, verdict: Verdict) -> dict[str, Any]:
+    return {
+        **{name: getattr(request, name) for name in FEED}, "sku": sku, "item_id": spot[0], "lot": spot[1], "state": spot[2],
+        "reported": reported, "booked": verdict.booked, "applied": verdict.change, "kind": verdict.kind,
+    }  # fmt: skip
+
+
+def _hold(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, reported: Sequence[dict[str, Any]]) -> None:
+    kinds: defaultdict[str, int] = defaultdict(int)
+    for one in reported:
+        kinds[one["kind"]] += 1
+    waiting = {kind: count for kind, count in kinds.items() if kind not in ("DIFFERENT", "ON_ITS_WAY_OUT")}
+    if waiting:
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting.items()))
+        work.hold(FEED_DIFFERENCE, "feed", request.feed_id, f"page {request.page} of {request.source} for {request.location_id}: {told}")
+
+
+async def list_stock_feeds(asked: Asked) -> feeds_service_pb2.ListStockFeedsResponse:
+    """Lists newest first."""
+    query = select(FEEDS)
+    if asked.request.location_id:
+        query = query.where(FEEDS.c.location_id == asked.request.location_id)
+    keys = [FEEDS.c.received_at, FEEDS.c.feed_id, FEEDS.c.source, FEEDS.c.location_id]
+    rows, token = await page(asked.tx, query, keys, asked.request, descending=True)
+    return feeds_service_pb2.ListStockFeedsResponse(feeds=map(_shown, rows), next_page_token=token)
+
+
+async def list_discrepancies(asked: Asked) -> feeds_service_pb2.ListDiscrepanciesResponse:
+    """Lists in the feed's order."""
+    query = select(DISCREPANCIES).where(DISCREPANCIES.c.feed_id == asked.request.feed_id)
+    for name in ("location_id", "kind"):
+        if wanted := getattr(asked.request, name):
+            query = query.where(DISCREPANCIES.c[name] == wanted)
+    rows, token = await page(asked.tx, query, [DISCREPANCIES.c.position], asked.request)
+    plain = ("feed_id", "sku", "item_id", "lot", "state", "reported", "booked", "applied", "kind")
+    found = [feeds_service_pb2.Discrepancy(**{name: getattr(row, name) for name in plain}) for row in rows]
+    return feeds_service_pb2.ListDiscrepanciesResponse(discrepancies=found, next_page_token=token)
+
+
+def _shown(row: Any) -> feeds_service_pb2.StockFeed:
+    return feeds_service_pb2.StockFeed(
+        **{name: getattr(row, name) for name in (*FEED, "kind", "sequence", *COUNTED)}, complete=bool(row.complete),
+        as_of=to_timestamp(row.as_of) if row.as_of else None, received_at=to_timestamp(row.received_at),
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """orders, composed: what it serves, listens to and runs."""
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
+from argosy.inventory.v1 import inventory_events_pb2
 from argosy.orders.v1 import customers_service_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
@@ -16,6 +17,7 @@ from services.orders.app import (
     find_facts,
     on_fulfillment,
     on_hold_released,
+    on_inventory,
     on_return,
     read_orders,
     refund_order,
@@ -60,6 +62,8 @@ def build(channels: Channels) -> Service:
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
             fulfillment_events_pb2.ShipmentDelivered: on_fulfillment.on_delivered,
+            inventory_events_pb2.DemandFilled: on_inventory.on_demand_filled,
+            inventory_events_pb2.ReservationTaken: on_inventory.on_reservation_taken,
             returns_events_pb2.ReturnReceived: on_return.on_return_received,
         },
         processes=(

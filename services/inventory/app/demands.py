@@ -27,24 +27,24 @@ STILL_RESERVED = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == stock_pb2.
 
 
 async def place_demand(work: Work, request: demands_service_pb2.PlaceDemandRequest) -> demands_service_pb2.PlaceDemandResponse:
-    """What is AVAILABLE is reserved at once. Refusals: OWNER_CANCELLED, NO_SUCH_LOCATION, NO_SUCH_ITEM."""
+    """What is AVAILABLE is reserved at once. Refusals: OWNER_CANCELLED, NO_SUCH_LOCATION, NO_SUCH_ITEM, KIT."""
     if await reservations.buried(work, [request.owner_id]):
         text = "the order's reservations were cancelled; it cannot wait for any more"
         raise FailedPrecondition("OWNER_CANCELLED", text, field="owner_id")
     book = await StockBook.open(work, [(request.item_id, request.location_id)], masters=True)
     need_known(book, request.item_id, request.location_id)
-    parts = book.parts(request.item_id, request.quantity)
+    need_no_kit(book, request.item_id)
     rows = [
         {
-            "demand_id": new_id(), "kind": request.kind, "owner_id": request.owner_id, "line_id": request.line_id, "item_id": item_id,
-            "location_id": request.location_id, "quantity": quantity, "priority": request.priority, "inbound_id": "",
+            "demand_id": new_id(), "kind": request.kind, "owner_id": request.owner_id, "line_id": request.line_id,
+            "item_id": request.item_id,
+            "location_id": request.location_id, "quantity": request.quantity, "priority": request.priority, "inbound_id": "",
             "wanted_at": from_timestamp(request.wanted_at) if request.HasField("wanted_at") else work.now, "promised_at": None,
             "created_at": work.now,
         }
-        for item_id, quantity in parts
     ]  # fmt: skip
     await work.tx.insert(DEMANDS, rows)
-    keys = {(item_id, request.location_id) for item_id, _ in parts}
+    keys = {(request.item_id, request.location_id)}
     await fill(work, book, keys)
     await book.write()
     await peg_anew(work, keys)

@@ -15,6 +15,8 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "HIGH_RISK": ("fraud", HOUR_S, "operations", "release"),
     "INCORRECT_ADDRESS": ("address", 4 * HOUR_S, "support", "release"),
     "OUT_OF_STOCK": ("stock", 2 * HOUR_S, "operations", ""),
+    "STOCK_TAKEN": ("stock", HOUR_S, "operations", ""),
+    "SURPLUS_RESERVED": ("stock", 8 * HOUR_S, "operations", ""),
     "RESTRICTED_DESTINATION": ("trade", 8 * HOUR_S, "operations", "release"),
     "NO_ACK": ("node", HOUR_S, "operations", ""),
     "REFUND_FAILED": ("payment", 4 * HOUR_S, "support", ""),

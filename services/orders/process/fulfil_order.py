@@ -44,6 +44,8 @@ from services.orders.process.messages import (
     Shipped,
     Shorted,
     StepFailed,
+    StockTaken,
+    SupplyCame,
     TaxCalculated,
     Validated,
 )
@@ -83,6 +85,8 @@ class State(Struct, frozen=True):
     to_cancel: dict[str, int] = field(default_factory=dict)
     cancelling: list[LineCount] = field(default_factory=list)
     cancel_reason: str = ""
+    # What inventory did by itself while something else was asked.
+    later: list[SupplyCame | StockTaken] = field(default_factory=list)
 
 
 Changes = tuple[Struct, ...]
@@ -138,6 +142,8 @@ def _told(state: State, message: Struct) -> Step:
             return _hold_released(state, reason)
         case Paid():
             return _paid(state)
+        case SupplyCame() | StockTaken():
+            return replace(state, later=[*state.later, message]), ()
         case StepFailed(step, reason):
             return _held(replace(state, asking="failed"), "INTEGRATION_FAILED", f"{step}: {reason}")
         case Fired("restock"):
@@ -157,8 +163,13 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
     if state.asking:
         return state, (), ()
     changes: Changes = ()
+    for message in state.later:
+        state, more = _supply_came(state, message.parts) if isinstance(message, SupplyCame) else _stock_taken(state, message)
+        changes += more
+    state = replace(state, later=[])
     if state.to_cancel:
-        state, changes, do = _cancel_next(state)
+        state, more, do = _cancel_next(state)
+        changes += more
         if do:
             return state, changes, do
     if not state.validated:
@@ -261,11 +272,15 @@ def _reserved(state: State) -> Step:
     units = sum(part.quantity for part in state.plan)
     places = sorted({part.location_id for part in state.plan})
     changes: Changes = (Record("RESERVED", f"{units} units at {', '.join(places)}"),)
-    following = replace(state, lines=lines, plan=[], plans=0, asking="")
-    if "OUT_OF_STOCK" in state.holds and not any(line.waiting for line in lines.values()):
-        following = replace(following, holds=[one for one in state.holds if one != "OUT_OF_STOCK"])
-        changes = (*changes, LiftHold("OUT_OF_STOCK"))
-    return following, changes
+    following, more = _lifted(replace(state, lines=lines, plan=[], plans=0, asking=""))
+    return following, changes + more
+
+
+def _lifted(state: State) -> Step:
+    """Nothing waits any more, so it is not out of stock."""
+    if "OUT_OF_STOCK" not in state.holds or any(line.waiting for line in state.lines.values()):
+        return state, ()
+    return replace(state, short=False, holds=[one for one in state.holds if one != "OUT_OF_STOCK"]), (LiftHold("OUT_OF_STOCK"),)
 
 
 def _released(state: State) -> Step:
@@ -298,6 +313,40 @@ def _shorted(state: State, parts: list[Part]) -> Step:
     excluded = sorted({*state.excluded, *places})
     following = replace(state, lines=lines, excluded=excluded, short=False, plans=0)
     return following, (Record("SHORT_PICK", f"{sum(p.quantity for p in parts)} units not found at {', '.join(places)}"),)
+
+
+def _supply_came(state: State, parts: list[Part]) -> Step:
+    """What waited is reserved now; more than waited is held, so that somebody gives it back."""
+    lines, surplus = dict(state.lines), 0
+    for part in parts:
+        line = lines.get(part.line_id, Line(1, 0))
+        came = min(part.quantity, line.waiting)
+        surplus += part.quantity - came
+        there = {**line.reserved, part.location_id: line.reserved.get(part.location_id, 0) + came}
+        if came:
+            lines[part.line_id] = replace(line, waiting=line.waiting - came, reserved=there)
+    following, changes = _lifted(replace(state, lines=lines, plan=[], plans=0))
+    changes = (Record("SUPPLY_CAME", f"{sum(part.quantity for part in parts) - surplus} units"), *changes)
+    if surplus:
+        following, more = _held(following, "SURPLUS_RESERVED", f"{surplus} units more than the order wants are reserved for it")
+        changes += more
+    return following, changes
+
+
+def _stock_taken(state: State, message: StockTaken) -> Step:
+    """What a more urgent order has now waits again; what was released meanwhile is held, so that somebody stops it."""
+    lines, released = dict(state.lines), 0
+    for part in message.parts:
+        line = lines[part.line_id]
+        lost = min(part.quantity, line.reserved.get(part.location_id, 0))
+        released += part.quantity - lost
+        lines[part.line_id] = replace(line, reserved=_less(line.reserved, part.location_id, lost), waiting=line.waiting + lost)
+    following = replace(state, lines=lines, short=False, plans=0, plan=[])
+    changes: Changes = (Record("STOCK_TAKEN", f"by order {message.taken_by}"),)
+    if released:
+        following, more = _held(following, "STOCK_TAKEN", f"{released} units are with a location that order {message.taken_by} has now")
+        changes += more
+    return following, changes
 
 
 def _shipped(state: State, shipment_id: str, parts: list[Part]) -> Step:

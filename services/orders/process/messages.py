@@ -120,6 +120,19 @@ class Paid(Struct, frozen=True, tag=True):
     """The order is paid now."""
 
 
+class SupplyCame(Struct, frozen=True, tag=True):
+    """Inventory has promised what waited for supply."""
+
+    parts: list[Part]
+
+
+class StockTaken(Struct, frozen=True, tag=True):
+    """Inventory gave what was promised to a more urgent order."""
+
+    parts: list[Part]
+    taken_by: str
+
+
 # -- asked for
 
 

@@ -281,3 +281,44 @@ def test_a_failed_step_waits_for_a_person_and_is_asked_again() -> None:
     assert asked(f.decide(failed.state, HoldReleased("INTEGRATION_FAILED", "p", "fixed"), 0))
     cancelled = f.decide(failed.state, m.CancelRequested([], "give up"), 0)
     assert cancelled.ended
+
+
+def short(waiting: int = 3, **reserved: int) -> f.State:
+    """Returns an order that waits for stock and has some reserved already."""
+    line = f.Line(1, waiting, reserved=dict(reserved))
+    return f.State("o", f.SHIP_COMPLETE, {"1": line}, validated=True, short=True, holds=["OUT_OF_STOCK"])
+
+
+def test_what_waited_is_reserved_when_supply_came_and_goes_out() -> None:
+    following = f.decide(short(3, X=1), m.SupplyCame([m.Part("1", "X", 3)]), 0)
+    assert following.state.lines["1"] == f.Line(1, 0, reserved={"X": 4})
+    assert m.LiftHold("OUT_OF_STOCK") in following.changes
+    assert [type(one.effect) for one in following.do] == [m.ReleaseOrder]
+
+
+def test_more_than_waited_is_held_so_that_somebody_gives_it_back() -> None:
+    following = f.decide(short(1), m.SupplyCame([m.Part("1", "X", 3), m.Part("9", "X", 1)]), 0)
+    assert "SURPLUS_RESERVED" in following.state.holds
+    assert following.state.lines["1"].reserved == {"X": 1}
+
+
+def test_what_a_more_urgent_order_took_is_planned_again() -> None:
+    state = f.State("o", f.SHIP_AVAILABLE, {"1": f.Line(1, 0, reserved={"X": 4})}, validated=True, holds=["AWAITING_PAYMENT"])
+    following = f.decide(state, m.StockTaken([m.Part("1", "X", 3)], "vip"), 0)
+    assert following.state.lines["1"] == f.Line(1, 3, reserved={"X": 1})
+    assert [type(one.effect) for one in following.do] == [m.PlanOrder]
+
+
+def test_what_was_released_meanwhile_is_held() -> None:
+    state = f.State("o", f.SHIP_AVAILABLE, {"1": f.Line(1, 0, released={"X": 4})}, validated=True)
+    following = f.decide(state, m.StockTaken([m.Part("1", "X", 3)], "vip"), 0)
+    assert following.state.holds == ["STOCK_TAKEN"]
+    assert following.state.lines["1"] == f.Line(1, 0, released={"X": 4})
+
+
+def test_what_inventory_does_by_itself_waits_for_the_answer_that_is_asked() -> None:
+    asking = f.State("o", f.SHIP_AVAILABLE, {"1": f.Line(1, 2, reserved={"X": 1})}, validated=True, asking="plan", asked=1)
+    told = f.decide(asking, m.StockTaken([m.Part("1", "X", 1)], "vip"), 0).state
+    assert (told.asking, told.lines["1"].waiting) == ("plan", 2)
+    after = f.decide(told, m.Planned([], []), 0).state
+    assert (after.later, after.lines["1"].waiting, after.lines["1"].reserved) == ([], 3, {})

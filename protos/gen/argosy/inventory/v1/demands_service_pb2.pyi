@@ -138,7 +138,7 @@ class PlaceDemandRequest(_message.Message):
     line_id: _builtins.str
     """The line."""
     item_id: _builtins.str
-    """The item; a kit waits as its components."""
+    """The item; no kit, which is all there or not at all."""
     location_id: _builtins.str
     """Where it will be taken from."""
     quantity: _builtins.int

@@ -57,7 +57,8 @@ from services.inventory.store.tables import CHASSIS, METADATA
 def build(channels: Channels) -> Service:
     """Returns the service; it calls no other."""
     del channels
-    changes = watch_availability.Changes()
+    promises = get_availability.Promises()
+    changes = watch_availability.Changes(promises)
     return Service(
         name="inventory",
         metadata=METADATA,
@@ -124,7 +125,7 @@ def build(channels: Channels) -> Service:
             "ListMovements": read_stock.list_movements,
             "ListCostLayers": read_stock.list_cost_layers,
             "ListStockPolicies": read_stock.list_stock_policies,
-            "GetAvailability": Gathered(get_availability.get_availability),
+            "GetAvailability": Gathered(promises.get_availability),
             "ListLots": lots.list_lots,
             "TraceLot": lots.trace_lot,
             "ListSuppliers": suppliers.list_suppliers,

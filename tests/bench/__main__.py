@@ -23,9 +23,10 @@ from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
 from tests.bench.measures import CALLS, Value, empty_server, measure_orders, measure_reserve, naive_postgres, naive_sqlite, set_up
 from tests.bench.pages import measure_pages
+from tests.bench.stock import measure_size, measure_stock
 from tests.conftest import suite_settings
 
-MEASURES = ("reserve", "orders", "pages")
+MEASURES = ("reserve", "stock", "size", "orders", "pages")
 OUT = Path("build/bench.json")
 console = Console(width=120)
 
@@ -52,10 +53,11 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
     try:
         async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
             bench = await set_up(suite, empty, empty_pid, pid)
-            if name == "reserve":
-                found = await measure_reserve(bench, naive)
+            if name in ("reserve", "stock"):
+                found = await (measure_reserve if name == "reserve" else measure_stock)(bench, naive)
             else:
-                found = await (measure_orders if name == "orders" else measure_pages)(bench, settings)
+                measure = {"orders": measure_orders, "pages": measure_pages, "size": measure_size}[name]
+                found = await measure(bench, settings)
     finally:
         if server is not None:
             server.cleanup()

@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
@@ -16,7 +16,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.work import Cause
 from gateway.calls import Calls
 from services.inventory.app import find_facts
-from services.inventory.store.tables import ITEMS
+from services.inventory.store.tables import ITEMS, MOVEMENTS
 from tests.builders import OTHER
 
 M = TypeVar("M", bound=Message)
@@ -101,6 +101,11 @@ class Stockroom:
         async with self.component.database.read() as tx:
             rows = await tx.read(select(outbox).where(outbox.c.type == event_type(kind).name).order_by(outbox.c.position))
         return [kind.FromString(row.payload) for row in rows]
+
+    async def moment(self) -> int:
+        """Returns the moment of the last movement, by the database's own clock."""
+        async with self.component.database.read() as tx:
+            return int((await tx.read(select(func.max(MOVEMENTS.c.moved_at))))[0][0])
 
     async def breaks(self) -> list[ops_pb2.Break]:
         """Returns what the proof finds wrong."""

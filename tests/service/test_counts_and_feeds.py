@@ -11,7 +11,6 @@ from argosy.ops.v1 import approvals_service_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
-from chassis.runtime.host import wall_clock
 from services.inventory.store.tables import ITEMS
 from tests.service.stockroom import Stockroom
 
@@ -140,7 +139,7 @@ async def fed(room: Stockroom, *lines: tuple[str, int], **values: Any) -> feeds_
         "lines": [feeds_service_pb2.FeedLine(sku=sku, quantity=quantity) for sku, quantity in lines], **values,
     }  # fmt: skip
     if given["kind"] == SNAPSHOT and "as_of" not in given:
-        given["as_of"] = to_timestamp(wall_clock() - SECOND // 100)
+        given["as_of"] = to_timestamp(await room.moment())
     return await room.calls.feeds.ApplyStockFeed(Feed(**given))
 
 
@@ -151,7 +150,6 @@ async def reports(room: Stockroom, feed: feeds_service_pb2.StockFeed) -> list[tu
 
 async def test_a_picture_books_what_differs_and_reports_it(room: Stockroom) -> None:
     await shelf(room)
-    await asyncio.sleep(0.02)
     feed = await fed(room, ("CUP", 97), ("PIN", 6), ("NONE", 4))
     assert (feed.lines, feed.changed, feed.discrepancies, feed.gain_minor, feed.loss_minor) == (3, 2, 3, 1, 30)
     assert sorted(await reports(room, feed)) == [("CUP", "DIFFERENT", -3), ("NONE", "UNKNOWN_ITEM", 0), ("PIN", "DIFFERENT", 1)]
@@ -161,9 +159,7 @@ async def test_a_picture_books_what_differs_and_reports_it(room: Stockroom) -> N
 
 async def test_what_moved_after_the_picture_is_not_undone(room: Stockroom) -> None:
     await shelf(room)
-    await asyncio.sleep(0.01)
-    as_of = to_timestamp(wall_clock())
-    await asyncio.sleep(0.01)
+    as_of = to_timestamp(await room.moment())
     await room.ship("o-1", "cup", 4)
     await room.receive("cup", 10, 100)
     feed = await fed(room, ("CUP", 100), as_of=as_of)
@@ -175,21 +171,18 @@ async def test_what_may_have_left_with_what_is_released_is_not_booked_twice(room
     await shelf(room)
     await reserve(room, "o-1", "cup", 4)
     await room.release("o-1", "cup", 4)
-    await asyncio.sleep(0.02)
     # The warehouse has sent the parcel; we are told after its picture.
     feed = await fed(room, ("CUP", 96))
     assert await reports(room, feed) == [("CUP", "ON_ITS_WAY_OUT", 0)]
     await room.ship("o-1", "cup", 4)
     assert await room.balances("cup") == {("", "AVAILABLE"): 96}
-    await asyncio.sleep(0.02)
     assert (await fed(room, ("CUP", 96))).discrepancies == 0
 
 
 async def test_an_older_picture_a_gap_and_a_repetition(room: Stockroom) -> None:
     await shelf(room)
-    await asyncio.sleep(0.02)
-    now = wall_clock()
-    await fed(room, ("CUP", 90), as_of=to_timestamp(now - 1000))
+    now = await room.moment()
+    await fed(room, ("CUP", 90), as_of=to_timestamp(now))
     await refused("STALE_FEED", fed(room, ("CUP", 100), as_of=to_timestamp(now - 2000)))
     first = await fed(room, ("CUP", -2), kind=DELTA, sequence=7, feed_id="f-7")
     assert (await fed(room, ("CUP", -2), kind=DELTA, sequence=7, feed_id="f-7")) == first
@@ -206,7 +199,6 @@ async def test_lines_that_cannot_be_used_are_reported_by_name_and_the_others_cou
     await shelf(room)
     await room.item("set", kit='[["cup", 2]]')
     await room.item("tea", tracking=2)
-    await asyncio.sleep(0.02)
     feed = await fed(room, ("SET", 1), ("TEA", 1), ("PIN", -4), ("CUP", 101), ("CUP", 55))
     assert sorted(await reports(room, feed)) == [
         ("CUP", "DIFFERENT", 1), ("CUP", "DOUBLE", 0), ("PIN", "NEGATIVE", 0), ("SET", "KIT", 0), ("TEA", "LOT_REQUIRED", 0),
@@ -215,7 +207,6 @@ async def test_lines_that_cannot_be_used_are_reported_by_name_and_the_others_cou
         feeds_service_pb2.FeedLine(sku="cup", quantity=99),
         feeds_service_pb2.FeedLine(sku="cup", quantity=2, state=stock_pb2.STOCK_STATE_DAMAGED),
     ]
-    await asyncio.sleep(0.02)
     await fed(room, lines=states)
     assert await room.balances("cup") == {("", "AVAILABLE"): 99, ("", "DAMAGED"): 2}
 
@@ -233,9 +224,7 @@ async def test_a_10000_line_absolute_stock_feed_during_live_orders_loses_no_upda
                 request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_OPENING, lines=lines
             )
         )
-    await asyncio.sleep(0.01)
-    as_of, truth = to_timestamp(wall_clock()), {sku: dice.choice((50, 50, 50, 47, 53)) for sku in skus}
-    await asyncio.sleep(0.01)
+    as_of, truth = to_timestamp(await room.moment()), {sku: dice.choice((50, 50, 50, 47, 53)) for sku in skus}
     ordered = dict.fromkeys(skus, 0)
 
     async def trade(number: int) -> None:
@@ -259,9 +248,7 @@ async def test_a_10000_line_absolute_stock_feed_during_live_orders_loses_no_upda
     off = {sku.upper() for sku, quantity in (await good(room)).items() if quantity != truth[sku.upper()]}
     request = feeds_service_pb2.ListDiscrepanciesRequest(feed_id="big", page_size=500, kind="ON_ITS_WAY_OUT")
     assert off <= {one.sku for one in (await room.calls.feeds.ListDiscrepancies(request)).discrepancies}
-    await asyncio.sleep(0.01)
-    as_of, said = to_timestamp(wall_clock()), dict(truth)
-    await asyncio.sleep(0.01)
+    as_of, said = to_timestamp(await room.moment()), dict(truth)
     await feed("next")
     assert await good(room) == {sku.lower(): quantity for sku, quantity in truth.items()}
     assert not await room.breaks()

@@ -24,7 +24,6 @@ from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
-from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from gateway.calls import Calls
 from suite.up import migrate_all
@@ -231,15 +230,13 @@ class StockMachine(RuleBasedStateMachine):
         held = sum(order[item, place] for order in self.orders.values())
         request = feeds_service_pb2.ApplyStockFeedRequest(
             request_id=new_id(), source=new_id(), location_id=place, feed_id=new_id(), kind=feeds_service_pb2.FEED_KIND_SNAPSHOT, page=1,
-            as_of=to_timestamp(wall_clock() - 1), last=True, lines=[feeds_service_pb2.FeedLine(sku=self.name[item], quantity=said)],
+            last=True, lines=[feeds_service_pb2.FeedLine(sku=self.name[item], quantity=said)],
         )  # fmt: skip
-        self.run(self.wait())
-        request.as_of.CopyFrom(to_timestamp(wall_clock() - 1))
+        if not self.run(self.room.balances(self.name[item])):
+            return
+        request.as_of.CopyFrom(to_timestamp(self.run(self.room.moment())))
         self.run(self.room.calls.feeds.ApplyStockFeed(request))
         self.free[item, place] = max(0, said - held)
-
-    async def wait(self) -> None:
-        await asyncio.sleep(0.004)
 
     @invariant()
     def the_proof_holds_and_the_model_agrees(self) -> None:

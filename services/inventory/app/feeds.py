@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from argosy.inventory.v1 import feeds_service_pb2, inventory_events_pb2
-from chassis.kernel.clock import from_timestamp, to_timestamp
+from chassis.kernel.clock import MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import least_id, request_id
 from chassis.runtime.pages import page
@@ -190,9 +190,11 @@ async def _judge(
 
 
 async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[str]) -> dict[Spot, int]:
-    """Returns by how much each group changed after the picture's moment. What was booked before it happened before it."""
+    """Returns by how much each group changed after the picture's moment. Ids are in the order of booking, give or take the
+    clocks, and nothing is booked before it happens.
+    """  # fmt: skip
     query = select(MOVEMENTS).where(
-        MOVEMENTS.c.movement_id >= least_id(as_of), MOVEMENTS.c.location_id == location_id, MOVEMENTS.c.moved_at > as_of
+        MOVEMENTS.c.movement_id >= least_id(as_of - MINUTE), MOVEMENTS.c.location_id == location_id, MOVEMENTS.c.moved_at > as_of
     )
     moved: defaultdict[Spot, int] = defaultdict(int)
     for row in await work.tx.read(query):

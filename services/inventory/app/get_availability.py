@@ -7,14 +7,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Executable, literal, select, union_all
 
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, from_timestamp, to_timestamp
 from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
+from chassis.runtime.statements import given, parameters
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
 from services.inventory.store.stock_book import components_of
@@ -23,23 +25,32 @@ from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, L
 Request = stock_service_pb2.GetAvailabilityRequest
 Key = tuple[str, str]
 AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE), BALANCES.c.quantity > 0)
-STILL_COMING = (INBOUND.c.quantity > 0,)
-# What is pegged waits for its supply, which counts that much less.
-WAITING = (DEMANDS.c.quantity > 0, DEMANDS.c.inbound_id == "")
 MASTER = ("item_id", "kit", "min_life_days", "sellable_from")
 THERE = ("item_id", "location_id", "lot", "quantity")
 
 
-async def get_availability(tx: Tx, requests: Sequence[Request]) -> list[stock_service_pb2.GetAvailabilityResponse]:
-    """Answers each request's items with their locations."""
-    look = await Look.at(tx, requests)
-    return [stock_service_pb2.GetAvailabilityResponse(items=look.answer(request)) for request in requests]
+class Promises:
+    """Answers for one process, which knows its locations: they are set up and never change."""
 
+    def __init__(self) -> None:
+        self._locations: dict[str, Any] = {}
 
-async def availability(tx: Tx, item_ids: Sequence[str], channel_id: str) -> list[stock_service_pb2.ItemAvailability]:
-    """Returns what can be promised of each item now, in the order asked."""
-    request = Request(item_ids=item_ids, channel_id=channel_id)
-    return (await Look.at(tx, [request])).answer(request)
+    async def get_availability(self, tx: Tx, requests: Sequence[Request]) -> list[stock_service_pb2.GetAvailabilityResponse]:
+        """Answers each request's items with their locations."""
+        look = await self._look(tx, requests)
+        return [stock_service_pb2.GetAvailabilityResponse(items=look.answer(request)) for request in requests]
+
+    async def of(self, tx: Tx, item_ids: Sequence[str], channel_id: str) -> list[stock_service_pb2.ItemAvailability]:
+        """Returns what can be promised of each item now, in the order asked."""
+        request = Request(item_ids=item_ids, channel_id=channel_id)
+        return (await self._look(tx, [request])).answer(request)
+
+    async def _look(self, tx: Tx, requests: Sequence[Request]) -> "Look":
+        look = Look(wall_clock(), self._locations)
+        await look.read(tx, requests)
+        if any(location_id not in self._locations for places in look.outlooks.values() for location_id in places):
+            self._locations.update({row.location_id: row for row in await tx.read(select(LOCATIONS))})
+        return look
 
 
 @dataclass
@@ -52,19 +63,16 @@ class Look:
     outlooks: defaultdict[str, dict[str, Outlook]] = field(default_factory=lambda: defaultdict(dict))
     policies: dict[Key, ChannelPolicy] = field(default_factory=dict)
 
-    @classmethod
-    async def at(cls, tx: Tx, requests: Sequence[Request]) -> "Look":
+    async def read(self, tx: Tx, requests: Sequence[Request]) -> None:
         """Reads; a handful of queries however many items and requests."""
-        look = cls(wall_clock(), {row.location_id: row for row in await tx.read(select(LOCATIONS))})
         wanted = sorted({item_id for request in requests for item_id in request.item_ids})
         rows = await tx.find(ITEMS, MASTER[:1], _keys(wanted), only=MASTER)
-        look.items = {row.item_id: row for row in rows}
+        self.items = {row.item_id: row for row in rows}
         parts = {part for row in rows if row.kit for part, _ in components_of(row.kit)} - set(wanted)
         if parts:
-            look.items.update({row.item_id: row for row in await tx.find(ITEMS, MASTER[:1], _keys(parts), only=MASTER)})
-        await look._read_stock(tx, sorted({*wanted, *parts}))
-        await look._read_policies(tx, wanted, {request.channel_id for request in requests})
-        return look
+            self.items.update({row.item_id: row for row in await tx.find(ITEMS, MASTER[:1], _keys(parts), only=MASTER)})
+        await self._read_stock(tx, sorted({*wanted, *parts}))
+        await self._read_policies(tx, wanted, {request.channel_id for request in requests})
 
     async def _read_stock(self, tx: Tx, item_ids: Sequence[str]) -> None:
         keys = _keys(item_ids)
@@ -72,10 +80,12 @@ class Look:
         lots = await self._lots(tx, rows)
         for item_id, location_id, lot, quantity in rows:
             self._outlook(item_id, location_id).there.append((lots.get((item_id, lot), Lot(lot)), quantity))
-        for row in await tx.find(INBOUND, THERE[:1], keys, where=STILL_COMING):
-            self._outlook(row.item_id, row.location_id).coming.append(Coming(row.due_at, row.quantity - row.pegged, row.confidence_percent))
-        for row in await tx.find(DEMANDS, THERE[:1], keys, where=WAITING):
-            self._outlook(row.item_id, row.location_id).waiting.append((row.wanted_at, row.quantity))
+        for row in await tx.read(_ahead(tx.dialect), parameters(tx.dialect, "wanted", THERE[:1], keys)):
+            outlook = self._outlook(row.item_id, row.location_id)
+            if row.confidence_percent < 0:
+                outlook.waiting.append((row.due_at, row.quantity))
+            else:
+                outlook.coming.append(Coming(row.due_at, row.quantity, row.confidence_percent))
 
     async def _lots(self, tx: Tx, rows: Sequence[Any]) -> Mapping[Key, Lot]:
         keys = sorted({(row.item_id, row.lot) for row in rows if row.lot})
@@ -150,6 +160,28 @@ class Look:
             if quantity != last:
                 shown.steps.add(from_at=to_timestamp(moment), available_to_promise=quantity)
                 last = quantity
+
+
+@cache
+def _ahead(dialect: str) -> Executable:
+    """SELECT what comes and what waits for nothing certain; what is pegged waits for its supply, which counts that much less.
+
+    What waits is told by a confidence below zero: one look at both.
+    """
+    wanted = given(dialect, "wanted", (("item_id", str),))
+    free = (INBOUND.c.quantity - INBOUND.c.pegged).label("quantity")
+    coming = select(INBOUND.c.item_id, INBOUND.c.location_id, free, INBOUND.c.due_at, INBOUND.c.confidence_percent)
+    waiting = select(
+        DEMANDS.c.item_id,
+        DEMANDS.c.location_id,
+        DEMANDS.c.quantity,
+        DEMANDS.c.wanted_at.label("due_at"),
+        literal(-1).label("confidence_percent"),
+    )
+    return union_all(
+        coming.where(INBOUND.c.item_id == wanted.c.item_id, INBOUND.c.quantity > 0),
+        waiting.where(DEMANDS.c.item_id == wanted.c.item_id, DEMANDS.c.quantity > 0, DEMANDS.c.inbound_id == ""),
+    )
 
 
 def _keys(item_ids: Iterable[str]) -> list[tuple[str]]:

@@ -18,7 +18,7 @@ from chassis.kernel.ids import least_id
 from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pipeline import Watching
-from services.inventory.app.get_availability import availability
+from services.inventory.app.get_availability import Promises
 from services.inventory.store.tables import MOVEMENTS, POLICIES
 
 LOOK_S = 0.2
@@ -63,7 +63,8 @@ class Watcher:
 class Changes:
     """Looks for what moved, for all watchers of this process."""
 
-    def __init__(self, clock: Callable[[], int] = wall_clock) -> None:
+    def __init__(self, promises: Promises, clock: Callable[[], int] = wall_clock) -> None:
+        self._promises = promises
         self._clock = clock
         self._watchers: dict[Watcher, None] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -98,7 +99,7 @@ class Changes:
         fresh = []
         for start in range(0, len(item_ids), MOST_ITEMS):
             async with database.read() as tx:
-                found = await availability(tx, item_ids[start : start + MOST_ITEMS], channel_id)
+                found = await self._promises.of(tx, item_ids[start : start + MOST_ITEMS], channel_id)
             for item in found:
                 said = hash(item.SerializeToString(deterministic=True))
                 if told.get(item.item_id) != said:

@@ -1,4 +1,7 @@
-"""Queries that are answered for all who ask at once: those that wait share one look at the database."""
+"""Queries that are answered for all who ask at once: those that wait share one look at the database.
+
+A lone one is answered at once; where they crowd, there is a rest as long as the last look took, so that more come together.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +14,8 @@ from chassis.kernel.errors import Refusal
 from chassis.runtime.database import Database, Tx
 
 MOST = 128
+CROWD = 8
+LONGEST_REST_S = 0.02
 Answers = Callable[[Tx, Sequence[Any]], Awaitable[Sequence[Message | Refusal]]]
 
 
@@ -40,9 +45,13 @@ class Gatherer:
 
     async def _serve(self) -> None:
         try:
+            clock, rest = asyncio.get_running_loop().time, 0.0
             while self._waiting:
+                await asyncio.sleep(rest)
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                started = clock()
                 await self._answer(batch)
+                rest = min(clock() - started, LONGEST_REST_S) if len(batch) >= CROWD else 0.0
         finally:
             self._serving = None
 

@@ -79,6 +79,10 @@ def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.Res
     Who wants longer remaining life can use fewer lots, and those are among the lots of who wants less: so the demands for
     at least each life must fit into the lots that live as long.
     """
+    if len(lines) == 1 and not before and not book.components(lines[0].item_id):
+        key = (lines[0].item_id, lines[0].location_id)
+        _need(key, lines[0].quantity, book.sellable(*key, lines[0].min_life_days))
+        return
     wanted: defaultdict[Key, Counter[int]] = defaultdict(Counter)
     for line in lines:
         for part, quantity in book.parts(line.item_id, line.quantity):
@@ -88,19 +92,20 @@ def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.Res
         for life_days in sorted(by_life, reverse=True):
             total += by_life[life_days]
             held = sum(one.reserved for one in before if one.key == key and book.lives(one.item_id, one.lot, life_days))
-            there = book.sellable(*key, life_days) + held
-            if there < total:
-                raise FailedPrecondition(
-                    "INSUFFICIENT_STOCK", f"{total} of {key[0]} are wanted at {key[1]}, {there} are available",
-                    field="lines", item_id=key[0], location_id=key[1], available=there,
-                )  # fmt: skip
+            _need(key, total, book.sellable(*key, life_days) + held)
+
+
+def _need(key: Key, wanted: int, there: int) -> None:
+    if there < wanted:
+        text = f"{wanted} of {key[0]} are wanted at {key[1]}, {there} are available"
+        raise FailedPrecondition("INSUFFICIENT_STOCK", text, field="lines", item_id=key[0], location_id=key[1], available=there)
 
 
 def take_lines(work: Work, book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine], owner: Owner) -> list[Held]:
     """Moves what the lines want out of AVAILABLE and returns the reservations that hold it, one for each lot."""
     made = []
     document = Document("reservation", owner.owner_id)
-    for line in sorted(lines, key=lambda one: -one.min_life_days):
+    for line in sorted(lines, key=lambda one: -one.min_life_days) if len(lines) > 1 else lines:
         for part, wanted in book.parts(line.item_id, line.quantity):
             for lot, quantity in book.from_lots(part, line.location_id, State.AVAILABLE, wanted, line.min_life_days):
                 book.move(part, line.location_id, lot, (State.AVAILABLE, owner.state), quantity, document)

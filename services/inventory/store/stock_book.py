@@ -126,11 +126,12 @@ class StockBook:
     def components(self, item_id: str) -> Components:
         """Returns what a kit is made of; nothing for an item that is stocked itself."""
         item = self.items.get(item_id)
-        return components_of(item.kit) if item is not None else ()
+        return components_of(item.kit) if item is not None and item.kit else ()
 
     def parts(self, item_id: str, quantity: int) -> Components:
         """Returns what a quantity of an item is in stock: of a kit its components, of another item itself."""
-        return [(part, each * quantity) for part, each in self.components(item_id)] or [(item_id, quantity)]
+        components = self.components(item_id)
+        return [(part, each * quantity) for part, each in components] if components else ((item_id, quantity),)
 
     def quantity(self, item_id: str, location_id: str, state: State) -> int:
         """Returns how much is there in a state, over all lots."""

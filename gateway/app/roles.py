@@ -6,13 +6,19 @@ LOOKING = ("catalog.channels.read", "catalog.items.read", "inventory.stock.read"
 
 GRANTS: dict[int, tuple[str, ...]] = {
     access_service_pb2.ROLE_WAREHOUSE: (
-        *LOOKING, "inventory.stock.receive", "fulfillment.orders.read", "fulfillment.orders.work", "orders.shipto.read",
+        *LOOKING, "inventory.stock.receive", "inventory.stock.adjust", "inventory.counts.*", "inventory.transfers.write",
+        "inventory.purchasing.read", "ops.approvals.read", "fulfillment.orders.read", "fulfillment.orders.work", "orders.shipto.read",
         "returns.returns.read", "returns.returns.work", "ops.holds.read",
     ),
     access_service_pb2.ROLE_MERCHANDISING: (*LOOKING, "catalog.*", "inventory.policy.write", "ops.holds.read"),
-    access_service_pb2.ROLE_PURCHASING: (*LOOKING, "inventory.stock.receive", "inventory.value.read", "ops.holds.read"),
+    access_service_pb2.ROLE_PURCHASING: (
+        *LOOKING, "inventory.stock.receive", "inventory.value.read", "inventory.purchasing.read", "inventory.purchasing.write",
+        "inventory.suppliers.write", "ops.approvals.read", "ops.holds.read",
+    ),
     access_service_pb2.ROLE_FINANCE: (
-        *LOOKING, "finance.*", "inventory.value.read", "fulfillment.orders.read", "returns.returns.read", "ops.holds.read",
+        *LOOKING, "finance.*", "inventory.value.*", "inventory.purchasing.read", "inventory.purchasing.approve",
+        "inventory.adjustment.approve", "ops.approvals.read", "ops.approvals.decide",
+        "fulfillment.orders.read", "returns.returns.read", "ops.holds.read",
         "ops.audit.read", "ops.proof.read",
     ),
     access_service_pb2.ROLE_SUPPORT: (
@@ -20,14 +26,17 @@ GRANTS: dict[int, tuple[str, ...]] = {
         "fulfillment.orders.read", "returns.returns.read", "returns.returns.write", "ops.holds.read", "ops.holds.release",
     ),
     access_service_pb2.ROLE_OPERATIONS: (
-        *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read", "ops.*",
+        *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",
+        "ops.holds.*", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*",
         "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
     ),
     access_service_pb2.ROLE_INTEGRATION: (
-        *LOOKING, "orders.orders.create", "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "ops.events.read",
+        *LOOKING, "orders.orders.create", "inventory.feeds.write", "inventory.sales.write",
+        "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "ops.events.read",
         "ops.holds.read",
     ),
     access_service_pb2.ROLE_ADMIN: (
         "gateway.users.read", "gateway.users.write", "gateway.keys.read", "gateway.keys.write", "ops.audit.read", "ops.proof.read",
+        "ops.approvals.read", "ops.limits.write",
     ),
 }  # fmt: skip

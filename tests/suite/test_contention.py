@@ -1,7 +1,11 @@
 """Many buyers of little stock: exactly as many win as there is, over one inventory process or two."""
 
 import asyncio
+import statistics
+import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -18,6 +22,7 @@ from suite.up import Suite, free_ports, running_suite
 from tests.builders import open_shop, publish_item, receive
 
 BUYERS, UNITS = 64, 10
+FLASH_BUYERS, FLASH_UNITS, AT_ONCE = 2000, 100, 250
 
 
 async def buy(channels: Channels, item_id: str, buyer: int, quantity: int = 1) -> str:
@@ -44,19 +49,45 @@ def second_door(suite: Suite, port: int) -> GrpcChannels:
     return GrpcChannels(settings, Tokens("suite", settings.service_secret))
 
 
-async def test_over_two_processes_on_postgresql(postgres_settings: Settings) -> None:
-    settings = postgres_settings
+@asynccontextmanager
+async def two_doors(settings: Settings) -> AsyncIterator[tuple[Calls, list[Channels]]]:
+    """A catalog and two inventory processes on one database."""
     async with running_suite(settings, processes=True, services=("catalog", "inventory", "gateway")) as suite:
-        calls = Calls(suite.channels)
         port = free_ports(1)[0]
         other = settings.model_copy(update={"ports": {**settings.ports, "inventory": port}})
         second = Suite(other, None, second_door(suite, port))
         try:
             await second.start_process("inventory")
-            item_id = await open_shop_of_stock(calls)
-            await rush(calls, [suite.channels, second.channels], item_id)
+            yield Calls(suite.channels), [suite.channels, second.channels]
         finally:
             await second.stop()
+
+
+async def test_over_two_processes_on_postgresql(postgres_settings: Settings) -> None:
+    async with two_doors(postgres_settings) as (calls, doors):
+        await rush(calls, doors, await open_shop_of_stock(calls))
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=pytest.mark.soak)])
+async def test_flash_sale(postgres_settings: Settings, rounds: int) -> None:
+    """2,000 buyers of 100 units over two processes: exactly 100 win each time, and a refusal takes no longer than a win."""
+    async with two_doors(postgres_settings) as (calls, doors):
+        await open_shop_of_stock(calls)
+        for number in range(rounds):
+            item_id = await publish_item(calls, f"FLASH-{number}")
+            await receive(calls, item_id, "BER", FLASH_UNITS, FLASH_UNITS * 400)
+            took: dict[str, list[float]] = {"won": [], "INSUFFICIENT_STOCK": []}
+
+            async def buyer(index: int, item_id: str = item_id, number: int = number, took: dict[str, list[float]] = took) -> None:
+                started = time.perf_counter()
+                result = await buy(doors[index % len(doors)], item_id, number * FLASH_BUYERS + index)
+                took[result].append(time.perf_counter() - started)
+
+            for start in range(0, FLASH_BUYERS, AT_ONCE):
+                await asyncio.gather(*(buyer(index) for index in range(start, start + AT_ONCE)))
+            counts = {name: len(times) for name, times in took.items()}
+            assert counts == {"won": FLASH_UNITS, "INSUFFICIENT_STOCK": FLASH_BUYERS - FLASH_UNITS}
+            assert statistics.median(took["INSUFFICIENT_STOCK"]) <= 2 * statistics.median(took["won"])
 
 
 async def test_over_one_process_on_sqlite(sqlite_settings: Settings) -> None:

@@ -7,6 +7,7 @@ written down is all that counts: whoever takes over goes on from there.
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from argosy.orders.v1 import orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from chassis.kernel.clock import MINUTE, SECOND, from_timestamp
 from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
@@ -40,6 +42,7 @@ AGAIN_S = 1.0
 PAGE = 500
 PARCELS_AT_ONCE = 10
 RECONCILE_US = 10 * MINUTE
+LAGS_KEPT, REPORT_EVERY = 200, MINUTE
 BREAK_AFTER = 5
 OPEN_US, LONGEST_OPEN_US = 5 * SECOND, 5 * MINUTE
 CAUSE = Cause("service:gateway", "publications", "publications")
@@ -93,6 +96,8 @@ class ChannelVoice:
         self._api = api
         self._lag = lag
         self._failures = 0
+        self._lags: deque[int] = deque(maxlen=LAGS_KEPT)
+        self._reported_at = 0
         self._listings = ChannelsServiceStub(channels.to("catalog"))
         self._stock = StockServiceStub(channels.to("inventory"))
         self._orders = OrdersServiceStub(channels.to("orders"))
@@ -237,9 +242,21 @@ class ChannelVoice:
         for row in sent:
             if row["external_id"] not in refused and row["wanted_since"] is not None:
                 self._lag.record((now - row["wanted_since"]) / SECOND, {"channel": self._channel_id})
+                self._lags.append(now - row["wanted_since"])
+        await self._report_lag(now)
         stale = [external_id for external_id, why in refused.items() if why == STALE]
         if stale:
             await self._look_at(stale)
+
+    async def _report_lag(self, now: int) -> None:
+        """Tells inventory how late the channel hears of changes, so that its buffers can follow."""
+        if not self._lags or now < self._reported_at + REPORT_EVERY:
+            return
+        self._reported_at = now
+        p95 = sorted(self._lags)[len(self._lags) * 95 // 100]
+        await self._stock.ReportSyncLatency(
+            stock_service_pb2.ReportSyncLatencyRequest(request_id=new_id(), channel_id=self._channel_id, p95_ms=p95 * 1000 // SECOND)
+        )
 
     async def _known(self, rows: Sequence[Any]) -> list[Any]:
         """Returns the rows whose external id is known, finding those that are not."""

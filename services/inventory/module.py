@@ -45,6 +45,7 @@ from services.inventory.app import (
     reserve_stock,
     return_to_vendor,
     revalue,
+    risk_buffers,
     set_stock_policy,
     suppliers,
     supply,
@@ -114,6 +115,7 @@ def build(channels: Channels) -> Service:
             "WriteDownStock": each(revalue.write_down_stock),
             "ChangeState": each(adjust_stock.change_state),
             "SetStockPolicy": each(set_stock_policy.set_stock_policy),
+            "ReportSyncLatency": each(risk_buffers.report_sync_latency),
             "Reserve": reserve_stock.reserve_stock,
             "HoldCart": each(hold_cart.hold_cart),
             "MoveReservation": each(move_reservation.move_reservation),
@@ -161,6 +163,7 @@ def build(channels: Channels) -> Service:
         periodics=(
             Periodic("expire_carts", 1.0, hold_cart.expire_carts, hold_cart.LATE_CARTS),
             Periodic("doubt_late_supply", 60.0, supply.doubt_late_supply, supply.LATE_SUPPLY),
+            Periodic("set_risk_buffers", 60.0, risk_buffers.set_risk_buffers, risk_buffers.RISKED),
             Periodic("expire_lots", 60.0, lots.expire_lots, lots.LATE_LOTS),
         ),
         approvals=(adjust_stock.ADJUSTMENT, revalue.WRITE_DOWN, purchase_orders.APPROVAL, transfers.LOSS, counts.COUNTED),

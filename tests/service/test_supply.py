@@ -19,7 +19,7 @@ from chassis.kernel.clock import from_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
-from services.inventory.app import supply
+from services.inventory.app import risk_buffers, supply
 from services.inventory.domain.purchasing import cost, cost_of_receipt
 from tests.service.stockroom import Stockroom
 
@@ -371,3 +371,43 @@ async def test_dock_to_stock_is_a_figure(room: Stockroom) -> None:
     await room.calls.purchasing.FinishAppointment(purchasing_service_pb2.FinishAppointmentRequest(**named))
     figures = await room.calls.purchasing.GetInboundFigures(purchasing_service_pb2.GetInboundFiguresRequest())
     assert (figures.deliveries, figures.on_time, figures.dock_to_stock_p95_s) == (1, 1, 0)
+
+
+async def test_a_channel_keeps_back_what_its_accepted_risk_needs(room: Stockroom) -> None:
+    await room.item("cup")
+    await room.item("pin")
+    await room.receive("cup", 3000, 300)
+    await room.receive("pin", 10, 10)
+    # 50 a day for 28 days; the channel hears of it within ten minutes.
+    for number in range(14):
+        await room.ship(f"o-{number}", "cup", 100)
+    policy = stock_service_pb2.SetStockPolicyRequest(request_id=new_id(), channel_id="web", oversell_chance_ppm=1000, quantity=1)
+    await room.calls.stock.SetStockPolicy(policy)
+    await room.calls.stock.ReportSyncLatency(
+        stock_service_pb2.ReportSyncLatencyRequest(request_id=new_id(), channel_id="web", p95_ms=600_000)
+    )
+    await room.component.writer.run(risk_buffers.set_risk_buffers, Cause("clock", "set_risk_buffers", new_id()))
+    request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup", "pin"], channel_id="web")
+    shown = [one.available_to_sell for one in (await room.calls.stock.GetAvailability(request)).items]
+    assert shown == [1600 - 3, 10 - 1]
+
+
+async def test_a_channel_sells_from_its_network_within_its_limits(room: Stockroom) -> None:
+    await room.place("HAM")
+    await room.item("cup")
+    await room.receive("cup", 10, 100)
+    await room.receive("cup", 7, 70, "HAM")
+
+    async def ats(**values: Any) -> int:
+        await room.calls.stock.SetStockPolicy(stock_service_pb2.SetStockPolicyRequest(request_id=new_id(), channel_id="web", **values))
+        request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup"], channel_id="web")
+        return int((await room.calls.stock.GetAvailability(request)).items[0].available_to_sell)
+
+    assert [await ats(), await ats(network=["HAM"]), await ats(most=4), await ats(threshold=18), await ats(share_percent=0)] == [
+        17,
+        7,
+        4,
+        0,
+        0,
+    ]
+    await refused("NO_SUCH_LOCATION", ats(network=["MARS"]))

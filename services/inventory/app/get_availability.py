@@ -6,7 +6,7 @@ Those who ask at once share the queries: `domain/promise.py` has the formula.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from chassis.runtime.statements import given, parameters
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
 from services.inventory.store.stock_book import components_of
-from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, LOCATIONS, LOTS, POLICIES
+from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, LOCATIONS, LOTS, POLICIES, RISK_BUFFERS
 
 Request = stock_service_pb2.GetAvailabilityRequest
 Key = tuple[str, str]
@@ -62,6 +62,7 @@ class Look:
     items: dict[str, Any] = field(default_factory=dict)
     outlooks: defaultdict[str, dict[str, Outlook]] = field(default_factory=lambda: defaultdict(dict))
     policies: dict[Key, ChannelPolicy] = field(default_factory=dict)
+    risks: dict[Key, int] = field(default_factory=dict)
 
     async def read(self, tx: Tx, requests: Sequence[Request]) -> None:
         """Reads; a handful of queries however many items and requests."""
@@ -97,14 +98,21 @@ class Look:
 
     async def _read_policies(self, tx: Tx, item_ids: Sequence[str], channel_ids: Iterable[str]) -> None:
         keys = [(channel, item) for channel in sorted({"", *channel_ids}) for item in (*item_ids, "")]
+        risked: set[str] = set()
         for row in await tx.find(POLICIES, ("channel_id", "item_id"), keys):
             if row.channel_id:
                 network = frozenset(json.loads(row.network)) if row.network else frozenset()
                 self.policies[row.channel_id, row.item_id] = ChannelPolicy(
-                    max(row.quantity, row.risk_buffer), row.share_percent, row.threshold, row.most, network
+                    row.quantity, row.share_percent, row.threshold, row.most, network
                 )
+                if row.risk_ppm:
+                    risked.add(row.channel_id)
             elif row.location_id in self.outlooks[row.item_id]:
                 self.outlooks[row.item_id][row.location_id].safety = row.quantity
+
+        wanted = [(channel, item) for channel in sorted(risked) for item in item_ids]
+        rows = await tx.find(RISK_BUFFERS, ("channel_id", "item_id"), wanted)
+        self.risks = {(row.channel_id, row.item_id): row.buffer for row in rows}
 
     def answer(self, request: Request) -> list[stock_service_pb2.ItemAvailability]:
         """Returns what a request asks, item by item in its order."""
@@ -135,7 +143,9 @@ class Look:
         return answer
 
     def _policy(self, channel_id: str, item_id: str) -> ChannelPolicy:
-        return self.policies.get((channel_id, item_id)) or self.policies.get((channel_id, "")) or ChannelPolicy()
+        found = self.policies.get((channel_id, item_id)) or self.policies.get((channel_id, "")) or ChannelPolicy()
+        risk = self.risks.get((channel_id, item_id), 0)
+        return replace(found, buffer=risk) if risk > found.buffer else found
 
     def _places(self, item_id: str, components: Components) -> list[str]:
         items = [part for part, _ in components] or [item_id]

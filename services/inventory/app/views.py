@@ -41,7 +41,7 @@ def to_policy(row: Any) -> stock_service_pb2.StockPolicy:
     return stock_service_pb2.StockPolicy(
         channel_id=row.channel_id, item_id=row.item_id, location_id=row.location_id, quantity=row.quantity,
         share_percent=row.share_percent, threshold=row.threshold, most=row.most, oversell_chance_ppm=row.risk_ppm,
-        network=json.loads(row.network) if row.network else (), risk_buffer=row.risk_buffer,
+        network=json.loads(row.network) if row.network else (),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pipeline import Watching
 from services.inventory.app.get_availability import Promises
-from services.inventory.store.tables import MOVEMENTS, POLICIES
+from services.inventory.store.tables import MOVEMENTS, POLICIES, RISK_BUFFERS
 
 LOOK_S = 0.2
 # A transaction takes no longer than half a minute, and clocks of replicas differ by less.
@@ -70,6 +70,7 @@ class Changes:
         self._looking: asyncio.Task[None] | None = None
         self._seen = ""
         self._policies_seen = 0
+        self._risks_seen = 0
         self._late_at = 0.0
 
     async def watch(self, watching: Watching) -> AsyncGenerator[stock_service_pb2.WatchAvailabilityResponse]:
@@ -112,6 +113,7 @@ class Changes:
         if self._looking is None or self._looking.done():
             now = self._clock()
             self._seen, self._policies_seen = least_id(now - LATE_US), now - LATE_US
+            self._risks_seen = self._policies_seen
             await self._look(database)
             self._looking = asyncio.ensure_future(self._keep_looking(database))
 
@@ -127,12 +129,16 @@ class Changes:
         latest, first = func.max(MOVEMENTS.c.movement_id).label("latest"), func.min(MOVEMENTS.c.moved_at).label("first")
         moved = select(MOVEMENTS.c.item_id, latest, first).group_by(MOVEMENTS.c.item_id)
         policies = select(POLICIES.c.item_id, POLICIES.c.changed_at).where(POLICIES.c.changed_at > self._policies_seen)
+        risks = select(RISK_BUFFERS.c.item_id, RISK_BUFFERS.c.changed_at).where(RISK_BUFFERS.c.changed_at > self._risks_seen)
         async with database.read() as tx:
             rows = await tx.read(moved.where(MOVEMENTS.c.movement_id > self._seen))
             late = await tx.read(moved.where(MOVEMENTS.c.movement_id > least_id(self._clock() - LATE_US))) if self._is_late() else []
             changed_policies = await tx.read(policies)
+            changed_risks = await tx.read(risks)
         self._seen = max([self._seen, *(row.latest for row in rows)])
         self._policies_seen = max([self._policies_seen, *(row.changed_at for row in changed_policies)])
+        self._risks_seen = max([self._risks_seen, *(row.changed_at for row in changed_risks)])
+        changed_policies = [*changed_policies, *changed_risks]
         item_ids = {row.item_id for row in (*rows, *late)} | {row.item_id for row in changed_policies if row.item_id}
         all_changed = any(not row.item_id for row in changed_policies)
         if item_ids or all_changed:

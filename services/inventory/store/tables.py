@@ -167,6 +167,7 @@ ISSUES = Table(
     Column("issued_at", BigInteger, nullable=False),
     Column("order_id", String(64), nullable=False, server_default=""),
     Index("ix_issues_line_id", "line_id"),
+    Index("ix_issues_issued_at", "issued_at"),
 )  # fmt: skip
 
 POLICIES = Table(
@@ -182,9 +183,8 @@ POLICIES = Table(
     Column("most", BigInteger, nullable=False, server_default="0"),
     # JSON: the locations that a channel sells from; all sourced ones where empty.
     Column("network", Text, nullable=False, server_default=""),
-    # The chance of an oversell that a channel may run, in millionths, and the buffer that follows from it.
+    # The chance of an oversell that a channel may run, in millionths; buffers follow from it.
     Column("risk_ppm", BigInteger, nullable=False, server_default="0"),
-    Column("risk_buffer", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("item_id", "location_id", "channel_id"),
 )  # fmt: skip
 
@@ -414,4 +414,21 @@ DISCREPANCIES = Table(
     Column("applied", BigInteger, nullable=False),
     Column("kind", String(20), nullable=False),
     Index("ix_feed_discrepancies_feed_id", "feed_id", "position"),
+)  # fmt: skip
+
+# How late each channel heard of the last changes of stock: nineteen of twenty within so long.
+SYNC_LATENCIES = Table(
+    "sync_latencies", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("p95_ms", BigInteger, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+# What a channel keeps back of an item by its accepted risk.
+RISK_BUFFERS = Table(
+    "risk_buffers", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("buffer", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, index=True),
 )  # fmt: skip

@@ -895,7 +895,9 @@ class ItemAvailability(_message.Message):
     item_id: _builtins.str
     """The item."""
     available_to_sell: _builtins.int
-    """For the channel: what all its locations can promise, less its buffer, within its share."""
+    """For the channel: what all its locations can promise, less its buffer (or the one that follows from its risk, where that
+    is more), within its share and its limits.
+    """
     @_builtins.property
     def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocationAvailability]:
         """Where it is."""
@@ -1011,7 +1013,6 @@ class StockPolicy(_message.Message):
     MOST_FIELD_NUMBER: _builtins.int
     NETWORK_FIELD_NUMBER: _builtins.int
     OVERSELL_CHANCE_PPM_FIELD_NUMBER: _builtins.int
-    RISK_BUFFER_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel; empty for safety stock."""
     item_id: _builtins.str
@@ -1028,8 +1029,6 @@ class StockPolicy(_message.Message):
     """A channel is never shown more; no limit where 0."""
     oversell_chance_ppm: _builtins.int
     """The chance of an oversell that the channel may run, in millionths; 0 where its buffer does not follow from it."""
-    risk_buffer: _builtins.int
-    """The buffer that follows from that chance, from how fast the item sells and how late the channel hears of it."""
     @_builtins.property
     def network(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The locations that a channel sells from; all that orders are sourced from where empty."""
@@ -1046,11 +1045,10 @@ class StockPolicy(_message.Message):
         most: _builtins.int = ...,
         network: _abc.Iterable[_builtins.str] | None = ...,
         oversell_chance_ppm: _builtins.int = ...,
-        risk_buffer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "most", b"most", "network", b"network", "oversell_chance_ppm", b"oversell_chance_ppm", "quantity", b"quantity", "risk_buffer", b"risk_buffer", "share_percent", b"share_percent", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "item_id", b"item_id", "location_id", b"location_id", "most", b"most", "network", b"network", "oversell_chance_ppm", b"oversell_chance_ppm", "quantity", b"quantity", "share_percent", b"share_percent", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1119,6 +1117,62 @@ class SetStockPolicyRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__share_percent) -> _WhichOneofReturnType__share_percent | None: ...
 
 Global___SetStockPolicyRequest: _TypeAlias = SetStockPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ReportSyncLatencyRequest(_message.Message):
+    """Says how late a channel heard of changes of stock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    P95_MS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    channel_id: _builtins.str
+    """The channel."""
+    p95_ms: _builtins.int
+    """Nineteen of twenty changes were acknowledged within so many milliseconds."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        p95_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "p95_ms", b"p95_ms", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportSyncLatencyRequest: _TypeAlias = ReportSyncLatencyRequest  # noqa: Y015
+
+@_typing.final
+class SyncLatency(_message.Message):
+    """How late a channel hears of changes of stock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    P95_MS_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    p95_ms: _builtins.int
+    """Nineteen of twenty changes were acknowledged within so many milliseconds."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        p95_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "p95_ms", b"p95_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncLatency: _TypeAlias = SyncLatency  # noqa: Y015
 
 @_typing.final
 class ListStockPoliciesRequest(_message.Message):

@@ -111,6 +111,11 @@ class StockServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockPolicy.FromString,
                 _registered_method=True)
+        self.ReportSyncLatency = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/ReportSyncLatency',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ReportSyncLatencyRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SyncLatency.FromString,
+                _registered_method=True)
         self.ListStockPolicies = channel.unary_unary(
                 '/argosy.inventory.v1.StockService/ListStockPolicies',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListStockPoliciesRequest.SerializeToString,
@@ -227,6 +232,13 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportSyncLatency(self, request, context):
+        """Takes in how late a channel heard of changes of stock; buffers by risk follow from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStockPolicies(self, request, context):
         """Lists safety stocks and buffers.
         """
@@ -311,6 +323,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.SetStockPolicy,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockPolicy.SerializeToString,
+            ),
+            'ReportSyncLatency': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportSyncLatency,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ReportSyncLatencyRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SyncLatency.SerializeToString,
             ),
             'ListStockPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStockPolicies,
@@ -724,6 +741,33 @@ class StockService:
             '/argosy.inventory.v1.StockService/SetStockPolicy',
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportSyncLatency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/ReportSyncLatency',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ReportSyncLatencyRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SyncLatency.FromString,
             options,
             channel_credentials,
             insecure,

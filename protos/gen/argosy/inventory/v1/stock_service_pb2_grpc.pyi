@@ -64,6 +64,8 @@ class StockServiceStub:
     """Counts items, and those of which nothing can be sold."""
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
+    ReportSyncLatency: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ReportSyncLatencyRequest, _stock_service_pb2.SyncLatency]
+    """Takes in how late a channel heard of changes of stock; buffers by risk follow from it."""
     ListStockPolicies: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListStockPoliciesRequest, _stock_service_pb2.ListStockPoliciesResponse]
     """Lists safety stocks and buffers."""
 
@@ -102,6 +104,8 @@ class StockServiceAsyncStub(StockServiceStub):
     """Counts items, and those of which nothing can be sold."""
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]  # type: ignore[assignment]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
+    ReportSyncLatency: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ReportSyncLatencyRequest, _stock_service_pb2.SyncLatency]  # type: ignore[assignment]
+    """Takes in how late a channel heard of changes of stock; buffers by risk follow from it."""
     ListStockPolicies: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListStockPoliciesRequest, _stock_service_pb2.ListStockPoliciesResponse]  # type: ignore[assignment]
     """Lists safety stocks and buffers."""
 
@@ -227,6 +231,14 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_service_pb2.StockPolicy, _abc.Awaitable[_stock_service_pb2.StockPolicy]]:
         """Sets safety stock of an item at a location, or a channel's buffer and share."""
+
+    @_abc_1.abstractmethod
+    def ReportSyncLatency(
+        self,
+        request: _stock_service_pb2.ReportSyncLatencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.SyncLatency, _abc.Awaitable[_stock_service_pb2.SyncLatency]]:
+        """Takes in how late a channel heard of changes of stock; buffers by risk follow from it."""
 
     @_abc_1.abstractmethod
     def ListStockPolicies(

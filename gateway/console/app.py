@@ -18,7 +18,7 @@ from chassis.kernel.errors import Internal, InvalidArgument, NotFound, Permissio
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from gateway.calls import Calls
-from gateway.console.pages import fulfilment, holds, integrations, ledger, order, orders, overview, people, returns, stock
+from gateway.console.pages import approvals, fulfilment, holds, integrations, ledger, order, orders, overview, people, returns, stock
 from gateway.console.session import COOKIE, SignIn, forget, keep, need_own_form, need_own_site
 from gateway.console.visit import Visit, templates
 from gateway.http.problem import status_of
@@ -39,6 +39,7 @@ SHOWN = {
     "/orders/new": orders.new,
     "/orders/{order_id}": order.page,
     "/holds": holds.page,
+    "/approvals": approvals.page,
     "/stock": stock.page,
     "/stock/{item_id}": stock.item,
     "/fulfilment": fulfilment.page,
@@ -61,6 +62,8 @@ DONE = {
     "/orders/{order_id}/return": order.authorise,
     "/holds/{service}/{hold_id}/claim": holds.claim,
     "/holds/{service}/{hold_id}/release": holds.release,
+    "/approvals/{service}/{approval_id}/decide": approvals.decide,
+    "/approvals/{service}/{approval_id}/withdraw": approvals.withdraw,
     "/stock/{item_id}/receive": stock.receive,
     "/stock/{item_id}/adjust": stock.adjust,
     "/fulfilment/{fulfillment_order_id}/pick": fulfilment.pick,

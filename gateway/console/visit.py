@@ -27,6 +27,7 @@ NAV = (
     ("Overview", "/console/", ("orders.orders.read", "ops.proof.read")),
     ("Orders", "/console/orders", ("orders.orders.read",)),
     ("Holds", "/console/holds", ("ops.holds.read",)),
+    ("Approvals", "/console/approvals", ("ops.approvals.read",)),
     ("Stock", "/console/stock", ("inventory.stock.read",)),
     ("Fulfilment", "/console/fulfilment", ("fulfillment.orders.read",)),
     ("Returns", "/console/returns", ("returns.returns.read",)),
@@ -52,6 +53,10 @@ DONE = {
     "proved": "The suite was proved.",
     "reconciling": "The channel will be read back in a moment.",
     "again": "It will be sent again in a moment.",
+    "proposed": "It is worth so much that another person must approve it; it waits under Approvals.",
+    "approved": "It was approved, and is done.",
+    "rejected": "It was rejected; nothing was done.",
+    "withdrawn": "The proposal was taken back.",
     "saved": "The person was saved; their sessions have ended.",
 }
 

@@ -115,6 +115,7 @@ def test_a_role_sees_its_own_pages_and_no_others(house: House, name: str) -> Non
         "orders": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
         "holds": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
         "stock": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
+        "approvals": {"wanda", "pavel", "fiona", "olivia", "ada"},
         "fulfilment": {"wanda", "fiona", "sam", "olivia"},
         "returns": {"wanda", "fiona", "sam", "olivia"},
         "ledger": {"fiona", "olivia"},

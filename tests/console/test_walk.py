@@ -149,6 +149,27 @@ def test_two_who_correct_one_balance(browser: Any, house: House) -> None:
         assert "€12.50" in pavel.page.inner_text("table:has(time)")
 
 
+def test_what_is_worth_much_waits_for_another_person(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia, person(browser, house, "fiona") as fiona:
+        olivia.open("item")
+        olivia.page.fill("form[action$=adjust] [name=quantity]", "90000")
+        olivia.page.fill("form[action$=adjust] [name=reason]", "found a warehouse")
+        assert olivia.press("Adjust") == 200
+        assert "another person must approve" in olivia.told()
+        olivia.go("/console/approvals")
+        assert "found a warehouse" in olivia.page.inner_text("main")
+        assert olivia.page.get_by_role("button", name="Approve").count() == 0
+        fiona.go("/console/approvals")
+        fiona.page.locator("[name=note]").first.fill("no such warehouse")
+        assert fiona.press("Reject") == 200
+        assert "nothing was done" in fiona.told()
+        fiona.go("/console/approvals?all=1")
+        assert "no such warehouse" in fiona.page.inner_text("main")
+        assert olivia.press("Take back") in (400, 409, 422)
+        assert "decided already" in olivia.told()
+        olivia.wrong = [one for one in olivia.wrong if "status of 4" not in one]
+
+
 def test_a_warehouse_picks_short_and_ships_and_another_is_told(browser: Any, house: House) -> None:
     with person(browser, house, "olivia") as olivia:
         house.door.run(stock_up(house.door.calls, "LAST-1", 5))

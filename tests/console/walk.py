@@ -17,6 +17,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "order on hold": ("/console/orders?status=3", "tbody td a"),
     "new order": ("/console/orders/new", ""),
     "holds": ("/console/holds", ""),
+    "approvals": ("/console/approvals?all=1", ""),
     "stock": ("/console/stock", ""),
     "item": ("/console/stock", "tbody td a"),
     "fulfilment": ("/console/fulfilment", ""),
@@ -31,7 +32,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "subscriber": ("/console/integrations", "section:has(#h-subs) tbody td a"),
     "notification": ("/console/integrations", "section:has(#h-subs) tbody td a >> tbody td a"),
 }
-LISTS = ("overview", "orders", "new order", "holds", "stock", "fulfilment", "returns", "ledger", "integrations")
+LISTS = ("overview", "orders", "new order", "holds", "approvals", "stock", "fulfilment", "returns", "ledger", "integrations")
 
 
 class Person:

@@ -119,8 +119,8 @@ async def _adjust(visit: Visit) -> Response:
         state=show.choice(state, "balance"), quantity=show.whole(visit.field("quantity"), "quantity"),
         expected_quantity=show.whole(seen, "balance"),
     )  # fmt: skip
-    await visit.ask(visit.calls.stock.AdjustStock, request)
-    return visit.go(f"/console/stock/{visit.path['item_id']}", "adjusted")
+    booked = await visit.ask(visit.calls.stock.AdjustStock, request)
+    return visit.go(f"/console/stock/{visit.path['item_id']}", "proposed" if booked.approval_id else "adjusted")
 
 
 receive = action(_receive, item)

@@ -81,6 +81,16 @@ class ItemsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
                 _registered_method=True)
+        self.ListDuplicates = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/ListDuplicates',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.MergeItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/MergeItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
+                _registered_method=True)
         self.ResolveLines = channel.unary_unary(
                 '/argosy.catalog.v1.ItemsService/ResolveLines',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ResolveLinesRequest.SerializeToString,
@@ -155,6 +165,21 @@ class ItemsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDuplicates(self, request, context):
+        """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeItem(self, request, context):
+        """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
+        Its stock is converted in inventory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveLines(self, request, context):
         """Says which items a channel's SKUs mean, with what an order needs to know of them.
         """
@@ -208,6 +233,16 @@ def add_ItemsServiceServicer_to_server(servicer, server):
             'RetireItem': grpc.unary_unary_rpc_method_handler(
                     servicer.RetireItem,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.SerializeToString,
+            ),
+            'ListDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuplicates,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'MergeItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.SerializeToString,
             ),
             'ResolveLines': grpc.unary_unary_rpc_method_handler(
@@ -459,6 +494,60 @@ class ItemsService:
             target,
             '/argosy.catalog.v1.ItemsService/RetireItem',
             argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/ListDuplicates',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/MergeItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.SerializeToString,
             argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
             options,
             channel_credentials,

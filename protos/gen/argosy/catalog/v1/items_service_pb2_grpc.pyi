@@ -52,6 +52,12 @@ class ItemsServiceStub:
     """Publishes an approved item whose required attributes are all there."""
     RetireItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.RetireItemRequest, _item_pb2.Item]
     """Takes an item out of trade."""
+    ListDuplicates: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ListDuplicatesRequest, _items_service_pb2.ListDuplicatesResponse]
+    """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents."""
+    MergeItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.MergeItemRequest, _item_pb2.Item]
+    """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
+    Its stock is converted in inventory.
+    """
     ResolveLines: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -78,6 +84,12 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     """Publishes an approved item whose required attributes are all there."""
     RetireItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.RetireItemRequest, _item_pb2.Item]  # type: ignore[assignment]
     """Takes an item out of trade."""
+    ListDuplicates: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ListDuplicatesRequest, _items_service_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
+    """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents."""
+    MergeItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.MergeItemRequest, _item_pb2.Item]  # type: ignore[assignment]
+    """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
+    Its stock is converted in inventory.
+    """
     ResolveLines: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]  # type: ignore[assignment]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -155,6 +167,24 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_item_pb2.Item, _abc.Awaitable[_item_pb2.Item]]:
         """Takes an item out of trade."""
+
+    @_abc_1.abstractmethod
+    def ListDuplicates(
+        self,
+        request: _items_service_pb2.ListDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.ListDuplicatesResponse, _abc.Awaitable[_items_service_pb2.ListDuplicatesResponse]]:
+        """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents."""
+
+    @_abc_1.abstractmethod
+    def MergeItem(
+        self,
+        request: _items_service_pb2.MergeItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_item_pb2.Item, _abc.Awaitable[_item_pb2.Item]]:
+        """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
+        Its stock is converted in inventory.
+        """
 
     @_abc_1.abstractmethod
     def ResolveLines(

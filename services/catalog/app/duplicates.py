@@ -1,0 +1,47 @@
+"""ListDuplicates and MergeItem: what may be the same article, and how one of two ends."""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from argosy.catalog.v1 import catalog_events_pb2, item_pb2, items_service_pb2
+from chassis.kernel.errors import FailedPrecondition
+from chassis.runtime.pages import page
+from chassis.runtime.pipeline import Asked
+from chassis.runtime.work import Work
+from services.catalog.app.item_view import load, to_message
+from services.catalog.domain.item import Lifecycle, after
+from services.catalog.store.tables import ITEMS, LISTINGS
+
+
+async def list_duplicates(asked: Asked) -> items_service_pb2.ListDuplicatesResponse:
+    """Lists groups by what they have in common."""
+    live = (ITEMS.c.lifecycle != int(Lifecycle.RETIRED), ITEMS.c.likeness != "")
+    query = select(ITEMS.c.likeness).where(*live).group_by(ITEMS.c.likeness).having(func.count() > 1)
+    rows, token = await page(asked.tx, query, [ITEMS.c.likeness], asked.request)
+    alike: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in await asked.tx.find(ITEMS, ("likeness",), [(row.likeness,) for row in rows], order=("sku",)):
+        if row.lifecycle != Lifecycle.RETIRED:
+            alike[row.likeness].append(row)
+    groups = [items_service_pb2.DuplicateGroup(likeness=row.likeness, items=map(to_message, alike[row.likeness])) for row in rows]
+    return items_service_pb2.ListDuplicatesResponse(groups=groups, next_page_token=token)
+
+
+async def merge_item(work: Work, request: items_service_pb2.MergeItemRequest) -> item_pb2.Item:
+    """Refusals: NO_SUCH_ITEM, SELF_REFERENCE, NOT_PUBLISHED, WRONG_LIFECYCLE, UNITS_DIFFER."""
+    row, into = await load(work.tx, request.item_id, lock=True), await load(work.tx, request.into_item_id)
+    if row.item_id == into.item_id:
+        raise FailedPrecondition("SELF_REFERENCE", "into_item_id: an item cannot be merged into itself", field="into_item_id")
+    if into.lifecycle != Lifecycle.PUBLISHED:
+        raise FailedPrecondition("NOT_PUBLISHED", "into_item_id: the item that stays must be published", field="into_item_id")
+    if row.stock_unit != into.stock_unit:
+        text = f"into_item_id: one is counted in {row.stock_unit}, the other in {into.stock_unit}"
+        raise FailedPrecondition("UNITS_DIFFER", text, field="into_item_id")
+    lifecycle = int(after("retire", row.lifecycle))
+    await work.tx.write(update(LISTINGS).where(LISTINGS.c.item_id == row.item_id).values(item_id=into.item_id))
+    change = update(ITEMS).where(ITEMS.c.item_id == row.item_id)
+    await work.tx.write(change.values(lifecycle=lifecycle, version=row.version + 1, updated_at=work.now))
+    reason = f"merged into {into.sku}: {request.reason}"
+    work.emit(catalog_events_pb2.ItemRetired(item_id=row.item_id, sku=row.sku, reason=reason))
+    return to_message(await load(work.tx, row.item_id))

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from services.catalog.domain.item import likeness
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -35,6 +37,12 @@ def upgrade() -> None:
     op.create_index("ix_items_category_id", "items", ["category_id", "item_id"], unique=False)
     op.create_index("ix_items_likeness", "items", ["likeness"], unique=False)
     # ### end Alembic commands ###
+    # Items that are there are compared with new ones too.
+    connection = op.get_bind()
+    for item_id, brand, name in connection.execute(sa.text("SELECT item_id, brand, name FROM items")).all():
+        alike = {"item_id": item_id, "likeness": likeness(brand, name)}
+        connection.execute(sa.text("UPDATE items SET likeness = :likeness WHERE item_id = :item_id"), alike)
+    connection.execute(sa.text("UPDATE items SET published = 1 WHERE lifecycle >= 4"))
 
 
 def downgrade() -> None:

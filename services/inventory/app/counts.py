@@ -27,7 +27,7 @@ OPEN, RECOUNT, AWAITING, BOOKED, CANCELLED = range(1, 6)
 WAITING = (OPEN, RECOUNT)
 COUNT_SHORT = HoldKind("COUNT_SHORT", "stock", 7200, "operations")
 # What is missing is taken from what nobody is promised.
-FREE = (State.AVAILABLE, State.QUARANTINE, State.DAMAGED, State.RETURN_INSPECTION)
+FREE = (State.AVAILABLE, State.QUARANTINE, State.DAMAGED)
 POLICY = ("abc_class", "every_days", "tolerance_percent", "tolerance_quantity")
 SHOWN_AT_THE_END = ("expected", "counted", "difference", "value_minor")
 
@@ -152,7 +152,7 @@ async def _book(work: Work, row: Any, attempt: Attempt, book: StockBook) -> Coun
         missing = -difference
         for state in FREE:
             part = min(missing, book.lot_quantity(*key, lot, state))
-            if part and state is not State.RETURN_INSPECTION:
+            if part:
                 value = book.issue(*key, part, document, lot=lot)
                 book.move(*key, lot, (state, State.OUTSIDE), part, document, value)
                 loss, change, missing = loss + value, change - part, missing - part

@@ -158,8 +158,10 @@ def _flaw(request: Any, line: feeds_service_pb2.FeedLine, item: Any, spot: Spot,
         return "KIT"
     if spot in seen:
         return "DOUBLE"
-    if spot[2] not in GROUPS or (request.kind == SNAPSHOT and line.quantity < 0):
-        return "NEGATIVE" if spot[2] in GROUPS else "STATE"
+    if spot[2] not in GROUPS:
+        return "STATE"
+    if request.kind == SNAPSHOT and line.quantity < 0:
+        return "NEGATIVE"
     return "LOT_REQUIRED" if item.tracking != Tracking.NONE and not line.lot else ""
 
 

@@ -42,7 +42,7 @@ def after(step: str, now: int) -> Status:
         text = f"to {step} it, a purchase order must be {names}; it is {Status(now).name}"
         raise FailedPrecondition("WRONG_STATUS", text, status=Status(now).name)
     # A confirmation of what is left does not undo what has come.
-    return Status(max(now, following)) if step in ("acknowledge", "receive") and now != Status.RECEIVED else following
+    return Status(max(now, following)) if step == "acknowledge" else following
 
 
 def cost(quantity: int, unit_cost_millionths: int) -> int:
@@ -53,7 +53,8 @@ def cost(quantity: int, unit_cost_millionths: int) -> int:
 def cost_of_receipt(value_minor: int, ordered: int, received: int, quantity: int) -> int:
     """Returns what the next `quantity` of a line costs after `received` came; what is above the order costs the same each."""
     within = max(0, min(quantity, ordered - received))
-    return share(value_minor, received, within, ordered) * bool(within) + proportion(value_minor, quantity - within, ordered)
+    inside = share(value_minor, received, within, ordered) if within else 0
+    return inside + proportion(value_minor, quantity - within, ordered)
 
 
 def over(ordered: int, received: int, quantity: int) -> int:

@@ -313,7 +313,7 @@ class Discrepancy(_message.Message):
     applied: _builtins.int
     """By how much the books were changed."""
     kind: _builtins.str
-    """DIFFERENT where the books follow the feed; ON_ITS_WAY_OUT where what is missing may have left with what is released; PROMISED where it is promised to orders and was not taken; UNKNOWN_ITEM, KIT, NEGATIVE, DOUBLE or LOT_REQUIRED where nothing was done."""
+    """DIFFERENT where the books follow the feed; ON_ITS_WAY_OUT where what is missing may have left with what is released; PROMISED where it is promised to orders and was not taken; UNKNOWN_ITEM, KIT, STATE, NEGATIVE, DOUBLE or LOT_REQUIRED where nothing was done."""
     def __init__(
         self,
         *,

@@ -106,6 +106,7 @@ async def measure_size(bench: Bench, settings: Settings) -> list[Value]:
             call = _anywhere(bench.suite.channels, items)
             await drive(500, call)
             rates[end] = [await drive(CALLS, call) for _ in range(ROUNDS)]
+        await _value(database)
     finally:
         await database.close()
     return [
@@ -149,6 +150,21 @@ async def _fill(database: Database, start: int, end: int) -> None:
         ):
             async with database.write() as tx:
                 await tx.write(text(f"INSERT INTO {into} WITH RECURSIVE {numbers}, {places} SELECT {chosen}"))
+
+
+async def _value(database: Database) -> None:
+    """Gives what the feed tells of its cost: a layer and a total for each."""
+    which = f"FROM stock_balances WHERE location_id = 'P00' AND item_id IN (SELECT item_id FROM items WHERE sku LIKE 'I%' LIMIT {LARGE})"
+    async with database.write() as tx:
+        for into, chosen in (
+            (
+                "cost_layers (layer_id, item_id, location_id, lot, held_for, line_id, quantity_in, quantity_left, value_in_minor, "
+                "value_left_minor, document_id, effective_at)",
+                "'l' || item_id, item_id, location_id, '', '', '', quantity, quantity, 100 * quantity, 100 * quantity, 'fill', 1",
+            ),
+            ("valuations (item_id, location_id, quantity, value_minor)", "item_id, location_id, quantity, 100 * quantity"),
+        ):
+            await tx.write(text(f"INSERT INTO {into} SELECT {chosen} {which}"))
 
 
 def _series(name: str, column: str, first: int, last: int, *, postgres: bool) -> str:

@@ -27,7 +27,7 @@ from chassis.runtime.telemetry import Metrics
 from gateway.app.keys import resolver
 from suite.modules import BUILDS
 
-START_S = 30.0
+START_S = 90.0
 
 
 def free_ports(count: int) -> list[int]:

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from argosy.orders.v1 import orders_service_pb2
-from chassis.kernel.errors import Refusal
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.demo import DemoDay
 from suite.trade import make_day
 from suite.up import migrate_all
-from tests.sim.world import SECRET, VirtualLoop, World, seeds, world
+from tests.sim.world import SECRET, PatientChannels, VirtualLoop, World, seeds, world
 
 SALES = 24
 
@@ -27,20 +26,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def sent_until_answered(step: Callable[[], Awaitable[None]]) -> None:
-    for _ in range(400):
-        try:
-            await step()
-            return
-        except Refusal as refusal:
-            if not refusal.transient:
-                raise
-            await asyncio.sleep(0.2)
-    raise AssertionError("never answered")
-
-
 async def trade(of: World, seed: int) -> DemoDay:
-    day = DemoDay(Calls(of.channels), make_day(seed, SALES, 20), lambda label, done, total: None)
+    day = DemoDay(Calls(PatientChannels(of.channels)), make_day(seed, SALES, 20), lambda label, done, total: None)
     day.dice = of.dice.random
     half = SALES // 2
     steps: list[Callable[[], Awaitable[None]]] = [
@@ -52,7 +39,7 @@ async def trade(of: World, seed: int) -> DemoDay:
         day.take_returns,
     ]
     for step in steps:
-        await sent_until_answered(step)
+        await step()
     return day
 
 

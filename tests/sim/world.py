@@ -18,7 +18,7 @@ from sqlalchemy import Engine, Executable, create_engine, event
 
 from argosy.ops.v1 import ops_pb2
 from chassis.kernel.clock import SECOND
-from chassis.kernel.errors import Unavailable
+from chassis.kernel.errors import Refusal, Unavailable
 from chassis.kernel.ids import Ids
 from chassis.runtime.auth import Authenticator, Tokens
 from chassis.runtime.bus import MemoryBus
@@ -31,6 +31,7 @@ from suite.modules import BUILDS
 
 SECRET = "a secret of simulations that is long enough"
 BEGIN = 1_790_000_000 * SECOND
+MOST_TRIES = 1000
 UNREACHABLE = Unavailable("UNREACHABLE", "the network lost it; send it again")
 
 
@@ -197,6 +198,25 @@ class RoughChannels(DirectChannels):
         self.pipelines.pop(service, None)
         for task in list(self._running[service]):
             task.cancel()
+
+
+class PatientChannels(DirectChannels):
+    """A caller who sends each call again, as it was, until somebody answers it."""
+
+    def __init__(self, rough: RoughChannels) -> None:
+        super().__init__(Tokens("suite", SECRET))
+        self._rough = rough
+
+    async def call(self, service: str, path: str, request: bytes, actor: str) -> Message:
+        """Runs a call until it is answered; fails where nobody answers for minutes."""
+        for _ in range(MOST_TRIES):
+            try:
+                return await self._rough.call(service, path, request, actor)
+            except Refusal as refusal:
+                if not refusal.transient:
+                    raise
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"{path} was never answered")
 
 
 class World:

@@ -199,7 +199,8 @@ async def test_receivers_that_misbehave_hold_up_nobody(sqlite_settings: Settings
         assert any(not one.attempts for one in await notifications(calls, bad[0].subscription.subscription_id)), (
             "who hangs is still waited for"
         )
-        assert len(receiver.taken) == 10, "a redirect is not followed"
+        # One that answered too late on a slow machine is told again, under its own id; a redirect that is followed has another.
+        assert len({headers["webhook-id"] for headers, _ in receiver.taken}) == 10, "a redirect is not followed"
         for one in bad:
             tried = [n for n in await notifications(calls, one.subscription.subscription_id) if n.attempts]
             assert all(n.state == pb.NOTIFICATION_STATE_PENDING and n.last_result for n in tried)

@@ -1,13 +1,16 @@
 """Inventory alone, with what a test does to it: items, places, every rpc through the whole pipeline, events, and the proof."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from google.protobuf.message import Message
 from sqlalchemy import func, select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.ops.v1 import ops_pb2
+from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from chassis.runtime.contracts import event_type
@@ -21,6 +24,19 @@ from tests.builders import OTHER
 
 M = TypeVar("M", bound=Message)
 KINDS = {"WAREHOUSE": 1, "STORE": 2, "THIRD_PARTY": 3, "MARKETPLACE": 4, "SUPPLIER": 5, "RETURNS": 6}
+
+
+def day(after: int) -> str:
+    """Returns the day after so many days."""
+    return (datetime.now(UTC) + timedelta(days=after)).date().isoformat()
+
+
+async def refused(reason: str, call: Any) -> Refusal:
+    """Waits for a call that must be refused for this reason; returns the refusal."""
+    with pytest.raises(Refusal) as caught:
+        await call
+    assert caught.value.reason == reason, caught.value
+    return caught.value
 
 
 class Stockroom:

@@ -4,15 +4,12 @@ import asyncio
 import random
 from typing import Any
 
-import pytest
-
 from argosy.inventory.v1 import counts_service_pb2, feeds_service_pb2, reservations_service_pb2, stock_pb2, stock_service_pb2
 from argosy.ops.v1 import approvals_service_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
-from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from services.inventory.store.tables import ITEMS
-from tests.service.stockroom import Stockroom
+from tests.service.stockroom import Stockroom, refused
 
 Feed = feeds_service_pb2.ApplyStockFeedRequest
 SNAPSHOT, DELTA = feeds_service_pb2.FEED_KIND_SNAPSHOT, feeds_service_pb2.FEED_KIND_DELTA
@@ -21,13 +18,6 @@ BOOKED, RECOUNT = counts_service_pb2.COUNT_STATUS_BOOKED, counts_service_pb2.COU
 
 def by(name: str) -> Any:
     return (("argosy-actor", name),)
-
-
-async def refused(reason: str, call: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await call
-    assert caught.value.reason == reason, caught.value
-    return caught.value
 
 
 async def policy(room: Stockroom, percent: int = 0, quantity: int = 0) -> None:

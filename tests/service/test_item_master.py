@@ -6,26 +6,19 @@ from typing import Any
 import pytest
 
 from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2
-from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from gateway.calls import Calls
 from services.catalog.domain.item import likeness
 from tests.builders import publish_item
 from tests.service.conftest import Bench
+from tests.service.stockroom import refused
 
 
 @pytest.fixture
 async def calls(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> Calls:
     await started("catalog")
     return Calls(bench.channels)
-
-
-async def refused(reason: str, call: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await call
-    assert caught.value.reason == reason, caught.value
-    return caught.value
 
 
 async def created(calls: Calls, sku: str, **values: Any) -> item_pb2.Item:

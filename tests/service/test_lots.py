@@ -1,6 +1,6 @@
 """Lots, serial numbers, kits, conversions, and what others sold: per item × location × lot, on both databases."""
 
-from datetime import UTC, datetime, timedelta
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,13 +11,9 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
 from services.inventory.app import lots
-from tests.service.stockroom import Stockroom
+from tests.service.stockroom import Stockroom, day, refused
 
 LOT, SERIAL = 2, 3
-
-
-def day(after: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=after)).date().isoformat()
 
 
 async def reserve(room: Stockroom, order_id: str, *lines: dict[str, Any]) -> None:
@@ -25,13 +21,6 @@ async def reserve(room: Stockroom, order_id: str, *lines: dict[str, Any]) -> Non
         reservations_service_pb2.ReservationLine(**{"line_id": str(n + 1), "location_id": "BER", **line}) for n, line in enumerate(lines)
     ]
     await room.calls.reservations.Reserve(reservations_service_pb2.ReserveRequest(request_id=new_id(), order_id=order_id, lines=given))
-
-
-async def refused(reason: str, call: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await call
-    assert caught.value.reason == reason, caught.value
-    return caught.value
 
 
 async def milk(room: Stockroom, **values: Any) -> None:
@@ -122,6 +111,13 @@ async def test_a_serial_number_is_there_once_and_comes_back_as_itself(room: Stoc
     assert (said[0].value_minor, said[0].cost_basis) == (100, "ISSUE")
     assert await room.balances("phone") == {("A", "RETURN_INSPECTION"): 1, ("B", "AVAILABLE"): 1}
     assert not await room.breaks()
+
+
+async def test_two_deliveries_at_once_cannot_both_bring_one_serial_number(room: Stockroom) -> None:
+    await room.item("phone", tracking=SERIAL)
+    both = await asyncio.gather(*(room.receive("phone", 1, 100, serials=["A"]) for _ in range(2)), return_exceptions=True)
+    assert [one.reason for one in both if isinstance(one, Refusal)] == ["SERIAL_EXISTS"]
+    assert await room.balances("phone") == {("A", "AVAILABLE"): 1}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from argosy.inventory.v1 import (
@@ -16,23 +15,11 @@ from argosy.inventory.v1 import (
 )
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
 from chassis.kernel.clock import from_timestamp
-from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
 from services.inventory.app import risk_buffers, supply
 from services.inventory.domain.purchasing import cost, cost_of_receipt
-from tests.service.stockroom import Stockroom
-
-
-def day(after: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=after)).date().isoformat()
-
-
-async def refused(reason: str, call: Any) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await call
-    assert caught.value.reason == reason, caught.value
-    return caught.value
+from tests.service.stockroom import Stockroom, day, refused
 
 
 async def supplier(room: Stockroom, **values: Any) -> None:

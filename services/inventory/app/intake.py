@@ -13,6 +13,8 @@ from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import StockBook
 from services.inventory.store.tables import BALANCES
 
+THERE = (BALANCES.c.quantity > 0,)
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -116,9 +118,6 @@ async def need_new_serials(work: Work, book: StockBook, lines: list[Intake]) -> 
     serials = [(line.item_id, lot) for line in lines for lot, _ in line.lots if book.items[line.item_id].tracking == Tracking.SERIAL]
     doubled = {one for one in serials if serials.count(one) > 1} if len(serials) != len(set(serials)) else set()
     rows = await work.tx.find(BALANCES, ("item_id", "lot"), serials, where=THERE)
-    doubled |= {(row.item_id, row.lot) for row in rows}
+    doubled |= {(row.item_id, row.lot) for row in rows} | {one for one in serials if book.holds(*one)}
     for item_id, serial in sorted(doubled):
         raise FailedPrecondition("SERIAL_EXISTS", f"{book.items[item_id].sku} {serial} is in stock already", field="lines")
-
-
-THERE = (BALANCES.c.quantity > 0,)

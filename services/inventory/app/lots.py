@@ -15,7 +15,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import HoldKind, Work
-from services.inventory.app.intake import end_of
+from services.inventory.app.intake import THERE, end_of
 from services.inventory.domain.stock import NEVER, ON_HAND, State
 from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import BALANCES, ISSUES, LOTS, MOVEMENTS
@@ -164,5 +164,4 @@ def last_day(expires_at: int | None) -> str:
     return (datetime.fromtimestamp(expires_at // SECOND, UTC) - timedelta(days=1)).date().isoformat()
 
 
-THERE = (BALANCES.c.quantity > 0,)
 WENT_OUT = (MOVEMENTS.c.to_state == int(State.OUTSIDE),)

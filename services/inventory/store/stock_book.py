@@ -183,6 +183,11 @@ class StockBook:
         """Returns how much of a lot is there in a state."""
         return self._balances.get((item_id, location_id), {}).get((lot, state), 0)
 
+    def holds(self, item_id: str, lot: str) -> bool:
+        """Says whether some of a lot is at one of the keys at hand, what was moved here included."""
+        own = [balances for (item, _), balances in self._balances.items() if item == item_id]
+        return any(quantity for balances in own for (one, _), quantity in balances.items() if one == lot)
+
     def learn_lot(self, item_id: str, lot: str, expires_at: int | None, batch: str = "") -> None:
         """Notes a lot that was not known."""
         if (item_id, lot) not in self.lots:

@@ -16,6 +16,7 @@ from argosy.inventory.v1.counts_service_pb2_grpc import CountsServiceStub
 from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.feeds_service_pb2_grpc import FeedsServiceStub
 from argosy.inventory.v1.lots_service_pb2_grpc import LotsServiceStub
+from argosy.inventory.v1.planning_service_pb2_grpc import PlanningServiceStub
 from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
@@ -23,6 +24,7 @@ from argosy.inventory.v1.transfers_service_pb2_grpc import TransfersServiceStub
 from argosy.inventory.v1.valuation_service_pb2_grpc import ValuationServiceStub
 from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
+from argosy.ops.v1.jobs_service_pb2_grpc import JobsServiceStub
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
 from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
@@ -32,6 +34,7 @@ from chassis.runtime.channels import Channels
 if TYPE_CHECKING:
     from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceAsyncStub
     from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceAsyncStub
+    from argosy.ops.v1.jobs_service_pb2_grpc import JobsServiceAsyncStub
     from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceAsyncStub
 
 
@@ -45,6 +48,7 @@ class Calls:
         self.stock = StockServiceStub(channels.to("inventory"))
         self.reservations = ReservationsServiceStub(channels.to("inventory"))
         self.purchasing = PurchasingServiceStub(channels.to("inventory"))
+        self.planning = PlanningServiceStub(channels.to("inventory"))
         self.transfers = TransfersServiceStub(channels.to("inventory"))
         self.demands = DemandsServiceStub(channels.to("inventory"))
         self.counts = CountsServiceStub(channels.to("inventory"))
@@ -70,6 +74,10 @@ class Calls:
     def approvals(self, service: str) -> "ApprovalsServiceAsyncStub":
         """Returns what waits for a second person in a service."""
         return ApprovalsServiceStub(self.channels.to(service))
+
+    def jobs(self, service: str) -> "JobsServiceAsyncStub":
+        """Returns a service's long work."""
+        return JobsServiceStub(self.channels.to(service))
 
     def ops(self, service: str) -> "OpsServiceAsyncStub":
         """Returns a service's operations."""

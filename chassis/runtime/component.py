@@ -24,6 +24,7 @@ from chassis.runtime.contracts import Method, methods_of
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.effects import Executor
 from chassis.runtime.inbox import Inbox
+from chassis.runtime.jobs import Jobs
 from chassis.runtime.leases import Leases
 from chassis.runtime.ops import CONTRACTS, Ops
 from chassis.runtime.pipeline import Pipeline
@@ -94,12 +95,17 @@ class Component:
         self.inbox = Inbox(
             service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics
         )
-        ops = Ops(service, self.relay, clock)
-        approvals = Approvals(service.tables, service.approvals)
-        handlers.update(self._by_path({**service.writes, **ops.writes(), **approvals.writes()}))
+        self.jobs = Jobs(database, tables, self.writer, self.leases, service.jobs)
+        alike: tuple[Ops | Approvals | Jobs, ...] = (
+            Ops(service, self.relay, clock), Approvals(tables, service.approvals), self.jobs
+        )  # fmt: skip
+        writes = {**service.writes, **{name: answer for one in alike for name, answer in one.writes().items()}}
+        reads = {**service.reads, **{name: answer for one in alike for name, answer in one.reads().items()}}
+        self._bound = {*writes, *reads, *service.watches}
+        handlers.update(self._by_path(writes))
         self.pipeline = Pipeline(
             writer=self.writer, database=database, authenticator=authenticator, telemetry=telemetry, metrics=metrics,
-            reads=self._by_path({**service.reads, **ops.reads(), **approvals.reads()}), watches=self._by_path(service.watches),
+            reads=self._by_path(reads), watches=self._by_path(service.watches),
             prepares=self._by_path(service.prepares),
             most_in_flight=settings.max_in_flight, deadline_s=settings.deadline_s,
         )  # fmt: skip
@@ -111,10 +117,7 @@ class Component:
 
     def unbound(self) -> list[str]:
         """Returns the rpcs of the contracts that nothing answers."""
-        ops, approvals = Ops(self.service, self.relay, self._clock), Approvals(self.service.tables, self.service.approvals)
-        bound = {*self.service.writes, *self.service.reads, *self.service.watches}
-        bound |= {*ops.writes(), *ops.reads(), *approvals.writes(), *approvals.reads()}
-        return [m.path for m in self._methods.values() if m.name not in bound and not m.element]
+        return [m.path for m in self._methods.values() if m.name not in self._bound and not m.element]
 
     def loops(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
         """Returns what must run beside the rpcs, by name."""
@@ -130,6 +133,7 @@ class Component:
             ("parked", self.inbox.serve_parked),
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
             *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
+            *([("jobs", self.jobs.serve)] if self.service.jobs else []),
             ("effects", self.executor.watch),
             ("backlog", self._measure),
             *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),

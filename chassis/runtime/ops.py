@@ -1,11 +1,14 @@
-"""OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds; `approvals.py` has the third."""
+"""OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds.
+
+`approvals.py` and `jobs.py` have the others.
+"""
 
 from typing import Any
 
 from google.protobuf.message import Message
 from sqlalchemy import and_, case, delete, func, select, update
 
-from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2, ops_pb2, ops_service_pb2
+from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2, jobs_service_pb2, ops_pb2, ops_service_pb2
 from chassis.kernel.clock import HOUR, SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime import audit
@@ -23,6 +26,7 @@ CONTRACTS = (
     ops_service_pb2.DESCRIPTOR.services_by_name["OpsService"],
     holds_service_pb2.DESCRIPTOR.services_by_name["HoldsService"],
     approvals_service_pb2.DESCRIPTOR.services_by_name["ApprovalsService"],
+    jobs_service_pb2.DESCRIPTOR.services_by_name["JobsService"],
 )
 FACTS_PAGE = 20_000
 EVENT_LIMIT_S = 60

@@ -14,6 +14,7 @@ from chassis.runtime.approvals import ApprovalKind
 from chassis.runtime.database import Tx
 from chassis.runtime.gather import Gathered
 from chassis.runtime.inbox import Reaction
+from chassis.runtime.jobs import JobKind
 from chassis.runtime.pipeline import Prepare, Read, Watch
 from chassis.runtime.process import ProcessType
 from chassis.runtime.tables import ChassisTables
@@ -61,5 +62,6 @@ class Service:
     periodics: Sequence[Periodic] = ()
     facts: Mapping[str, FindFacts] = field(default_factory=dict)
     approvals: Sequence[ApprovalKind] = ()
+    jobs: Sequence[JobKind] = ()
     on_hold_released: Callable[[Work, Any], Awaitable[None]] | None = None
     front: Front | None = None

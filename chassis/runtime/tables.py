@@ -1,4 +1,5 @@
-"""The tables that every service has: requests, outbox, inbox, processes, effects, timers, holds, leases, audit.
+"""The tables that every service has: requests, outbox, inbox, processes, effects, timers, holds, leases, audit,
+approvals, jobs.
 
 Moments are microseconds since 1970. `chassis_tables(metadata)` puts them into a service's own metadata.
 """
@@ -54,6 +55,8 @@ class ChassisTables:
     approvals: Table
     limits: Table
     limit_uses: Table
+    jobs: Table
+    job_results: Table
 
     @cached_property
     def open_holds(self) -> Condition:
@@ -231,5 +234,31 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("amount_minor", BigInteger, nullable=False),
             Column("used_at", BigInteger, nullable=False),
             Index("ix_limit_uses_subject_id", "kind", "subject_id", "used_at"),
+        ),
+        jobs=Table(
+            "jobs", metadata,
+            Column("job_id", String(40), primary_key=True),
+            Column("kind", String(60), nullable=False),
+            Column("status", Integer, nullable=False),
+            # JSON: what the job was told, and what its steps noted.
+            Column("state", Text, nullable=False),
+            Column("total", BigInteger, nullable=False),
+            Column("done", BigInteger, nullable=False),
+            Column("failed", BigInteger, nullable=False),
+            Column("attempts", Integer, nullable=False),
+            Column("message", Text, nullable=False),
+            Column("started_by", String(120), nullable=False),
+            Column("started_at", BigInteger, nullable=False),
+            Column("stepped_at", BigInteger, nullable=False),
+            Column("ended_at", BigInteger),
+            Index("ix_jobs_running", "stepped_at", postgresql_where=text("status = 1"), sqlite_where=text("status = 1")),
+        ),
+        job_results=Table(
+            "job_results", metadata,
+            Column("job_id", String(40), primary_key=True),
+            Column("position", BigInteger, primary_key=True),
+            Column("subject_id", String(200), nullable=False),
+            Column("failed", Integer, nullable=False),
+            Column("message", Text, nullable=False),
         ),
     )  # fmt: skip

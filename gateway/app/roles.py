@@ -13,7 +13,7 @@ GRANTS: dict[int, tuple[str, ...]] = {
     access_service_pb2.ROLE_MERCHANDISING: (*LOOKING, "catalog.*", "inventory.policy.write", "ops.holds.read"),
     access_service_pb2.ROLE_PURCHASING: (
         *LOOKING, "inventory.stock.receive", "inventory.value.read", "inventory.purchasing.read", "inventory.purchasing.write",
-        "inventory.suppliers.write", "ops.approvals.read", "ops.holds.read",
+        "inventory.suppliers.write", "inventory.planning.*", "ops.jobs.read", "ops.approvals.read", "ops.holds.read",
     ),
     access_service_pb2.ROLE_FINANCE: (
         *LOOKING, "finance.*", "inventory.value.*", "inventory.purchasing.read", "inventory.purchasing.approve",
@@ -27,7 +27,7 @@ GRANTS: dict[int, tuple[str, ...]] = {
     ),
     access_service_pb2.ROLE_OPERATIONS: (
         *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",
-        "ops.holds.*", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*",
+        "ops.holds.*", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*", "ops.jobs.*",
         "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
     ),
     access_service_pb2.ROLE_INTEGRATION: (

@@ -7,6 +7,7 @@ from argosy.inventory.v1 import (
     demands_service_pb2,
     feeds_service_pb2,
     lots_service_pb2,
+    planning_service_pb2,
     purchasing_service_pb2,
     reservations_service_pb2,
     stock_service_pb2,
@@ -35,6 +36,9 @@ from services.inventory.app import (
     on_fulfillment,
     on_item,
     on_return,
+    planning,
+    planning_policies,
+    proposals,
     purchase_orders,
     purchase_view,
     read_stock,
@@ -60,6 +64,7 @@ def build(channels: Channels) -> Service:
     del channels
     promises = get_availability.Promises()
     changes = watch_availability.Changes(promises)
+    planner = planning.Planner()
     return Service(
         name="inventory",
         metadata=METADATA,
@@ -67,6 +72,7 @@ def build(channels: Channels) -> Service:
         contracts=(
             stock_service_pb2.DESCRIPTOR.services_by_name["StockService"],
             purchasing_service_pb2.DESCRIPTOR.services_by_name["PurchasingService"],
+            planning_service_pb2.DESCRIPTOR.services_by_name["PlanningService"],
             transfers_service_pb2.DESCRIPTOR.services_by_name["TransfersService"],
             demands_service_pb2.DESCRIPTOR.services_by_name["DemandsService"],
             counts_service_pb2.DESCRIPTOR.services_by_name["CountsService"],
@@ -95,6 +101,11 @@ def build(channels: Channels) -> Service:
             "BookAppointment": each(appointments.book_appointment),
             "ArriveAppointment": each(appointments.arrive_appointment),
             "FinishAppointment": each(appointments.finish_appointment),
+            "SetPlanningPolicy": each(planning_policies.set_planning_policy),
+            "RecordPastDemand": each(planning_policies.record_past_demand),
+            "StartPlanning": each(planner.start_planning),
+            "AcceptReorderProposals": each(proposals.accept_reorder_proposals),
+            "DismissReorderProposal": each(proposals.dismiss_reorder_proposal),
             "CreateTransfer": each(transfers.create_transfer),
             "ShipTransfer": each(transfers.ship_transfer),
             "ReceiveTransfer": each(transfers.receive_transfer),
@@ -135,6 +146,11 @@ def build(channels: Channels) -> Service:
             "ListPurchaseOrders": purchase_view.list_purchase_orders,
             "ListAppointments": appointments.list_appointments,
             "GetInboundFigures": appointments.get_inbound_figures,
+            "ListPlanningPolicies": planning_policies.list_planning_policies,
+            "ListDemandDays": planning_policies.list_demand_days,
+            "ListForecasts": proposals.list_forecasts,
+            "GetPlanningFigures": proposals.get_planning_figures,
+            "ListReorderProposals": proposals.list_reorder_proposals,
             "GetTransfer": transfers.get_transfer,
             "ListTransfers": transfers.list_transfers,
             "ListDemands": demands.list_demands,
@@ -167,5 +183,6 @@ def build(channels: Channels) -> Service:
             Periodic("expire_lots", 60.0, lots.expire_lots, lots.LATE_LOTS),
         ),
         approvals=(adjust_stock.ADJUSTMENT, revalue.WRITE_DOWN, purchase_orders.APPROVAL, transfers.LOSS, counts.COUNTED),
+        jobs=(planner.kind,),
         facts={"P1": find_facts.balances, "P2": find_facts.reservations, "P4": find_facts.value},
     )

@@ -33,7 +33,7 @@ def test_no_other_clock_is_read_than_the_transactions() -> None:
 
 
 # Probabilities, which hold no amount.
-PROBABILITIES = {"services/inventory/domain/risk.py"}
+PROBABILITIES = {"services/inventory/domain/risk.py", "services/inventory/domain/forecast.py"}
 
 
 def test_amounts_are_integers() -> None:

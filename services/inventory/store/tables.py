@@ -338,6 +338,79 @@ TRANSFER_LINES = Table(
     CheckConstraint("received + lost <= shipped AND shipped <= quantity", name="shipped"),
 )  # fmt: skip
 
+# How well a class of items, or one item, shall be served: either column of the key is empty.
+PLANNING_POLICIES = Table(
+    "planning_policies", METADATA,
+    Column("abc_class", String(1), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("service_level_permille", Integer, nullable=False),
+    Column("review_days", Integer, nullable=False),
+    Column("order_cost_minor", BigInteger, nullable=False),
+    Column("holding_permille", Integer, nullable=False),
+)  # fmt: skip
+
+# What was asked for, by day (since 1970): summed up from what was issued, or made known from before.
+DEMAND_DAYS = Table(
+    "demand_days", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    # 1 where it was summed up here.
+    Column("summed", Integer, nullable=False),
+    Index("ix_demand_days_summed", "day", postgresql_where=text("summed = 1"), sqlite_where=text("summed = 1")),
+)  # fmt: skip
+
+FORECASTS = Table(
+    "forecasts", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("pattern", Integer, nullable=False),
+    Column("method", Integer, nullable=False),
+    Column("per_period_thousandths", BigInteger, nullable=False),
+    Column("period_days", Integer, nullable=False),
+    Column("cover_days", Integer, nullable=False),
+    Column("over_cover_thousandths", BigInteger, nullable=False),
+    Column("error_thousandths", BigInteger, nullable=False),
+    Column("mase_thousandths", BigInteger, nullable=False),
+    Column("naive_mase_thousandths", BigInteger, nullable=False),
+    Column("periods", Integer, nullable=False),
+    Column("origins", Integer, nullable=False),
+    Column("service_level_permille", Integer, nullable=False),
+    Column("safety_stock", BigInteger, nullable=False),
+    Column("reorder_point", BigInteger, nullable=False),
+    Column("forecast_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+PROPOSALS = Table(
+    "reorder_proposals", METADATA,
+    Column("proposal_id", String(40), primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("item_id", String(40), nullable=False),
+    Column("sku", String(64), nullable=False),
+    Column("location_id", String(40), nullable=False),
+    Column("supplier_id", String(40), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("unit_cost_millionths", BigInteger, nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("on_order", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("over_cover_thousandths", BigInteger, nullable=False),
+    Column("safety_stock", BigInteger, nullable=False),
+    Column("reorder_point", BigInteger, nullable=False),
+    Column("cover_days", Integer, nullable=False),
+    Column("proposed_at", BigInteger, nullable=False),
+    Column("decided_by", String(120), nullable=False),
+    Column("decided_at", BigInteger),
+    Column("note", Text, nullable=False),
+    Column("purchase_order_id", String(40), nullable=False),
+    CheckConstraint("quantity > 0", name="positive"),
+    Index("ix_reorder_proposals_status", "status", "proposal_id"),
+    Index("ix_reorder_proposals_open", "item_id", "location_id", unique=True, postgresql_where=text("status = 1"), sqlite_where=text("status = 1")),
+)  # fmt: skip
+
 COUNT_POLICIES = Table(
     "count_policies", METADATA,
     Column("abc_class", String(1), primary_key=True),

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from argosy.catalog.v1.categories_service_pb2_grpc import CategoriesServiceStub
 from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
@@ -44,6 +45,7 @@ class Calls:
     def __init__(self, channels: Channels) -> None:
         self.channels = channels
         self.items = ItemsServiceStub(channels.to("catalog"))
+        self.categories = CategoriesServiceStub(channels.to("catalog"))
         self.sales_channels = ChannelsServiceStub(channels.to("catalog"))
         self.stock = StockServiceStub(channels.to("inventory"))
         self.reservations = ReservationsServiceStub(channels.to("inventory"))

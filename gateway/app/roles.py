@@ -10,14 +10,15 @@ GRANTS: dict[int, tuple[str, ...]] = {
         "inventory.purchasing.read", "ops.approvals.read", "fulfillment.orders.read", "fulfillment.orders.work", "orders.shipto.read",
         "returns.returns.read", "returns.returns.work", "ops.holds.read",
     ),
-    access_service_pb2.ROLE_MERCHANDISING: (*LOOKING, "catalog.*", "inventory.policy.write", "ops.holds.read"),
+    access_service_pb2.ROLE_MERCHANDISING: (*LOOKING, "catalog.*", "inventory.policy.write", "ops.holds.read", "ops.jobs.read",
+        "ops.approvals.read", "ops.approvals.decide",),
     access_service_pb2.ROLE_PURCHASING: (
         *LOOKING, "inventory.stock.receive", "inventory.value.read", "inventory.purchasing.read", "inventory.purchasing.write",
         "inventory.suppliers.write", "inventory.planning.*", "ops.jobs.read", "ops.approvals.read", "ops.holds.read",
     ),
     access_service_pb2.ROLE_FINANCE: (
         *LOOKING, "finance.*", "inventory.value.*", "inventory.purchasing.read", "inventory.purchasing.approve",
-        "inventory.adjustment.approve", "ops.approvals.read", "ops.approvals.decide",
+        "inventory.adjustment.approve", "catalog.prices.approve", "ops.approvals.read", "ops.approvals.decide",
         "fulfillment.orders.read", "returns.returns.read", "ops.holds.read",
         "ops.audit.read", "ops.proof.read",
     ),

@@ -55,6 +55,7 @@ def build(channels: Channels) -> Service:
             "ListHistory": read_orders.list_history,
             "ListRefunds": read_orders.list_refunds,
             "GetFigures": read_orders.get_figures,
+            "GetSkuUse": read_orders.get_sku_use,
             "GetCustomer": customers.get_customer,
             "ListCustomers": customers.list_customers,
         },

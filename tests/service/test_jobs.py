@@ -40,8 +40,8 @@ class Counting:
 
         async def write(work: Work) -> None:
             row = {
-                "location_id": f"{job.job_id[-8:]}-{done}", "name": "L", "kind": 1, "entity": "DE01", "owned": 1, "country_code": "DE", "postal_prefix": "",
-                "currency_code": "EUR", "created_at": work.now,
+                "location_id": f"{job.job_id[-8:]}-{done}", "name": "L", "kind": 1, "entity": "DE01", "owned": 1, "country_code": "DE",
+                "postal_prefix": "", "currency_code": "EUR", "created_at": work.now,
             }  # fmt: skip
             await work.tx.insert(LOCATIONS, [row])
 

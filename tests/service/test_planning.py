@@ -24,7 +24,9 @@ def ago(days: int) -> str:
 @pytest.fixture
 async def planned(room: Stockroom) -> AsyncIterator[Stockroom]:
     """A warehouse, a supplier, and an item that ten of were asked for in each of twenty weeks."""
-    await room.item("mug", supplier_id="ACME", lead_time_days=14, pack_multiple=12, reorder_policy=3, abc_class="B", standard_cost_minor=250)
+    await room.item(
+        "mug", supplier_id="ACME", lead_time_days=14, pack_multiple=12, reorder_policy=3, abc_class="B", standard_cost_minor=250
+    )
     await room.calls.purchasing.SetSupplier(
         purchasing_service_pb2.SetSupplierRequest(request_id=new_id(), supplier_id="ACME", name="Acme", currency_code="EUR")
     )
@@ -82,9 +84,7 @@ async def test_an_accepted_proposal_is_a_purchase_order_and_is_not_proposed_agai
     [proposal] = await open_proposals(planned)
     made = await accept(planned, planning_service_pb2.AcceptedProposal(proposal_id=proposal.proposal_id, quantity=120))
     [order_id] = made.purchase_order_ids
-    order = await planned.calls.purchasing.GetPurchaseOrder(
-        purchasing_service_pb2.GetPurchaseOrderRequest(purchase_order_id=order_id)
-    )
+    order = await planned.calls.purchasing.GetPurchaseOrder(purchasing_service_pb2.GetPurchaseOrderRequest(purchase_order_id=order_id))
     assert (order.supplier_id, order.location_id, order.lines[0].ordered) == ("ACME", "BER", 120)
     assert made.proposals[0].purchase_order_id == order_id
     await plan(planned)
@@ -138,9 +138,7 @@ async def test_a_policy_of_the_item_goes_before_its_class(planned: Stockroom) ->
     await refused("INVALID_FIELD", planned.calls.planning.SetPlanningPolicy(neither))
 
 
-async def test_many_are_planned_in_steps_and_a_stopped_job_writes_nothing_more(
-    planned: Stockroom, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_are_planned_in_steps_and_a_stopped_job_writes_nothing_more(planned: Stockroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replenish, "CHUNK", 2)
     monkeypatch.setattr("services.inventory.app.planning.CHUNK", 2)
     for number in range(5):
@@ -175,7 +173,9 @@ async def test_wrong_demand_is_refused_by_name(planned: Stockroom, reason: str, 
 
 async def test_without_a_supplier_nothing_is_ordered(planned: Stockroom) -> None:
     await planned.item("cup", reorder_policy=3)
-    await record(planned, *(planning_service_pb2.DemandDay(item_id="cup", location_id="BER", day=ago(7 * w + 1), quantity=9) for w in range(9)))
+    await record(
+        planned, *(planning_service_pb2.DemandDay(item_id="cup", location_id="BER", day=ago(7 * w + 1), quantity=9) for w in range(9))
+    )
     await plan(planned)
     proposal = next(one for one in await open_proposals(planned) if one.item_id == "cup")
     assert (await refused("NO_SUPPLIER", accept(planned, planning_service_pb2.AcceptedProposal(proposal_id=proposal.proposal_id)))).field

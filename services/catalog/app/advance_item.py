@@ -7,9 +7,10 @@ from sqlalchemy import update
 from argosy.catalog.v1 import catalog_events_pb2, item_pb2, items_service_pb2
 from chassis.kernel.errors import FailedPrecondition, PermissionDenied
 from chassis.runtime.work import Work
-from services.catalog.app.item_view import load, published_event, to_message
+from services.catalog.app.categories import rules_of
+from services.catalog.app.item_view import load, missing_for_publication, published_event, shown
 from services.catalog.app.kits import need_published
-from services.catalog.domain.item import REQUIRED, after, missing_attributes
+from services.catalog.domain.item import after
 from services.catalog.store.tables import ITEMS
 
 
@@ -29,7 +30,7 @@ async def approve_item(work: Work, request: items_service_pb2.ApproveItemRequest
 async def publish_item(work: Work, request: items_service_pb2.PublishItemRequest) -> item_pb2.Item:
     """Refusals: NO_SUCH_ITEM, WRONG_LIFECYCLE, INCOMPLETE, COMPONENT_NOT_PUBLISHED."""
     row = await load(work.tx, request.item_id, lock=True)
-    missing = missing_attributes({name: getattr(row, name) for name in REQUIRED})
+    missing = missing_for_publication(row, await rules_of(work.tx, {row.category_id}))
     if missing:
         raise FailedPrecondition("INCOMPLETE", f"before publishing, fill in {', '.join(missing)}", field=missing[0])
     await need_published(work.tx, row)
@@ -50,4 +51,4 @@ async def _advance(work: Work, item_id: str, step: str, **values: Any) -> item_p
     lifecycle = int(after(step, row.lifecycle))
     change = update(ITEMS).where(ITEMS.c.item_id == row.item_id)
     await work.tx.write(change.values(lifecycle=lifecycle, version=row.version + 1, updated_at=work.now, **values))
-    return to_message(await load(work.tx, row.item_id))
+    return (await shown(work.tx, [await load(work.tx, row.item_id)]))[0]

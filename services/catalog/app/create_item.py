@@ -7,27 +7,23 @@ from chassis.kernel.errors import AlreadyExists, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.catalog.app.item_view import to_message, to_values
+from services.catalog.app.categories import rules_of
+from services.catalog.app.item_view import Row, to_message, to_values
 from services.catalog.app.kits import need_others, others_of
 from services.catalog.domain.item import Lifecycle
 from services.catalog.store.tables import ITEMS
 
 
-class _Row:
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-
-
 async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each call with its item or a Refusal: INVALID_FIELD, INVALID_GTIN, DOUBLE_UNIT, DUPLICATE_SKU, DUPLICATE_GTIN, and
-    those of `need_others`.
+    """Answers each call with its item or a Refusal: DUPLICATE_SKU, DUPLICATE_GTIN, and those of `to_values` and `need_others`.
     """  # fmt: skip
     wanted: list[dict[str, Any] | Refusal] = []
     others = await others_of(work.tx, [call.request.item for call in calls])
+    categories = await rules_of(work.tx, {call.request.item.category_id for call in calls})
     for call in calls:
         try:
             need_others(call.request.item, others)
-            wanted.append(to_values(call.request.item))
+            wanted.append(to_values(call.request.item, categories))
         except Refusal as refusal:
             wanted.append(refusal)
     values = [value for value in wanted if isinstance(value, dict)]
@@ -54,7 +50,7 @@ async def create_items(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             "created_at": work.now, "updated_at": work.now,
         }  # fmt: skip
         rows.append(row)
-        outcomes.append(to_message(_Row(row)))
+        outcomes.append(to_message(Row(row), categories))
     await work.tx.insert(ITEMS, rows)
     return outcomes
 

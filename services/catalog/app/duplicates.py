@@ -1,7 +1,6 @@
 """ListDuplicates and MergeItem: what may be the same article, and how one of two ends."""
 
 from collections import defaultdict
-from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -10,9 +9,10 @@ from chassis.kernel.errors import FailedPrecondition
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
-from services.catalog.app.item_view import load, to_message
+from services.catalog.app.item_view import load, shown
+from services.catalog.app.listings import relist
 from services.catalog.domain.item import Lifecycle, after
-from services.catalog.store.tables import ITEMS, LISTINGS
+from services.catalog.store.tables import ITEMS
 
 
 async def list_duplicates(asked: Asked) -> items_service_pb2.ListDuplicatesResponse:
@@ -20,11 +20,12 @@ async def list_duplicates(asked: Asked) -> items_service_pb2.ListDuplicatesRespo
     live = (ITEMS.c.lifecycle != int(Lifecycle.RETIRED), ITEMS.c.likeness != "")
     query = select(ITEMS.c.likeness).where(*live).group_by(ITEMS.c.likeness).having(func.count() > 1)
     rows, token = await page(asked.tx, query, [ITEMS.c.likeness], asked.request)
-    alike: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in await asked.tx.find(ITEMS, ("likeness",), [(row.likeness,) for row in rows], order=("sku",)):
+    alike: defaultdict[str, list[item_pb2.Item]] = defaultdict(list)
+    found = await asked.tx.find(ITEMS, ("likeness",), [(row.likeness,) for row in rows], order=("sku",))
+    for row, item in zip(found, await shown(asked.tx, found), strict=True):
         if row.lifecycle != Lifecycle.RETIRED:
-            alike[row.likeness].append(row)
-    groups = [items_service_pb2.DuplicateGroup(likeness=row.likeness, items=map(to_message, alike[row.likeness])) for row in rows]
+            alike[row.likeness].append(item)
+    groups = [items_service_pb2.DuplicateGroup(likeness=row.likeness, items=alike[row.likeness]) for row in rows]
     return items_service_pb2.ListDuplicatesResponse(groups=groups, next_page_token=token)
 
 
@@ -39,9 +40,9 @@ async def merge_item(work: Work, request: items_service_pb2.MergeItemRequest) ->
         text = f"into_item_id: one is counted in {row.stock_unit}, the other in {into.stock_unit}"
         raise FailedPrecondition("UNITS_DIFFER", text, field="into_item_id")
     lifecycle = int(after("retire", row.lifecycle))
-    await work.tx.write(update(LISTINGS).where(LISTINGS.c.item_id == row.item_id).values(item_id=into.item_id))
+    await relist(work, row.item_id, into.item_id, f"merged into {into.sku}: {request.reason}")
     change = update(ITEMS).where(ITEMS.c.item_id == row.item_id)
     await work.tx.write(change.values(lifecycle=lifecycle, version=row.version + 1, updated_at=work.now))
     reason = f"merged into {into.sku}: {request.reason}"
     work.emit(catalog_events_pb2.ItemRetired(item_id=row.item_id, sku=row.sku, reason=reason))
-    return to_message(await load(work.tx, row.item_id))
+    return (await shown(work.tx, [await load(work.tx, row.item_id)]))[0]

@@ -1,4 +1,4 @@
-"""GetChannel, ListChannels, ListListings, ListPrices."""
+"""GetChannel and ListChannels."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from services.catalog.store.tables import CHANNELS, LISTINGS, PRICES
+from services.catalog.store.tables import CHANNELS
 
 
 def to_channel(row: Any) -> channels_service_pb2.Channel:
@@ -17,22 +17,6 @@ def to_channel(row: Any) -> channels_service_pb2.Channel:
     return channels_service_pb2.Channel(
         channel_id=row.channel_id, name=row.name, currency_code=row.currency_code, entity=row.entity,
         prices_include_tax=bool(row.prices_include_tax), created_at=to_timestamp(row.created_at),
-    )  # fmt: skip
-
-
-def to_listing(row: Any) -> channels_service_pb2.Listing:
-    """Returns a listing's row as the contract shows it."""
-    return channels_service_pb2.Listing(
-        channel_id=row.channel_id, channel_sku=row.channel_sku, item_id=row.item_id, units=row.units,
-        created_at=to_timestamp(row.created_at),
-    )  # fmt: skip
-
-
-def to_price(row: Any) -> channels_service_pb2.Price:
-    """Returns a price's row as the contract shows it."""
-    return channels_service_pb2.Price(
-        price_id=row.price_id, item_id=row.item_id, channel_id=row.channel_id, currency_code=row.currency_code,
-        amount_minor=row.amount_minor, includes_tax=bool(row.includes_tax), valid_from=to_timestamp(row.valid_from),
     )  # fmt: skip
 
 
@@ -48,17 +32,3 @@ async def list_channels(asked: Asked) -> channels_service_pb2.ListChannelsRespon
     """Lists by id."""
     rows, token = await page(asked.tx, select(CHANNELS), [CHANNELS.c.channel_id], asked.request)
     return channels_service_pb2.ListChannelsResponse(channels=map(to_channel, rows), next_page_token=token)
-
-
-async def list_listings(asked: Asked) -> channels_service_pb2.ListListingsResponse:
-    """Lists by the channel's SKU."""
-    query = select(LISTINGS).where(LISTINGS.c.channel_id == asked.request.channel_id)
-    rows, token = await page(asked.tx, query, [LISTINGS.c.channel_sku], asked.request)
-    return channels_service_pb2.ListListingsResponse(listings=map(to_listing, rows), next_page_token=token)
-
-
-async def list_prices(asked: Asked) -> channels_service_pb2.ListPricesResponse:
-    """Lists newest first."""
-    query = select(PRICES).where(PRICES.c.item_id == asked.request.item_id)
-    rows, token = await page(asked.tx, query, [PRICES.c.price_id], asked.request, descending=True)
-    return channels_service_pb2.ListPricesResponse(prices=map(to_price, rows), next_page_token=token)

@@ -1,17 +1,24 @@
-"""GetItem and ListItems."""
+"""GetItem, BatchGetItem and ListItems."""
 
 from sqlalchemy import select
 
 from argosy.catalog.v1 import item_pb2, items_service_pb2
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from services.catalog.app.item_view import load, to_message
+from services.catalog.app.item_view import load, shown
 from services.catalog.store.tables import ITEMS
 
 
 async def get_item(asked: Asked) -> item_pb2.Item:
     """Refusals: NO_SUCH_ITEM."""
-    return to_message(await load(asked.tx, asked.request.item_id))
+    return (await shown(asked.tx, [await load(asked.tx, asked.request.item_id)]))[0]
+
+
+async def get_items(asked: Asked) -> items_service_pb2.BatchGetItemResponse:
+    """Returns those that are known, by SKU."""
+    skus = sorted({sku.strip().upper() for sku in asked.request.skus})
+    rows = await asked.tx.find(ITEMS, ("sku",), [(sku,) for sku in skus], order=("sku",))
+    return items_service_pb2.BatchGetItemResponse(items=await shown(asked.tx, rows))
 
 
 async def list_items(asked: Asked) -> items_service_pb2.ListItemsResponse:
@@ -22,4 +29,4 @@ async def list_items(asked: Asked) -> items_service_pb2.ListItemsResponse:
     if asked.request.query:
         query = query.where(ITEMS.c.sku.startswith(asked.request.query.upper(), autoescape=True))
     rows, token = await page(asked.tx, query, [ITEMS.c.sku], asked.request)
-    return items_service_pb2.ListItemsResponse(items=[to_message(row) for row in rows], next_page_token=token)
+    return items_service_pb2.ListItemsResponse(items=await shown(asked.tx, rows), next_page_token=token)

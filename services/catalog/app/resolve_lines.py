@@ -1,7 +1,7 @@
 """ResolveLines: what channels' SKUs mean, for many orders in two queries.
 
 A SKU means what the channel's listing says; where it has none, the item of that SKU, one for one. Only published items
-are sold. The list price is the channel's own, else the general one, in force when the order was placed.
+are sold, and nothing whose listing has ended. Tax class and list price are those in force when the order was placed.
 """
 
 from functools import cache
@@ -11,10 +11,14 @@ from sqlalchemy import Executable, and_, or_, select
 
 from argosy.catalog.v1 import items_service_pb2
 from chassis.kernel.clock import from_timestamp
+from chassis.kernel.errors import InvalidArgument
 from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import Kinds, given, parameters
+from services.catalog.app.completeness import ENDED
+from services.catalog.app.item_view import tax_class_at
 from services.catalog.domain.item import Lifecycle
+from services.catalog.domain.pricing import price_in_force
 from services.catalog.store.tables import ITEMS, LISTINGS, PRICES
 
 Key = tuple[str, str]
@@ -22,23 +26,30 @@ WANTED: Kinds = (("channel_id", str), ("channel_sku", str), ("sku", str))
 
 
 async def resolve_lines(asked: Asked) -> items_service_pb2.ResolveLinesResponse:
-    """Answers each SKU of each order; an unknown one has no item_id."""
+    """Answers each SKU of each order; an unknown one has no item_id. Refusals: QUANTITIES_DIFFER."""
+    for index, order in enumerate(asked.request.orders):
+        if order.quantities and len(order.quantities) != len(order.channel_skus):
+            field = f"orders[{index}].quantities"
+            raise InvalidArgument("QUANTITIES_DIFFER", f"{field}: name one for each SKU, or none", field=field)
     keys = sorted({(order.channel_id, sku) for order in asked.request.orders for sku in order.channel_skus})
     found = await _items(asked.tx, keys)
     prices = await _prices(asked.tx, sorted({item.item_id for item, _ in found.values()}))
     response = items_service_pb2.ResolveLinesResponse()
     for order in asked.request.orders:
         resolved = response.orders.add()
-        for sku in order.channel_skus:
+        moment = from_timestamp(order.placed_at)
+        for sku, quantity in zip(order.channel_skus, order.quantities or [1] * len(order.channel_skus), strict=True):
             line = resolved.lines.add()
             if (order.channel_id, sku) in found:
                 item, units = found[(order.channel_id, sku)]
-                _fill(line, item, units, _price_of(prices.get(item.item_id, []), order))
+                known = prices.get(item.item_id, [])
+                price = price_in_force(known, order.channel_id, order.currency_code, order.customer_group, max(1, quantity) * units, moment)
+                _fill(line, item, units, tax_class_at(item, moment), price)
     return response
 
 
-def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, price: Any) -> None:
-    line.item_id, line.sku, line.units, line.tax_class, line.weight_g = item.item_id, item.sku, units, item.tax_class, item.weight_g
+def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, tax_class: str, price: Any) -> None:
+    line.item_id, line.sku, line.units, line.tax_class, line.weight_g = item.item_id, item.sku, units, tax_class, item.weight_g
     line.restricted_countries.extend(item.restricted_countries.split(",") if item.restricted_countries else [])
     line.list_price_minor = price.amount_minor * units if price is not None else -1
     line.price_includes_tax = bool(price is not None and price.includes_tax)
@@ -60,20 +71,12 @@ def _meanings(dialect: str) -> Executable:
         .select_from(wanted)
         .outerjoin(LISTINGS, listed)
         .join(ITEMS, or_(ITEMS.c.item_id == LISTINGS.c.item_id, and_(LISTINGS.c.item_id.is_(None), ITEMS.c.sku == wanted.c.sku)))
-        .where(ITEMS.c.lifecycle == int(Lifecycle.PUBLISHED))
+        .where(ITEMS.c.lifecycle == int(Lifecycle.PUBLISHED), or_(LISTINGS.c.status.is_(None), LISTINGS.c.status != ENDED))
     )
 
 
 async def _prices(tx: Tx, item_ids: list[str]) -> dict[str, list[Any]]:
     prices: dict[str, list[Any]] = {}
-    for row in reversed(await tx.find(PRICES, ("item_id",), [(item_id,) for item_id in item_ids], order=("valid_from",))):
+    for row in await tx.find(PRICES, ("item_id",), [(item_id,) for item_id in item_ids]):
         prices.setdefault(row.item_id, []).append(row)
     return prices
-
-
-def _price_of(prices: list[Any], order: items_service_pb2.OrderSkus) -> Any:
-    moment = from_timestamp(order.placed_at)
-    fitting = [
-        p for p in prices if p.currency_code == order.currency_code and p.valid_from <= moment and p.channel_id in ("", order.channel_id)
-    ]
-    return next((p for p in fitting if p.channel_id), next(iter(fitting), None))

@@ -53,8 +53,19 @@ ITEMS = Table(
     # Brand and name in normal form: near-identical items have near-identical ones.
     Column("likeness", String(400), nullable=False, server_default=""),
     Column("published", Integer, nullable=False, server_default="0"),
+    # JSON: [[from when in microseconds, tax class], …] in order of time, in place of the one above.
+    Column("tax_classes", Text, nullable=False, server_default="[]"),
     Index("ix_items_likeness", "likeness"),
     Index("ix_items_category_id", "category_id", "item_id"),
+)  # fmt: skip
+
+# Kinds of items; `attributes` is JSON, a list of rules.
+CATEGORIES = Table(
+    "categories", METADATA,
+    Column("category_id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("parent_id", String(40), nullable=False),
+    Column("attributes", Text, nullable=False),
 )  # fmt: skip
 
 CHANNELS = Table(
@@ -67,13 +78,49 @@ CHANNELS = Table(
     Column("created_at", BigInteger, nullable=False),
 )  # fmt: skip
 
+# What a channel wants to know of items of a category; of all where it is empty. `required` is JSON, a list of fields.
+REQUIREMENTS = Table(
+    "channel_requirements", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("category_id", String(40), primary_key=True),
+    Column("required", Text, nullable=False),
+)  # fmt: skip
+
 LISTINGS = Table(
     "listings", METADATA,
     Column("channel_id", String(40), primary_key=True),
     Column("channel_sku", String(100), primary_key=True),
     Column("item_id", String(40), nullable=False, index=True),
+    # In stock units: `quantity` of `unit`, which is the stock unit where it is empty.
     Column("units", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("unit", String(10), nullable=False, server_default=""),
+    Column("quantity", BigInteger, nullable=False, server_default="0"),
+    Column("status", Integer, nullable=False, server_default="1"),
+    # JSON: how the channel is told its quantity; empty where its connection says.
+    Column("sync", Text, nullable=False, server_default=""),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("changed_by", String(120), nullable=False, server_default=""),
+    Column("changed_at", BigInteger, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False, server_default=""),
+)  # fmt: skip
+
+# Every version of every listing, as it was set.
+LISTING_VERSIONS = Table(
+    "listing_versions", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("channel_sku", String(100), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("item_id", String(40), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("unit", String(10), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("sync", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_by", String(120), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
 )  # fmt: skip
 
 PRICES = Table(
@@ -85,6 +132,12 @@ PRICES = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("includes_tax", Integer, nullable=False),
     Column("valid_from", BigInteger, nullable=False),
-    UniqueConstraint("item_id", "channel_id", "currency_code", "valid_from"),
+    # The first moment at which it no longer holds; 0 where it has no end.
+    Column("valid_until", BigInteger, nullable=False, server_default="0"),
+    Column("customer_group", String(40), nullable=False, server_default=""),
+    Column("min_quantity", BigInteger, nullable=False, server_default="1"),
+    Column("set_by", String(120), nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    UniqueConstraint("item_id", "channel_id", "currency_code", "customer_group", "min_quantity", "valid_from", name="uq_prices_key"),
     Index("ix_prices_item_id_price_id", "item_id", "price_id"),
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """The queries of orders."""
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from argosy.orders.v1 import order_pb2, orders_service_pb2
-from chassis.kernel.clock import HOUR, MINUTE, from_timestamp, to_timestamp
+from chassis.kernel.clock import DAY, HOUR, MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import least_id
 from chassis.runtime.host import wall_clock
@@ -12,6 +12,9 @@ from chassis.runtime.pipeline import Asked
 from services.orders.app.refund_order import to_refund
 from services.orders.app.views import load, to_address, to_header, to_order, whole
 from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS
+
+SKU_USE_DAYS = 28
+SHOWN_ORDERS = 20
 
 
 def _visible(asked: Asked, channel_id: str) -> None:
@@ -124,3 +127,25 @@ async def _hours(asked: Asked) -> list[orders_service_pb2.HourFigures]:
     counts = {int(row.hour): row.taken for row in rows}
     hours = range(first // HOUR, first // HOUR + 24)
     return [orders_service_pb2.HourFigures(begins_at=to_timestamp(one * HOUR), taken=counts.get(one, 0)) for one in hours]
+
+
+async def get_sku_use(asked: Asked) -> orders_service_pb2.SkuUse:
+    """Counts what was ordered of a channel's SKU; its channel's orders only, for whoever sees no others."""
+    request = asked.request
+    if asked.principal.channel_ids and request.channel_id not in asked.principal.channel_ids:
+        return orders_service_pb2.SkuUse()
+    since = least_id(wall_clock() - (request.days or SKU_USE_DAYS) * DAY)
+    there = (LINES.c.channel_sku == request.channel_sku, LINES.c.order_id >= since, ORDERS.c.channel_id == request.channel_id)
+    own = select(LINES).join(ORDERS, ORDERS.c.order_id == LINES.c.order_id).where(*there).subquery()
+    units = case((own.c.units > 1, own.c.units), else_=1)
+    counts = select(
+        func.count(func.distinct(own.c.order_id)), func.count(), func.coalesce(func.sum(own.c.ordered // units), 0),
+        func.coalesce(func.sum(own.c.amount_minor), 0),
+        func.count(func.distinct(case((own.c.waiting + own.c.reserved > 0, own.c.order_id), else_=None))),
+    )  # fmt: skip
+    orders, lines, quantity, amount_minor, still_open = (int(one) for one in (await asked.tx.read(counts))[0])
+    latest = await asked.tx.read(select(own.c.order_id).distinct().order_by(own.c.order_id.desc()).limit(SHOWN_ORDERS))
+    return orders_service_pb2.SkuUse(
+        orders=orders, lines=lines, quantity=quantity, amount_minor=amount_minor, open_orders=still_open,
+        order_ids=[row.order_id for row in latest],
+    )  # fmt: skip

@@ -49,9 +49,11 @@ class AskOthers:
         for effect in effects:
             order = orders[effect.asked.order_id]
             skus = [line.channel_sku for line in lines[order.order_id]]
+            quantities = [line.ordered // max(1, line.units) for line in lines[order.order_id]]
             request.orders.add(
-                channel_id=order.channel_id, channel_skus=skus, placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code
-            )
+                channel_id=order.channel_id, channel_skus=skus, quantities=quantities,
+                placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code,
+            )  # fmt: skip
         answer = await ItemsServiceStub(self._channels.to("catalog")).ResolveLines(request, timeout=LONG_S)
         found: list[Struct | None] = []
         for effect, resolved in zip(effects, answer.orders, strict=True):

@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +20,62 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ListingStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ListingStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ListingStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LISTING_STATUS_UNSPECIFIED: _ListingStatus.ValueType  # 0
+    """Unset; active."""
+    LISTING_STATUS_ACTIVE: _ListingStatus.ValueType  # 1
+    """On sale."""
+    LISTING_STATUS_PAUSED: _ListingStatus.ValueType  # 2
+    """The channel is shown none; orders that come are still understood."""
+    LISTING_STATUS_ENDED: _ListingStatus.ValueType  # 3
+    """No longer sold: its SKU is unknown in new orders."""
+
+class ListingStatus(_ListingStatus, metaclass=_ListingStatusEnumTypeWrapper):
+    """Whether a listing is on sale."""
+
+LISTING_STATUS_UNSPECIFIED: ListingStatus.ValueType  # 0
+"""Unset; active."""
+LISTING_STATUS_ACTIVE: ListingStatus.ValueType  # 1
+"""On sale."""
+LISTING_STATUS_PAUSED: ListingStatus.ValueType  # 2
+"""The channel is shown none; orders that come are still understood."""
+LISTING_STATUS_ENDED: ListingStatus.ValueType  # 3
+"""No longer sold: its SKU is unknown in new orders."""
+Global___ListingStatus: _TypeAlias = ListingStatus  # noqa: Y015
+
+class _SyncMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SyncModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SyncMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SYNC_MODE_UNSPECIFIED: _SyncMode.ValueType  # 0
+    """Unset; soon after each change, as the channel's connection says."""
+    SYNC_MODE_EVENT: _SyncMode.ValueType  # 1
+    """After each change, once a window has passed in which others are gathered."""
+    SYNC_MODE_INTERVAL: _SyncMode.ValueType  # 2
+    """At most once in each interval."""
+    SYNC_MODE_STEPS: _SyncMode.ValueType  # 3
+    """Where it passes a step; between steps the lower one is shown. Below the first step every change is told."""
+
+class SyncMode(_SyncMode, metaclass=_SyncModeEnumTypeWrapper):
+    """When a channel is told a quantity."""
+
+SYNC_MODE_UNSPECIFIED: SyncMode.ValueType  # 0
+"""Unset; soon after each change, as the channel's connection says."""
+SYNC_MODE_EVENT: SyncMode.ValueType  # 1
+"""After each change, once a window has passed in which others are gathered."""
+SYNC_MODE_INTERVAL: SyncMode.ValueType  # 2
+"""At most once in each interval."""
+SYNC_MODE_STEPS: SyncMode.ValueType  # 3
+"""Where it passes a step; between steps the lower one is shown. Below the first step every change is told."""
+Global___SyncMode: _TypeAlias = SyncMode  # noqa: Y015
 
 @_typing.final
 class Channel(_message.Message):
@@ -192,6 +250,15 @@ class Listing(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHANGED_BY_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel."""
     channel_sku: _builtins.str
@@ -200,9 +267,31 @@ class Listing(_message.Message):
     """The item it means."""
     units: _builtins.int
     """How many stock units one unit of it is."""
+    unit: _builtins.str
+    """The unit of the item that it is sold in; the stock unit where empty."""
+    quantity: _builtins.int
+    """How many of that unit one unit of it is."""
+    status: Global___ListingStatus.ValueType
+    """Whether it is on sale."""
+    version: _builtins.int
+    """Grows by one with every change."""
+    changed_by: _builtins.str
+    """Who changed it last."""
+    reason: _builtins.str
+    """Why."""
+    approval_id: _builtins.str
+    """What waits for another person: an approval of a change that is not in force; empty where none does."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was set up."""
+
+    @_builtins.property
+    def sync(self) -> Global___SyncPolicy:
+        """How the channel is told its quantity."""
+
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
 
     def __init__(
         self,
@@ -212,14 +301,59 @@ class Listing(_message.Message):
         item_id: _builtins.str = ...,
         units: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        unit: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        status: Global___ListingStatus.ValueType = ...,
+        sync: Global___SyncPolicy | None = ...,
+        version: _builtins.int = ...,
+        changed_by: _builtins.str = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "created_at", b"created_at", "sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "created_at", b"created_at", "item_id", b"item_id", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "changed_at", b"changed_at", "changed_by", b"changed_by", "channel_id", b"channel_id", "channel_sku", b"channel_sku", "created_at", b"created_at", "item_id", b"item_id", "quantity", b"quantity", "reason", b"reason", "status", b"status", "sync", b"sync", "unit", b"unit", "units", b"units", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Listing: _TypeAlias = Listing  # noqa: Y015
+
+@_typing.final
+class SyncPolicy(_message.Message):
+    """How a channel is told the quantity of a listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    INTERVAL_S_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    mode: Global___SyncMode.ValueType
+    """When."""
+    window_ms: _builtins.int
+    """The window of gathering in milliseconds; as the connection says where 0."""
+    interval_s: _builtins.int
+    """The interval in seconds."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The steps in the channel's units, ascending."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___SyncMode.ValueType = ...,
+        window_ms: _builtins.int = ...,
+        interval_s: _builtins.int = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_s", b"interval_s", "mode", b"mode", "steps", b"steps", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncPolicy: _TypeAlias = SyncPolicy  # noqa: Y015
 
 @_typing.final
 class CreateListingRequest(_message.Message):
@@ -232,6 +366,8 @@ class CreateListingRequest(_message.Message):
     CHANNEL_SKU_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -241,7 +377,13 @@ class CreateListingRequest(_message.Message):
     item_id: _builtins.str
     """The item it means."""
     units: _builtins.int
-    """How many stock units one unit of it is."""
+    """How many of the unit one unit of it is."""
+    unit: _builtins.str
+    """The unit of the item that it is sold in; the stock unit where empty."""
+    @_builtins.property
+    def sync(self) -> Global___SyncPolicy:
+        """How the channel is told its quantity."""
+
     def __init__(
         self,
         *,
@@ -250,14 +392,512 @@ class CreateListingRequest(_message.Message):
         channel_sku: _builtins.str = ...,
         item_id: _builtins.str = ...,
         units: _builtins.int = ...,
+        unit: _builtins.str = ...,
+        sync: Global___SyncPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "item_id", b"item_id", "request_id", b"request_id", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "item_id", b"item_id", "request_id", b"request_id", "sync", b"sync", "unit", b"unit", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateListingRequest: _TypeAlias = CreateListingRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateListingRequest(_message.Message):
+    """Says what several SKUs mean."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateListingRequest]:
+        """The requests; each needs its own request_id."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___CreateListingRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateListingRequest: _TypeAlias = BatchCreateListingRequest  # noqa: Y015
+
+@_typing.final
+class CreateListingResult(_message.Message):
+    """What became of one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> Global___Listing:
+        """What was done."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it was refused."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___Listing | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___CreateListingResult: _TypeAlias = CreateListingResult  # noqa: Y015
+
+@_typing.final
+class BatchCreateListingResponse(_message.Message):
+    """What became of each, in the order of the requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateListingResult]:
+        """The results."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CreateListingResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateListingResponse: _TypeAlias = BatchCreateListingResponse  # noqa: Y015
+
+@_typing.final
+class ListingMeaning(_message.Message):
+    """What a channel's SKU means, and how it is sold there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item it means."""
+    quantity: _builtins.int
+    """How many of the unit one unit of it is."""
+    unit: _builtins.str
+    """The unit of the item that it is sold in; the stock unit where empty."""
+    status: Global___ListingStatus.ValueType
+    """Whether it is on sale; active where unspecified."""
+    @_builtins.property
+    def sync(self) -> Global___SyncPolicy:
+        """How the channel is told its quantity."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        unit: _builtins.str = ...,
+        status: Global___ListingStatus.ValueType = ...,
+        sync: Global___SyncPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sync", b"sync"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "quantity", b"quantity", "status", b"status", "sync", b"sync", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListingMeaning: _TypeAlias = ListingMeaning  # noqa: Y015
+
+@_typing.final
+class ChangeListingRequest(_message.Message):
+    """Changes a listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    MEANING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    reason: _builtins.str
+    """Why."""
+    version: _builtins.int
+    """The version that was seen; a changed listing refuses. Any where 0."""
+    @_builtins.property
+    def meaning(self) -> Global___ListingMeaning:
+        """What it shall mean."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        meaning: Global___ListingMeaning | None = ...,
+        reason: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meaning", b"meaning"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "meaning", b"meaning", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeListingRequest: _TypeAlias = ChangeListingRequest  # noqa: Y015
+
+@_typing.final
+class RollBackListingRequest(_message.Message):
+    """Takes up an earlier version of a listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    version: _builtins.int
+    """The version whose meaning shall hold again."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackListingRequest: _TypeAlias = RollBackListingRequest  # noqa: Y015
+
+@_typing.final
+class ListListingVersionsRequest(_message.Message):
+    """Asks for a listing's history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListListingVersionsRequest: _TypeAlias = ListListingVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListListingVersionsResponse(_message.Message):
+    """A page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listing]:
+        """The versions."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___Listing] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListListingVersionsResponse: _TypeAlias = ListListingVersionsResponse  # noqa: Y015
+
+@_typing.final
+class PreviewListingRequest(_message.Message):
+    """Asks what another meaning would have changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    MEANING_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    days: _builtins.int
+    """Of the last so many days; 28 where 0."""
+    @_builtins.property
+    def meaning(self) -> Global___ListingMeaning:
+        """What it would mean."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        meaning: Global___ListingMeaning | None = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meaning", b"meaning"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "days", b"days", "meaning", b"meaning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewListingRequest: _TypeAlias = PreviewListingRequest  # noqa: Y015
+
+@_typing.final
+class ListingPreview(_message.Message):
+    """What another meaning of a SKU would have changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOW_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    UNITS_NOW_FIELD_NUMBER: _builtins.int
+    UNITS_THEN_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """Of the last so many days."""
+    orders: _builtins.int
+    """Orders with the SKU."""
+    lines: _builtins.int
+    """Their lines."""
+    quantity: _builtins.int
+    """What they ordered, in the channel's units."""
+    amount_minor: _builtins.int
+    """What that cost, in the channel's currency."""
+    currency_code: _builtins.str
+    """ISO 4217 code of that."""
+    units_now: _builtins.int
+    """Stock units of the item it means now."""
+    units_then: _builtins.int
+    """Stock units of the item it would mean."""
+    open_orders: _builtins.int
+    """Of the orders, those that are not shipped or cancelled: they keep what they were understood as."""
+    summary: _builtins.str
+    """All of it in a sentence."""
+    @_builtins.property
+    def now(self) -> Global___Listing:
+        """The listing as it is; empty where there is none."""
+
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The latest of the orders, at most twenty."""
+
+    def __init__(
+        self,
+        *,
+        now: Global___Listing | None = ...,
+        days: _builtins.int = ...,
+        orders: _builtins.int = ...,
+        lines: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        amount_minor: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        units_now: _builtins.int = ...,
+        units_then: _builtins.int = ...,
+        open_orders: _builtins.int = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        summary: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["now", b"now"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "currency_code", b"currency_code", "days", b"days", "lines", b"lines", "now", b"now", "open_orders", b"open_orders", "order_ids", b"order_ids", "orders", b"orders", "quantity", b"quantity", "summary", b"summary", "units_now", b"units_now", "units_then", b"units_then"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListingPreview: _TypeAlias = ListingPreview  # noqa: Y015
+
+@_typing.final
+class SetChannelRequirementsRequest(_message.Message):
+    """Says what a channel wants to know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_ID_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    channel_id: _builtins.str
+    """The channel."""
+    category_id: _builtins.str
+    """Of items of this category; of all where empty."""
+    @_builtins.property
+    def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields of an item, e.g. gtin or media_urls, and attributes of its category, e.g. attributes.colour."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        category_id: _builtins.str = ...,
+        required: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category_id", b"category_id", "channel_id", b"channel_id", "request_id", b"request_id", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetChannelRequirementsRequest: _TypeAlias = SetChannelRequirementsRequest  # noqa: Y015
+
+@_typing.final
+class ChannelRequirements(_message.Message):
+    """What a channel wants to know of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_ID_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    category_id: _builtins.str
+    """Of items of this category; of all where empty."""
+    @_builtins.property
+    def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields and attributes."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        category_id: _builtins.str = ...,
+        required: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category_id", b"category_id", "channel_id", b"channel_id", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelRequirements: _TypeAlias = ChannelRequirements  # noqa: Y015
+
+@_typing.final
+class ListChannelRequirementsRequest(_message.Message):
+    """Asks what a channel wants to know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelRequirementsRequest: _TypeAlias = ListChannelRequirementsRequest  # noqa: Y015
+
+@_typing.final
+class ListChannelRequirementsResponse(_message.Message):
+    """What a channel wants to know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def requirements(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelRequirements]:
+        """By category."""
+
+    def __init__(
+        self,
+        *,
+        requirements: _abc.Iterable[Global___ChannelRequirements] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "requirements", b"requirements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListChannelRequirementsResponse: _TypeAlias = ListChannelRequirementsResponse  # noqa: Y015
 
 @_typing.final
 class ListListingsRequest(_message.Message):
@@ -330,6 +970,12 @@ class Price(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     INCLUDES_TAX_FIELD_NUMBER: _builtins.int
     VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    CUSTOMER_GROUP_FIELD_NUMBER: _builtins.int
+    MIN_QUANTITY_FIELD_NUMBER: _builtins.int
+    SET_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     price_id: _builtins.str
     """The price's id."""
     item_id: _builtins.str
@@ -342,9 +988,23 @@ class Price(_message.Message):
     """Price of one stock unit."""
     includes_tax: _builtins.bool
     """True where it includes tax."""
+    customer_group: _builtins.str
+    """The customers it is for; empty for all whose group has none of its own."""
+    min_quantity: _builtins.int
+    """From how many stock units on a line it holds."""
+    set_by: _builtins.str
+    """Who set it."""
+    reason: _builtins.str
+    """Why."""
+    approval_id: _builtins.str
+    """What waits for another person; the price is then not in force and has no id. Empty where it is."""
     @_builtins.property
     def valid_from(self) -> _timestamp_pb2.Timestamp:
         """From when it holds."""
+
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment at which it no longer holds; unset where it has no end."""
 
     def __init__(
         self,
@@ -356,10 +1016,16 @@ class Price(_message.Message):
         amount_minor: _builtins.int = ...,
         includes_tax: _builtins.bool = ...,
         valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+        customer_group: _builtins.str = ...,
+        min_quantity: _builtins.int = ...,
+        set_by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from", b"valid_from"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from", b"valid_from", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "channel_id", b"channel_id", "currency_code", b"currency_code", "includes_tax", b"includes_tax", "item_id", b"item_id", "price_id", b"price_id", "valid_from", b"valid_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "approval_id", b"approval_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_group", b"customer_group", "includes_tax", b"includes_tax", "item_id", b"item_id", "min_quantity", b"min_quantity", "price_id", b"price_id", "reason", b"reason", "set_by", b"set_by", "valid_from", b"valid_from", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -378,6 +1044,10 @@ class SetPriceRequest(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     INCLUDES_TAX_FIELD_NUMBER: _builtins.int
     VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    CUSTOMER_GROUP_FIELD_NUMBER: _builtins.int
+    MIN_QUANTITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     item_id: _builtins.str
@@ -390,9 +1060,19 @@ class SetPriceRequest(_message.Message):
     """Price of one stock unit."""
     includes_tax: _builtins.bool
     """True where it includes tax."""
+    customer_group: _builtins.str
+    """The customers it is for; empty for all whose group has none of its own."""
+    min_quantity: _builtins.int
+    """From how many stock units on a line it holds; 1 where 0."""
+    reason: _builtins.str
+    """Why."""
     @_builtins.property
     def valid_from(self) -> _timestamp_pb2.Timestamp:
         """From when it holds; now where unset."""
+
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment at which it no longer holds; no end where unset."""
 
     def __init__(
         self,
@@ -404,14 +1084,142 @@ class SetPriceRequest(_message.Message):
         amount_minor: _builtins.int = ...,
         includes_tax: _builtins.bool = ...,
         valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+        customer_group: _builtins.str = ...,
+        min_quantity: _builtins.int = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from", b"valid_from"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from", b"valid_from", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "channel_id", b"channel_id", "currency_code", b"currency_code", "includes_tax", b"includes_tax", "item_id", b"item_id", "request_id", b"request_id", "valid_from", b"valid_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_group", b"customer_group", "includes_tax", b"includes_tax", "item_id", b"item_id", "min_quantity", b"min_quantity", "reason", b"reason", "request_id", b"request_id", "valid_from", b"valid_from", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetPriceRequest: _TypeAlias = SetPriceRequest  # noqa: Y015
+
+@_typing.final
+class BatchSetPriceRequest(_message.Message):
+    """Sets several list prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___SetPriceRequest]:
+        """The requests; each needs its own request_id."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___SetPriceRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSetPriceRequest: _TypeAlias = BatchSetPriceRequest  # noqa: Y015
+
+@_typing.final
+class SetPriceResult(_message.Message):
+    """What became of one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> Global___Price:
+        """What was done."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it was refused."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___Price | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___SetPriceResult: _TypeAlias = SetPriceResult  # noqa: Y015
+
+@_typing.final
+class BatchSetPriceResponse(_message.Message):
+    """What became of each, in the order of the requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SetPriceResult]:
+        """The results."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SetPriceResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSetPriceResponse: _TypeAlias = BatchSetPriceResponse  # noqa: Y015
+
+@_typing.final
+class FindPriceRequest(_message.Message):
+    """Asks for the price in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_GROUP_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    channel_id: _builtins.str
+    """The channel."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    customer_group: _builtins.str
+    """The customer's group; empty for none."""
+    quantity: _builtins.int
+    """Stock units on the line; 1 where 0."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """At which moment; now where unset."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        customer_group: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_group", b"customer_group", "item_id", b"item_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindPriceRequest: _TypeAlias = FindPriceRequest  # noqa: Y015
 
 @_typing.final
 class ListPricesRequest(_message.Message):

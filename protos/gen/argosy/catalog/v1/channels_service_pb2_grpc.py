@@ -60,9 +60,54 @@ class ChannelsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingsRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingsResponse.FromString,
                 _registered_method=True)
+        self.BatchCreateListing = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/BatchCreateListing',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingResponse.FromString,
+                _registered_method=True)
+        self.PreviewListing = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/PreviewListing',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.PreviewListingRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListingPreview.FromString,
+                _registered_method=True)
+        self.ChangeListing = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/ChangeListing',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+                _registered_method=True)
+        self.RollBackListing = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/RollBackListing',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+                _registered_method=True)
+        self.ListListingVersions = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/ListListingVersions',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsResponse.FromString,
+                _registered_method=True)
+        self.SetChannelRequirements = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/SetChannelRequirements',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetChannelRequirementsRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChannelRequirements.FromString,
+                _registered_method=True)
+        self.ListChannelRequirements = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/ListChannelRequirements',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsResponse.FromString,
+                _registered_method=True)
         self.SetPrice = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/SetPrice',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetPriceRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.FromString,
+                _registered_method=True)
+        self.BatchSetPrice = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/BatchSetPrice',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceResponse.FromString,
+                _registered_method=True)
+        self.FindPrice = channel.unary_unary(
+                '/argosy.catalog.v1.ChannelsService/FindPrice',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.FindPriceRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.FromString,
                 _registered_method=True)
         self.ListPrices = channel.unary_unary(
@@ -111,8 +156,71 @@ class ChannelsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchCreateListing(self, request, context):
+        """Says what several SKUs mean; the answer reports one by one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewListing(self, request, context):
+        """Says what another meaning of a channel's SKU would have changed in the last days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeListing(self, request, context):
+        """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackListing(self, request, context):
+        """Takes up again what a channel's SKU meant before; like any other change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListListingVersions(self, request, context):
+        """Lists who changed what about a channel's SKU, and why, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetChannelRequirements(self, request, context):
+        """Says what a channel wants to know of items, of all or of a category; listings are on sale only when it is there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChannelRequirements(self, request, context):
+        """Lists what a channel wants to know, by category.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetPrice(self, request, context):
         """Sets a list price from a moment on; what was in force before stays known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSetPrice(self, request, context):
+        """Sets several list prices; the answer reports one by one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindPrice(self, request, context):
+        """Returns the price in force for a channel, a customer group and a quantity at a moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,9 +261,54 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingsRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingsResponse.SerializeToString,
             ),
+            'BatchCreateListing': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateListing,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingResponse.SerializeToString,
+            ),
+            'PreviewListing': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewListing,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.PreviewListingRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListingPreview.SerializeToString,
+            ),
+            'ChangeListing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeListing,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.SerializeToString,
+            ),
+            'RollBackListing': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackListing,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.SerializeToString,
+            ),
+            'ListListingVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListListingVersions,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsResponse.SerializeToString,
+            ),
+            'SetChannelRequirements': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetChannelRequirements,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetChannelRequirementsRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChannelRequirements.SerializeToString,
+            ),
+            'ListChannelRequirements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChannelRequirements,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsResponse.SerializeToString,
+            ),
             'SetPrice': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPrice,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetPriceRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.SerializeToString,
+            ),
+            'BatchSetPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSetPrice,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceResponse.SerializeToString,
+            ),
+            'FindPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindPrice,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.FindPriceRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.SerializeToString,
             ),
             'ListPrices': grpc.unary_unary_rpc_method_handler(
@@ -311,6 +464,195 @@ class ChannelsService:
             _registered_method=True)
 
     @staticmethod
+    def BatchCreateListing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/BatchCreateListing',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchCreateListingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewListing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/PreviewListing',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.PreviewListingRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListingPreview.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeListing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/ChangeListing',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackListing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/RollBackListing',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListListingVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/ListListingVersions',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListListingVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetChannelRequirements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/SetChannelRequirements',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetChannelRequirementsRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChannelRequirements.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChannelRequirements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/ListChannelRequirements',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ListChannelRequirementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetPrice(request,
             target,
             options=(),
@@ -326,6 +668,60 @@ class ChannelsService:
             target,
             '/argosy.catalog.v1.ChannelsService/SetPrice',
             argosy_dot_catalog_dot_v1_dot_channels__service__pb2.SetPriceRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSetPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/BatchSetPrice',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.BatchSetPriceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ChannelsService/FindPrice',
+            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.FindPriceRequest.SerializeToString,
             argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Price.FromString,
             options,
             channel_credentials,

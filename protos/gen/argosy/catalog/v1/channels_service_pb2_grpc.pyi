@@ -43,8 +43,26 @@ class ChannelsServiceStub:
     """Says which item a channel's SKU means, and how many of it."""
     ListListings: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingsRequest, _channels_service_pb2.ListListingsResponse]
     """Lists a channel's SKUs."""
+    BatchCreateListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.BatchCreateListingRequest, _channels_service_pb2.BatchCreateListingResponse]
+    """Says what several SKUs mean; the answer reports one by one."""
+    PreviewListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.PreviewListingRequest, _channels_service_pb2.ListingPreview]
+    """Says what another meaning of a channel's SKU would have changed in the last days."""
+    ChangeListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _channels_service_pb2.Listing]
+    """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
+    RollBackListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _channels_service_pb2.Listing]
+    """Takes up again what a channel's SKU meant before; like any other change."""
+    ListListingVersions: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingVersionsRequest, _channels_service_pb2.ListListingVersionsResponse]
+    """Lists who changed what about a channel's SKU, and why, newest first."""
+    SetChannelRequirements: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.SetChannelRequirementsRequest, _channels_service_pb2.ChannelRequirements]
+    """Says what a channel wants to know of items, of all or of a category; listings are on sale only when it is there."""
+    ListChannelRequirements: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListChannelRequirementsRequest, _channels_service_pb2.ListChannelRequirementsResponse]
+    """Lists what a channel wants to know, by category."""
     SetPrice: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.SetPriceRequest, _channels_service_pb2.Price]
     """Sets a list price from a moment on; what was in force before stays known."""
+    BatchSetPrice: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.BatchSetPriceRequest, _channels_service_pb2.BatchSetPriceResponse]
+    """Sets several list prices; the answer reports one by one."""
+    FindPrice: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.FindPriceRequest, _channels_service_pb2.Price]
+    """Returns the price in force for a channel, a customer group and a quantity at a moment."""
     ListPrices: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListPricesRequest, _channels_service_pb2.ListPricesResponse]
     """Lists an item's prices, newest first."""
 
@@ -63,8 +81,26 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     """Says which item a channel's SKU means, and how many of it."""
     ListListings: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingsRequest, _channels_service_pb2.ListListingsResponse]  # type: ignore[assignment]
     """Lists a channel's SKUs."""
+    BatchCreateListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.BatchCreateListingRequest, _channels_service_pb2.BatchCreateListingResponse]  # type: ignore[assignment]
+    """Says what several SKUs mean; the answer reports one by one."""
+    PreviewListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.PreviewListingRequest, _channels_service_pb2.ListingPreview]  # type: ignore[assignment]
+    """Says what another meaning of a channel's SKU would have changed in the last days."""
+    ChangeListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _channels_service_pb2.Listing]  # type: ignore[assignment]
+    """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
+    RollBackListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _channels_service_pb2.Listing]  # type: ignore[assignment]
+    """Takes up again what a channel's SKU meant before; like any other change."""
+    ListListingVersions: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingVersionsRequest, _channels_service_pb2.ListListingVersionsResponse]  # type: ignore[assignment]
+    """Lists who changed what about a channel's SKU, and why, newest first."""
+    SetChannelRequirements: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.SetChannelRequirementsRequest, _channels_service_pb2.ChannelRequirements]  # type: ignore[assignment]
+    """Says what a channel wants to know of items, of all or of a category; listings are on sale only when it is there."""
+    ListChannelRequirements: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListChannelRequirementsRequest, _channels_service_pb2.ListChannelRequirementsResponse]  # type: ignore[assignment]
+    """Lists what a channel wants to know, by category."""
     SetPrice: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.SetPriceRequest, _channels_service_pb2.Price]  # type: ignore[assignment]
     """Sets a list price from a moment on; what was in force before stays known."""
+    BatchSetPrice: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.BatchSetPriceRequest, _channels_service_pb2.BatchSetPriceResponse]  # type: ignore[assignment]
+    """Sets several list prices; the answer reports one by one."""
+    FindPrice: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.FindPriceRequest, _channels_service_pb2.Price]  # type: ignore[assignment]
+    """Returns the price in force for a channel, a customer group and a quantity at a moment."""
     ListPrices: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListPricesRequest, _channels_service_pb2.ListPricesResponse]  # type: ignore[assignment]
     """Lists an item's prices, newest first."""
 
@@ -112,12 +148,84 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a channel's SKUs."""
 
     @_abc_1.abstractmethod
+    def BatchCreateListing(
+        self,
+        request: _channels_service_pb2.BatchCreateListingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.BatchCreateListingResponse, _abc.Awaitable[_channels_service_pb2.BatchCreateListingResponse]]:
+        """Says what several SKUs mean; the answer reports one by one."""
+
+    @_abc_1.abstractmethod
+    def PreviewListing(
+        self,
+        request: _channels_service_pb2.PreviewListingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.ListingPreview, _abc.Awaitable[_channels_service_pb2.ListingPreview]]:
+        """Says what another meaning of a channel's SKU would have changed in the last days."""
+
+    @_abc_1.abstractmethod
+    def ChangeListing(
+        self,
+        request: _channels_service_pb2.ChangeListingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.Listing, _abc.Awaitable[_channels_service_pb2.Listing]]:
+        """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
+
+    @_abc_1.abstractmethod
+    def RollBackListing(
+        self,
+        request: _channels_service_pb2.RollBackListingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.Listing, _abc.Awaitable[_channels_service_pb2.Listing]]:
+        """Takes up again what a channel's SKU meant before; like any other change."""
+
+    @_abc_1.abstractmethod
+    def ListListingVersions(
+        self,
+        request: _channels_service_pb2.ListListingVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.ListListingVersionsResponse, _abc.Awaitable[_channels_service_pb2.ListListingVersionsResponse]]:
+        """Lists who changed what about a channel's SKU, and why, newest first."""
+
+    @_abc_1.abstractmethod
+    def SetChannelRequirements(
+        self,
+        request: _channels_service_pb2.SetChannelRequirementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.ChannelRequirements, _abc.Awaitable[_channels_service_pb2.ChannelRequirements]]:
+        """Says what a channel wants to know of items, of all or of a category; listings are on sale only when it is there."""
+
+    @_abc_1.abstractmethod
+    def ListChannelRequirements(
+        self,
+        request: _channels_service_pb2.ListChannelRequirementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.ListChannelRequirementsResponse, _abc.Awaitable[_channels_service_pb2.ListChannelRequirementsResponse]]:
+        """Lists what a channel wants to know, by category."""
+
+    @_abc_1.abstractmethod
     def SetPrice(
         self,
         request: _channels_service_pb2.SetPriceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channels_service_pb2.Price, _abc.Awaitable[_channels_service_pb2.Price]]:
         """Sets a list price from a moment on; what was in force before stays known."""
+
+    @_abc_1.abstractmethod
+    def BatchSetPrice(
+        self,
+        request: _channels_service_pb2.BatchSetPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.BatchSetPriceResponse, _abc.Awaitable[_channels_service_pb2.BatchSetPriceResponse]]:
+        """Sets several list prices; the answer reports one by one."""
+
+    @_abc_1.abstractmethod
+    def FindPrice(
+        self,
+        request: _channels_service_pb2.FindPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_channels_service_pb2.Price, _abc.Awaitable[_channels_service_pb2.Price]]:
+        """Returns the price in force for a channel, a customer group and a quantity at a moment."""
 
     @_abc_1.abstractmethod
     def ListPrices(

@@ -206,6 +206,7 @@ class Item(_message.Message):
     SUBSTITUTES_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     MEDIA_URLS_FIELD_NUMBER: _builtins.int
+    TAX_CLASSES_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id."""
     sku: _builtins.str
@@ -306,6 +307,10 @@ class Item(_message.Message):
     def media_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Pictures and documents, as links."""
 
+    @_builtins.property
+    def tax_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxClassFrom]:
+        """Its tax classes from moments on, in place of the one above."""
+
     def __init__(
         self,
         *,
@@ -349,14 +354,43 @@ class Item(_message.Message):
         substitutes: _abc.Iterable[Global___Substitute] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         media_urls: _abc.Iterable[_builtins.str] | None = ...,
+        tax_classes: _abc.Iterable[Global___TaxClassFrom] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "sellable_from", b"sellable_from", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "created_at", b"created_at", "etag", b"etag", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "item_id", b"item_id", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "lifecycle", b"lifecycle", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "missing_attributes", b"missing_attributes", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tracking", b"tracking", "units", b"units", "updated_at", b"updated_at", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "created_at", b"created_at", "etag", b"etag", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "item_id", b"item_id", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "lifecycle", b"lifecycle", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "missing_attributes", b"missing_attributes", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tax_classes", b"tax_classes", "tracking", b"tracking", "units", b"units", "updated_at", b"updated_at", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class TaxClassFrom(_message.Message):
+    """An item's tax class from a moment on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    TAX_CLASS_FIELD_NUMBER: _builtins.int
+    tax_class: _builtins.str
+    """Tax class, as finance's rates name it."""
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it holds, for orders placed then or later."""
+
+    def __init__(
+        self,
+        *,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        tax_class: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from", b"valid_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tax_class", b"tax_class", "valid_from", b"valid_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxClassFrom: _TypeAlias = TaxClassFrom  # noqa: Y015
 
 @_typing.final
 class Unit(_message.Message):
@@ -524,6 +558,7 @@ class ItemInput(_message.Message):
     SUBSTITUTES_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     MEDIA_URLS_FIELD_NUMBER: _builtins.int
+    TAX_CLASSES_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """Stock keeping unit; normalised to upper case without surrounding blanks."""
     gtin: _builtins.str
@@ -606,6 +641,10 @@ class ItemInput(_message.Message):
     def media_urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Pictures and documents, as links."""
 
+    @_builtins.property
+    def tax_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxClassFrom]:
+        """Its tax classes from moments on, in place of the one above."""
+
     def __init__(
         self,
         *,
@@ -643,10 +682,11 @@ class ItemInput(_message.Message):
         substitutes: _abc.Iterable[Global___Substitute] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         media_urls: _abc.Iterable[_builtins.str] | None = ...,
+        tax_classes: _abc.Iterable[Global___TaxClassFrom] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tracking", b"tracking", "units", b"units", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abc_class", b"abc_class", "attributes", b"attributes", "brand", b"brand", "category_id", b"category_id", "components", b"components", "cost_currency_code", b"cost_currency_code", "expires", b"expires", "export_control_class", b"export_control_class", "gtin", b"gtin", "hazmat_class", b"hazmat_class", "height_mm", b"height_mm", "hs_code", b"hs_code", "lead_time_days", b"lead_time_days", "length_mm", b"length_mm", "media_urls", b"media_urls", "min_life_days", b"min_life_days", "minimum_order_quantity", b"minimum_order_quantity", "name", b"name", "origin_country_code", b"origin_country_code", "pack_multiple", b"pack_multiple", "reorder_policy", b"reorder_policy", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "standard_cost_minor", b"standard_cost_minor", "stock_unit", b"stock_unit", "substitutes", b"substitutes", "supplier_id", b"supplier_id", "tax_class", b"tax_class", "tax_classes", b"tax_classes", "tracking", b"tracking", "units", b"units", "valuation", b"valuation", "weight_g", b"weight_g", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,26 @@ class ItemsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
                 _registered_method=True)
+        self.BatchGetItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/BatchGetItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.FromString,
+                _registered_method=True)
+        self.BatchUpdateItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/BatchUpdateItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemResponse.FromString,
+                _registered_method=True)
+        self.GetCompleteness = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/GetCompleteness',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.GetCompletenessRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.Completeness.FromString,
+                _registered_method=True)
+        self.ListIncompleteItems = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/ListIncompleteItems',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.FromString,
+                _registered_method=True)
         self.ResolveLines = channel.unary_unary(
                 '/argosy.catalog.v1.ItemsService/ResolveLines',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ResolveLinesRequest.SerializeToString,
@@ -180,6 +200,34 @@ class ItemsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetItem(self, request, context):
+        """Returns several items by SKU; those that are not known are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchUpdateItem(self, request, context):
+        """Replaces what is said of several items; the answer reports row by row.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCompleteness(self, request, context):
+        """Says what is missing of an item, for its publication and for each channel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIncompleteItems(self, request, context):
+        """Lists the items that a channel lists or could list of which it wants to know more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveLines(self, request, context):
         """Says which items a channel's SKUs mean, with what an order needs to know of them.
         """
@@ -244,6 +292,26 @@ def add_ItemsServiceServicer_to_server(servicer, server):
                     servicer.MergeItem,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.SerializeToString,
+            ),
+            'BatchGetItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.SerializeToString,
+            ),
+            'BatchUpdateItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchUpdateItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemResponse.SerializeToString,
+            ),
+            'GetCompleteness': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCompleteness,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.GetCompletenessRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.Completeness.SerializeToString,
+            ),
+            'ListIncompleteItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIncompleteItems,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.SerializeToString,
             ),
             'ResolveLines': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveLines,
@@ -549,6 +617,114 @@ class ItemsService:
             '/argosy.catalog.v1.ItemsService/MergeItem',
             argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.SerializeToString,
             argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/BatchGetItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchUpdateItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/BatchUpdateItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchUpdateItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCompleteness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/GetCompleteness',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.GetCompletenessRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.Completeness.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIncompleteItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/ListIncompleteItems',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,14 @@ class ItemsServiceStub:
     """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
     Its stock is converted in inventory.
     """
+    BatchGetItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchGetItemRequest, _items_service_pb2.BatchGetItemResponse]
+    """Returns several items by SKU; those that are not known are left out."""
+    BatchUpdateItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]
+    """Replaces what is said of several items; the answer reports row by row."""
+    GetCompleteness: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.GetCompletenessRequest, _items_service_pb2.Completeness]
+    """Says what is missing of an item, for its publication and for each channel."""
+    ListIncompleteItems: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ListIncompleteItemsRequest, _items_service_pb2.ListIncompleteItemsResponse]
+    """Lists the items that a channel lists or could list of which it wants to know more."""
     ResolveLines: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -90,6 +98,14 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
     Its stock is converted in inventory.
     """
+    BatchGetItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchGetItemRequest, _items_service_pb2.BatchGetItemResponse]  # type: ignore[assignment]
+    """Returns several items by SKU; those that are not known are left out."""
+    BatchUpdateItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]  # type: ignore[assignment]
+    """Replaces what is said of several items; the answer reports row by row."""
+    GetCompleteness: _aio.UnaryUnaryMultiCallable[_items_service_pb2.GetCompletenessRequest, _items_service_pb2.Completeness]  # type: ignore[assignment]
+    """Says what is missing of an item, for its publication and for each channel."""
+    ListIncompleteItems: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ListIncompleteItemsRequest, _items_service_pb2.ListIncompleteItemsResponse]  # type: ignore[assignment]
+    """Lists the items that a channel lists or could list of which it wants to know more."""
     ResolveLines: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]  # type: ignore[assignment]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -185,6 +201,38 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
         Its stock is converted in inventory.
         """
+
+    @_abc_1.abstractmethod
+    def BatchGetItem(
+        self,
+        request: _items_service_pb2.BatchGetItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.BatchGetItemResponse, _abc.Awaitable[_items_service_pb2.BatchGetItemResponse]]:
+        """Returns several items by SKU; those that are not known are left out."""
+
+    @_abc_1.abstractmethod
+    def BatchUpdateItem(
+        self,
+        request: _items_service_pb2.BatchUpdateItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.BatchUpdateItemResponse, _abc.Awaitable[_items_service_pb2.BatchUpdateItemResponse]]:
+        """Replaces what is said of several items; the answer reports row by row."""
+
+    @_abc_1.abstractmethod
+    def GetCompleteness(
+        self,
+        request: _items_service_pb2.GetCompletenessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.Completeness, _abc.Awaitable[_items_service_pb2.Completeness]]:
+        """Says what is missing of an item, for its publication and for each channel."""
+
+    @_abc_1.abstractmethod
+    def ListIncompleteItems(
+        self,
+        request: _items_service_pb2.ListIncompleteItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.ListIncompleteItemsResponse, _abc.Awaitable[_items_service_pb2.ListIncompleteItemsResponse]]:
+        """Lists the items that a channel lists or could list of which it wants to know more."""
 
     @_abc_1.abstractmethod
     def ResolveLines(

@@ -994,3 +994,77 @@ class HourFigures(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HourFigures: _TypeAlias = HourFigures  # noqa: Y015
+
+@_typing.final
+class GetSkuUseRequest(_message.Message):
+    """Asks for the use of a channel's SKU."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    days: _builtins.int
+    """Of the last so many days; 28 where 0."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSkuUseRequest: _TypeAlias = GetSkuUseRequest  # noqa: Y015
+
+@_typing.final
+class SkuUse(_message.Message):
+    """How often a channel's SKU was ordered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    orders: _builtins.int
+    """Orders with the SKU."""
+    lines: _builtins.int
+    """Their lines."""
+    quantity: _builtins.int
+    """What they ordered, in the channel's units."""
+    amount_minor: _builtins.int
+    """What that cost before discounts."""
+    open_orders: _builtins.int
+    """Of the orders, those with something of it that is neither shipped nor cancelled."""
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The latest of the orders, at most twenty."""
+
+    def __init__(
+        self,
+        *,
+        orders: _builtins.int = ...,
+        lines: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        amount_minor: _builtins.int = ...,
+        open_orders: _builtins.int = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "lines", b"lines", "open_orders", b"open_orders", "order_ids", b"order_ids", "orders", b"orders", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkuUse: _TypeAlias = SkuUse  # noqa: Y015

@@ -106,6 +106,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.FromString,
                 _registered_method=True)
+        self.GetSkuUse = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/GetSkuUse',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetSkuUseRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.SkuUse.FromString,
+                _registered_method=True)
 
 
 class OrdersServiceServicer:
@@ -210,6 +215,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSkuUse(self, request, context):
+        """Says which orders of the last days have a channel's SKU.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrdersServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -282,6 +294,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.GetFigures,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.SerializeToString,
+            ),
+            'GetSkuUse': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSkuUse,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetSkuUseRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.SkuUse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -663,6 +680,33 @@ class OrdersService:
             '/argosy.orders.v1.OrdersService/GetFigures',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSkuUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/GetSkuUse',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetSkuUseRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.SkuUse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,8 @@ class OrdersServiceStub:
     """Lists an order's refunds."""
     GetFigures: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetFiguresRequest, _orders_service_pb2.Figures]
     """Counts orders by status and holds by queue."""
+    GetSkuUse: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetSkuUseRequest, _orders_service_pb2.SkuUse]
+    """Says which orders of the last days have a channel's SKU."""
 
 @_typing.type_check_only
 class OrdersServiceAsyncStub(OrdersServiceStub):
@@ -96,6 +98,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Lists an order's refunds."""
     GetFigures: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetFiguresRequest, _orders_service_pb2.Figures]  # type: ignore[assignment]
     """Counts orders by status and holds by queue."""
+    GetSkuUse: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetSkuUseRequest, _orders_service_pb2.SkuUse]  # type: ignore[assignment]
+    """Says which orders of the last days have a channel's SKU."""
 
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """Orders, from intake to the last unit."""
@@ -211,5 +215,13 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_service_pb2.Figures, _abc.Awaitable[_orders_service_pb2.Figures]]:
         """Counts orders by status and holds by queue."""
+
+    @_abc_1.abstractmethod
+    def GetSkuUse(
+        self,
+        request: _orders_service_pb2.GetSkuUseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.SkuUse, _abc.Awaitable[_orders_service_pb2.SkuUse]]:
+        """Says which orders of the last days have a channel's SKU."""
 
 def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

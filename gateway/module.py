@@ -42,6 +42,12 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
     await publications.on_shipped(work, events)
 
 
+async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
+    """Subscribers are told, and the channel's quantity is found out anew."""
+    await notifications.on_events(work, events)
+    await publications.on_listing_changed(work, events)
+
+
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call orders and returns."""
     carry_out = CarryOut(channels)
@@ -99,6 +105,7 @@ def build(channels: Channels) -> Service:
         reactions={
             **{kind.cls: notifications.on_events for module in PUBLIC_EVENTS for kind in events_in(module)},
             fulfillment_events_pb2.ShipmentShipped: on_shipped,
+            catalog_events_pb2.ListingChanged: on_listing_changed,
         },
         processes=(
             ProcessType(

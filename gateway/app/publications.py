@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from argosy.catalog.v1 import listing_pb2
 from argosy.gateway.v1 import publications_service_pb2
 from chassis.kernel.clock import MINUTE, SECOND, to_timestamp
 from chassis.kernel.errors import NotFound
@@ -25,6 +26,11 @@ CHANGING = (
     "wanted", "sent", "acknowledged", "observed", "wanted_since", "due_at", "acknowledged_at", "attempts", "error", "repairs",
     "external_id",
 )  # fmt: skip
+EVENT, INTERVAL, STEPS = (
+    listing_pb2.SYNC_MODE_EVENT, listing_pb2.SYNC_MODE_INTERVAL, listing_pb2.SYNC_MODE_STEPS,
+)  # fmt: skip
+ENDED_OR_PAUSED = (listing_pb2.LISTING_STATUS_PAUSED, listing_pb2.LISTING_STATUS_ENDED)
+OF_LISTING = ("item_id", "units", "sync_mode", "sync_us", "sync_steps", "on_sale")
 UNANSWERED_US = MINUTE
 PAUSE_US, LONGEST_PAUSE_US = SECOND, 5 * MINUTE
 MOST_DISPATCH_ATTEMPTS = 12
@@ -38,8 +44,25 @@ def pause(attempts: int) -> int:
     return min(PAUSE_US << min(attempts, 20), LONGEST_PAUSE_US)
 
 
+def shown_quantity(row: Mapping[str, Any], quantity: int) -> int:
+    """Returns what a channel should show of so many: none of what is not on sale, the lower of two steps where it is told in steps."""
+    if not row["on_sale"]:
+        return 0
+    if row["sync_mode"] == STEPS:
+        return max((step for step in json.loads(row["sync_steps"]) if step <= quantity), default=quantity)
+    return quantity
+
+
+def _due(row: Mapping[str, Any], now: int, coalesce_us: int) -> int:
+    """Returns when a change is told: in its interval, else after a window of gathering. What is sold out is not kept waiting."""
+    if row["sync_mode"] == INTERVAL and row["wanted"] and row["acknowledged"] is not None:
+        return int((now // row["sync_us"] + 1) * row["sync_us"])
+    return int(now + (row["sync_us"] if row["sync_mode"] == EVENT and row["sync_us"] else coalesce_us))
+
+
 def want(row: dict[str, Any], quantity: int, moved_at: int, now: int, coalesce_us: int) -> None:
-    """The stock moved: the channel should show another quantity, once a window of gathering has passed."""
+    """The stock moved: the channel should show another quantity when its listing's policy says."""
+    quantity = shown_quantity(row, quantity)
     if quantity == row["wanted"] and row["acknowledged"] is not None:
         return
     row["wanted"] = quantity
@@ -47,7 +70,9 @@ def want(row: dict[str, Any], quantity: int, moved_at: int, now: int, coalesce_u
         row["wanted_since"] = row["due_at"] = None
         return
     row["wanted_since"] = moved_at if row["wanted_since"] is None else row["wanted_since"]
-    row["due_at"] = now + coalesce_us if row["due_at"] is None else row["due_at"]
+    due_at = _due(row, now, coalesce_us)
+    if row["due_at"] is None or not (row["wanted"] or row["attempts"]):
+        row["due_at"] = min(due_at, row["due_at"] or due_at)
 
 
 def send(row: dict[str, Any], now: int) -> None:
@@ -62,7 +87,7 @@ def acknowledge(row: dict[str, Any], quantity: int, now: int, coalesce_us: int) 
     if row["wanted"] == quantity:
         row["wanted_since"] = row["due_at"] = None
     else:
-        row["due_at"] = now + coalesce_us
+        row["due_at"] = _due(row, now, coalesce_us)
 
 
 def fail(row: dict[str, Any], why: str, now: int) -> None:
@@ -97,25 +122,50 @@ async def change(work: Work, channel_id: str, changes: Mapping[str, Change]) -> 
     return rows
 
 
+async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
+    """Keeps what changed listings say, for channels that are told; what these should show is found out soon."""
+    channels = {event.message.channel_id for event in events}
+    told = await work.tx.find(CONNECTIONS, ("channel_id",), [(one,) for one in sorted(channels)], only=("channel_id", "api_url"))
+    for channel_id in sorted(row.channel_id for row in told if row.api_url):
+        latest = {event.message.channel_sku: event.message for event in events if event.message.channel_id == channel_id}
+        await take_listings(work, channel_id, list(latest.values()))
+        marks = [{"channel_id": channel_id, "channel_sku": sku, "changed_at": work.now} for sku in sorted(latest)]
+        await work.tx.change(PUBLICATIONS, KEY, marks)
+
+
+async def found_out(work: Work, channel_id: str, rows: Sequence[Any]) -> None:
+    """What these should show was found out, as of the change that was seen."""
+    marks = [{"channel_id": channel_id, "channel_sku": row.channel_sku, "found_at": row.changed_at} for row in rows]
+    await work.tx.change(PUBLICATIONS, KEY, marks)
+
+
 async def take_listings(work: Work, channel_id: str, listings: Sequence[Any]) -> None:
-    """Keeps a publication for each listing of a channel; one whose item or units changed is found out anew."""
+    """Keeps a publication for each listing of a channel, as the listing says."""
     found = await work.tx.find(PUBLICATIONS, KEY, [(channel_id, one.channel_sku) for one in listings])
     known = {row.channel_sku: row for row in found}
     fresh, changed = [], []
     for one in listings:
         row = known.get(one.channel_sku)
+        said = _of_listing(one)
         if row is None:
             fresh.append(
                 {
-                    "channel_id": channel_id, "channel_sku": one.channel_sku, "item_id": one.item_id, "units": one.units, "external_id": "",
-                    "wanted": 0, "sent": None, "acknowledged": None, "observed": None, "wanted_since": None, "due_at": None,
+                    "channel_id": channel_id, "channel_sku": one.channel_sku, **said, "external_id": "", "wanted": 0, "sent": None,
+                    "acknowledged": None, "observed": None, "wanted_since": None, "due_at": None,
                     "acknowledged_at": None, "attempts": 0, "error": "", "repairs": 0,
                 }
             )  # fmt: skip
-        elif (row.item_id, row.units) != (one.item_id, one.units):
-            changed.append({"channel_id": channel_id, "channel_sku": one.channel_sku, "item_id": one.item_id, "units": one.units})
+        elif any(getattr(row, name) != value for name, value in said.items()):
+            changed.append({"channel_id": channel_id, "channel_sku": one.channel_sku, **said})
     await work.tx.insert(PUBLICATIONS, fresh, once=True)
     await work.tx.change(PUBLICATIONS, KEY, changed)
+
+
+def _of_listing(listing: Any) -> dict[str, Any]:
+    sync = listing.sync
+    after_us = sync.interval_s * SECOND if sync.mode == INTERVAL else sync.window_ms * SECOND // 1000
+    values = (listing.item_id, listing.units, sync.mode, after_us, json.dumps(list(sync.steps)), int(listing.status not in ENDED_OR_PAUSED))
+    return dict(zip(OF_LISTING, values, strict=True))
 
 
 async def drop_others(work: Work, channel_id: str, skus: Sequence[str]) -> None:

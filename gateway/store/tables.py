@@ -178,6 +178,15 @@ PUBLICATIONS = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("repairs", Integer, nullable=False),
+    # How the listing is told (catalog's numbers), its window or interval in microseconds, its steps as JSON; and whether it is on sale.
+    Column("sync_mode", Integer, nullable=False, server_default="0"),
+    Column("sync_us", BigInteger, nullable=False, server_default="0"),
+    Column("sync_steps", Text, nullable=False, server_default="[]"),
+    Column("on_sale", Integer, nullable=False, server_default="1"),
+    # When the listing changed last, and until which change it was found out what the channel should show.
+    Column("changed_at", BigInteger, nullable=False, server_default="0"),
+    Column("found_at", BigInteger, nullable=False, server_default="0"),
+    Index("ix_publications_changed", "channel_id", postgresql_where=text("changed_at > found_at"), sqlite_where=text("changed_at > found_at")),
     Index("ix_publications_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
 )  # fmt: skip
 

@@ -168,6 +168,18 @@ class ChannelVoice:
 
         await self._write(write)
 
+    async def _find_out(self) -> None:
+        """Finds out what the channel should show of listings that changed."""
+        own = (PUBLICATIONS.c.channel_id == self._channel_id, PUBLICATIONS.c.changed_at > PUBLICATIONS.c.found_at)
+        query = select(PUBLICATIONS.c.channel_sku, PUBLICATIONS.c.item_id, PUBLICATIONS.c.changed_at).where(*own).limit(PAGE)
+        async with self._component.database.read() as tx:
+            rows = await tx.read(query)
+        if not rows:
+            return
+        request = stock_service_pb2.GetAvailabilityRequest(item_ids=sorted({row.item_id for row in rows}), channel_id=self._channel_id)
+        await self._want((await self._stock.GetAvailability(request)).items, wall_clock())
+        await self._write(partial(book.found_out, channel_id=self._channel_id, rows=rows))
+
     # -- telling it
 
     async def _tell(self) -> None:
@@ -175,6 +187,7 @@ class ChannelVoice:
             await asyncio.sleep(LOOK_S)
             if not await self._closed():
                 continue
+            await self._find_out()
             try:
                 await self._tell_quantities()
                 await self._tell_parcels()

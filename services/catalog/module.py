@@ -59,7 +59,7 @@ def build(channels: Channels) -> Service:
             "ListChannels": read_channels.list_channels,
             "GetCategory": categories.get_category,
             "ListCategories": categories.list_categories,
-            "BatchGetItem": read_items.get_items,
+            "FindItems": read_items.find_items,
             "GetCompleteness": completeness.get_completeness,
             "ListIncompleteItems": completeness.list_incomplete_items,
             "ListChannelRequirements": completeness.list_channel_requirements,

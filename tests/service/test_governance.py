@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from argosy.catalog.v1 import categories_service_pb2, channels_service_pb2, item_pb2, items_service_pb2
+from argosy.catalog.v1 import categories_service_pb2, channels_service_pb2, item_pb2, items_service_pb2, listing_pb2
 from argosy.ops.v1 import approvals_service_pb2
 from chassis.kernel.clock import from_datetime, to_timestamp
 from chassis.kernel.ids import new_id
@@ -50,14 +50,14 @@ def rule(name: str, **values: Any) -> categories_service_pb2.AttributeRule:
     return categories_service_pb2.AttributeRule(name=name, **values)
 
 
-async def listing(calls: Calls, sku: str, item_id: str, units: int = 1, **values: Any) -> channels_service_pb2.Listing:
+async def listing(calls: Calls, sku: str, item_id: str, units: int = 1, **values: Any) -> listing_pb2.Listing:
     request = channels_service_pb2.CreateListingRequest(
         request_id=new_id(), channel_id="web", channel_sku=sku, item_id=item_id, units=units, **values
     )
     return await calls.sales_channels.CreateListing(request)
 
 
-async def change(calls: Calls, sku: str, meaning: Meaning, **values: Any) -> channels_service_pb2.Listing:
+async def change(calls: Calls, sku: str, meaning: Meaning, **values: Any) -> listing_pb2.Listing:
     request = channels_service_pb2.ChangeListingRequest(
         request_id=new_id(), channel_id="web", channel_sku=sku, meaning=meaning, reason="supplier changed", **values
     )
@@ -71,12 +71,12 @@ async def decide(calls: Calls, approval_id: str, approve: bool = True) -> approv
     return await calls.approvals("catalog").DecideApproval(request, metadata=OTHER)
 
 
-async def only(calls: Calls) -> channels_service_pb2.Listing:
+async def only(calls: Calls) -> listing_pb2.Listing:
     [found] = (await calls.sales_channels.ListListings(channels_service_pb2.ListListingsRequest(channel_id="web"))).listings
     return found
 
 
-async def versions(calls: Calls, sku: str) -> list[channels_service_pb2.Listing]:
+async def versions(calls: Calls, sku: str) -> list[listing_pb2.Listing]:
     request = channels_service_pb2.ListListingVersionsRequest(channel_id="web", channel_sku=sku)
     return list((await calls.sales_channels.ListListingVersions(request)).versions)
 
@@ -171,12 +171,12 @@ async def test_an_approval_of_what_is_no_longer_so_is_refused(calls: Calls) -> N
 async def test_a_listing_is_paused_by_one_and_an_ended_one_is_unknown(calls: Calls) -> None:
     mug = await publish_item(calls, "MUG")
     await listing(calls, "MUG", mug)
-    paused = await change(calls, "MUG", Meaning(item_id=mug, quantity=1, status=channels_service_pb2.LISTING_STATUS_PAUSED))
+    paused = await change(calls, "MUG", Meaning(item_id=mug, quantity=1, status=listing_pb2.LISTING_STATUS_PAUSED))
     assert (paused.approval_id, paused.version) == ("", 2)
     assert (await resolved(calls, "MUG")).item_id == mug
-    await change(calls, "MUG", Meaning(item_id=mug, quantity=1, status=channels_service_pb2.LISTING_STATUS_ENDED))
+    await change(calls, "MUG", Meaning(item_id=mug, quantity=1, status=listing_pb2.LISTING_STATUS_ENDED))
     assert (await resolved(calls, "MUG")).item_id == "", "its own SKU does not bring an ended listing back"
-    same = Meaning(item_id=mug, quantity=1, status=channels_service_pb2.LISTING_STATUS_ENDED)
+    same = Meaning(item_id=mug, quantity=1, status=listing_pb2.LISTING_STATUS_ENDED)
     await refused("NO_CHANGE", change(calls, "MUG", same))
 
 
@@ -225,7 +225,7 @@ async def test_a_case_is_listed_by_its_unit(calls: Calls) -> None:
     await refused("WRONG_UNIT", listing(calls, "TEA-P", tea, 1, unit="PALLET"))
     await refused("NOT_WHOLE", listing(calls, "TEA-H", tea, 1, unit="HALF"))
     await refused("LISTING_EXISTS", listing(calls, "TEA-C", tea))
-    wrong = channels_service_pb2.SyncPolicy(mode=channels_service_pb2.SYNC_MODE_STEPS, steps=[5, 3])
+    wrong = listing_pb2.SyncPolicy(mode=listing_pb2.SYNC_MODE_STEPS, steps=[5, 3])
     await refused("WRONG_SYNC", listing(calls, "TEA-1", tea, sync=wrong))
 
 
@@ -302,7 +302,7 @@ async def test_small_steps_that_sum_to_a_jump_wait_too(calls: Calls) -> None:
 async def test_many_items_are_changed_at_once_each_with_its_answer(calls: Calls) -> None:
     for sku in ("A", "B", "C"):
         await calls.items.CreateItem(items_service_pb2.CreateItemRequest(request_id=new_id(), item=item_pb2.ItemInput(sku=sku, name=sku)))
-    seen = await calls.items.BatchGetItem(items_service_pb2.BatchGetItemRequest(skus=["a", "B", "nothing", "C"]))
+    seen = await calls.items.FindItems(items_service_pb2.FindItemsRequest(skus=["a", "B", "nothing", "C"]))
     assert [one.sku for one in seen.items] == ["A", "B", "C"]
 
     def update(sku: str, etag: str = "", **values: Any) -> items_service_pb2.UpdateItemRequest:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from argosy.catalog.v1 import channels_service_pb2
+from argosy.catalog.v1 import channels_service_pb2, listing_pb2
 from argosy.gateway.v1 import connections_service_pb2, publications_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.orders.v1 import order_pb2
@@ -53,6 +54,15 @@ async def list_item(calls: Calls, channel_sku: str, item_id: str, units: int) ->
     await calls.sales_channels.CreateListing(
         channels_service_pb2.CreateListingRequest(
             request_id=new_id(), channel_id="web", channel_sku=channel_sku, item_id=item_id, units=units
+        )
+    )
+
+
+async def change_listing(calls: Calls, item_id: str, **values: Any) -> None:
+    meaning = channels_service_pb2.ListingMeaning(item_id=item_id, quantity=1, **values)
+    await calls.sales_channels.ChangeListing(
+        channels_service_pb2.ChangeListingRequest(
+            request_id=new_id(), channel_id="web", channel_sku="MUG-1", meaning=meaning, reason="a test"
         )
     )
 
@@ -108,6 +118,26 @@ async def test_a_quantity_follows_the_stock_in_the_channels_units(settings: Sett
         await until_shown(calls, shop, 8, "MUG-6")
         figures = await calls.publications.GetPublicationFigures(publications_service_pb2.GetPublicationFiguresRequest())
         assert [(one.channel_id, one.listings, one.behind, one.breaker) for one in figures.channels] == [("web", 2, 0, "CLOSED")]
+
+
+async def test_a_listing_is_told_as_its_policy_says_and_paused_at_once(settings: Settings) -> None:
+    shop = Shop({"MUG-1": 3, "MUG-6": 0})
+    async with told_shop(settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        # A listing that comes later is told without waiting for the channel to be read back.
+        await list_item(calls, "MUG-6", item_id, 6)
+        await until_shown(calls, shop, 8, "MUG-6", within_s=10)
+        steps = listing_pb2.SyncPolicy(mode=listing_pb2.SYNC_MODE_STEPS, steps=[20, 40])
+        await change_listing(calls, item_id, sync=steps)
+        await until_shown(calls, shop, 40, within_s=10)
+        await adjust(calls, item_id, -15)
+        await until_shown(calls, shop, 20)
+        await adjust(calls, item_id, -17)
+        await until_shown(calls, shop, 18)
+        await change_listing(calls, item_id, status=listing_pb2.LISTING_STATUS_PAUSED)
+        await until_shown(calls, shop, 0, within_s=10)
+        await change_listing(calls, item_id, sync=steps)
+        await until_shown(calls, shop, 18, within_s=10)
 
 
 async def test_many_changes_are_told_as_few(sqlite_settings: Settings) -> None:

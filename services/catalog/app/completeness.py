@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2
+from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2, listing_pb2
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
@@ -20,7 +20,7 @@ from services.catalog.domain.item import Lifecycle
 from services.catalog.store.tables import CATEGORIES, ITEMS, LISTINGS, REQUIREMENTS
 
 FIELDS = frozenset(item_pb2.ItemInput.DESCRIPTOR.fields_by_name)
-ENDED = channels_service_pb2.LISTING_STATUS_ENDED
+ENDED = listing_pb2.LISTING_STATUS_ENDED
 
 
 class Wanted:

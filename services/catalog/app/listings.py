@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict, ParseDict
 from sqlalchemy import select
 
-from argosy.catalog.v1 import channels_service_pb2, item_pb2
+from argosy.catalog.v1 import catalog_events_pb2, channels_service_pb2, item_pb2, listing_pb2
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal
@@ -25,12 +25,12 @@ from services.catalog.store.tables import CHANNELS, ITEMS, LISTING_VERSIONS, LIS
 
 Key = tuple[str, str]
 KEY = ("channel_id", "channel_sku")
-ACTIVE = channels_service_pb2.LISTING_STATUS_ACTIVE
-ENDED = channels_service_pb2.LISTING_STATUS_ENDED
-STEPS = channels_service_pb2.SYNC_MODE_STEPS
-INTERVAL = channels_service_pb2.SYNC_MODE_INTERVAL
+ACTIVE = listing_pb2.LISTING_STATUS_ACTIVE
+ENDED = listing_pb2.LISTING_STATUS_ENDED
+STEPS = listing_pb2.SYNC_MODE_STEPS
+INTERVAL = listing_pb2.SYNC_MODE_INTERVAL
 Meaning = channels_service_pb2.ListingMeaning
-Listing = channels_service_pb2.Listing
+Listing = listing_pb2.Listing
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ async def create_listings(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         versions.append(version)
         outcomes.append(_message(version))
     await work.tx.insert(LISTINGS, [vars(one) for one in versions])
-    await work.tx.insert(LISTING_VERSIONS, [vars(one) for one in versions])
+    await _keep(work, versions)
     return outcomes
 
 
@@ -147,7 +147,19 @@ async def relist(work: Work, item_id: str, into_id: str, reason: str) -> None:
         for row in rows
     ]
     await work.tx.change(LISTINGS, KEY, [vars(one) for one in changed])
-    await work.tx.insert(LISTING_VERSIONS, [vars(one) for one in changed])
+    await _keep(work, changed)
+
+
+async def _keep(work: Work, versions: Sequence[_Version]) -> None:
+    """Keeps versions, and tells of them."""
+    await work.tx.insert(LISTING_VERSIONS, [vars(one) for one in versions])
+    for one in versions:
+        event = catalog_events_pb2.ListingChanged(
+            listing_id=f"{one.channel_id}/{one.channel_sku}", channel_id=one.channel_id, channel_sku=one.channel_sku, item_id=one.item_id,
+            units=one.units, status=listing_pb2.ListingStatus.ValueType(one.status), version=one.version,
+            sync=_sync(one.sync) if one.sync else None,
+        )  # fmt: skip
+        work.emit(event)
 
 
 async def list_listing_versions(asked: Asked) -> channels_service_pb2.ListListingVersionsResponse:
@@ -238,7 +250,7 @@ async def _after(work: Work, row: Any, request: channels_service_pb2.ChangeListi
 
 async def _write(work: Work, version: _Version) -> Listing:
     await work.tx.change(LISTINGS, KEY, [vars(version)])
-    await work.tx.insert(LISTING_VERSIONS, [vars(version)])
+    await _keep(work, [version])
     return _message(version)
 
 
@@ -297,8 +309,8 @@ def _sync_text(meaning: Meaning, field: str) -> str:
     return json.dumps(MessageToDict(sync, preserving_proto_field_name=True), sort_keys=True)
 
 
-def _sync(text: str) -> channels_service_pb2.SyncPolicy:
-    return ParseDict(json.loads(text), channels_service_pb2.SyncPolicy()) if text else channels_service_pb2.SyncPolicy()
+def _sync(text: str) -> listing_pb2.SyncPolicy:
+    return ParseDict(json.loads(text), listing_pb2.SyncPolicy()) if text else listing_pb2.SyncPolicy()
 
 
 def _key(request: Any) -> Key:

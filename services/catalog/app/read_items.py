@@ -1,4 +1,4 @@
-"""GetItem, BatchGetItem and ListItems."""
+"""GetItem, FindItems and ListItems."""
 
 from sqlalchemy import select
 
@@ -14,11 +14,11 @@ async def get_item(asked: Asked) -> item_pb2.Item:
     return (await shown(asked.tx, [await load(asked.tx, asked.request.item_id)]))[0]
 
 
-async def get_items(asked: Asked) -> items_service_pb2.BatchGetItemResponse:
+async def find_items(asked: Asked) -> items_service_pb2.FindItemsResponse:
     """Returns those that are known, by SKU."""
     skus = sorted({sku.strip().upper() for sku in asked.request.skus})
     rows = await asked.tx.find(ITEMS, ("sku",), [(sku,) for sku in skus], order=("sku",))
-    return items_service_pb2.BatchGetItemResponse(items=await shown(asked.tx, rows))
+    return items_service_pb2.FindItemsResponse(items=await shown(asked.tx, rows))
 
 
 async def list_items(asked: Asked) -> items_service_pb2.ListItemsResponse:

@@ -4,7 +4,7 @@ import pytest
 
 from chassis.kernel.clock import DAY, SECOND
 from chassis.kernel.errors import InvalidArgument
-from gateway.app.publications import LONGEST_PAUSE_US, acknowledge, fail, observe, pause, send, want
+from gateway.app.publications import EVENT, INTERVAL, LONGEST_PAUSE_US, STEPS, acknowledge, fail, observe, pause, send, want
 from gateway.voice.egress import Egress, _is_private
 from gateway.voice.sender import RETRY_US, next_attempt
 
@@ -14,7 +14,7 @@ NOW, WINDOW = 1_000_000_000, SECOND
 def row(**changes: object) -> dict[str, object]:
     settled = {
         "wanted": 5, "sent": 5, "acknowledged": 5, "observed": 5, "wanted_since": None, "due_at": None, "acknowledged_at": NOW,
-        "attempts": 0, "error": "", "repairs": 0,
+        "attempts": 0, "error": "", "repairs": 0, "sync_mode": 0, "sync_us": 0, "sync_steps": "[]", "on_sale": 1,
     }  # fmt: skip
     return {**settled, **changes}
 
@@ -36,6 +36,43 @@ def test_a_change_waits_for_its_window_and_counts_from_the_first_movement() -> N
     assert (one["wanted"], one["wanted_since"], one["due_at"]) == (9, NOW - 3, NOW + WINDOW), "gathered with the first"
     want(one, 5, NOW + 6, NOW + 6, WINDOW)
     assert (one["wanted_since"], one["due_at"]) == (None, None), "the channel shows that already"
+
+
+def test_a_listing_may_have_a_window_of_its_own() -> None:
+    one = row(sync_mode=EVENT, sync_us=60 * SECOND)
+    want(one, 7, NOW, NOW, WINDOW)
+    assert one["due_at"] == NOW + 60 * SECOND
+
+
+def test_in_an_interval_it_is_told_once_but_never_late_that_nothing_is_left() -> None:
+    hour = 3600 * SECOND
+    one = row(sync_mode=INTERVAL, sync_us=hour)
+    want(one, 7, NOW, NOW, WINDOW)
+    due = (NOW // hour + 1) * hour
+    assert one["due_at"] == due
+    want(one, 6, NOW, NOW + 5, WINDOW)
+    assert one["due_at"] == due
+    want(one, 0, NOW, NOW + 9, WINDOW)
+    assert one["due_at"] == NOW + 9 + WINDOW, "sold out"
+    new = row(sync_mode=INTERVAL, sync_us=hour, acknowledged=None, wanted=0)
+    want(new, 7, NOW, NOW, WINDOW)
+    assert new["due_at"] == NOW + WINDOW, "what was never told is told at once"
+
+
+def test_in_steps_the_lower_one_is_shown_and_little_is_shown_as_it_is() -> None:
+    one = row(sync_mode=STEPS, sync_steps="[10, 50, 100]", wanted=50, sent=50, acknowledged=50)
+    for quantity, shown in ((57, 50), (99, 50), (100, 100), (5000, 100), (12, 10), (9, 9), (3, 3), (0, 0)):
+        want(one, quantity, NOW, NOW, WINDOW)
+        assert one["wanted"] == shown
+    one = row(sync_mode=STEPS, sync_steps="[10, 50]", wanted=50, sent=50, acknowledged=50)
+    want(one, 80, NOW, NOW, WINDOW)
+    assert one["due_at"] is None, "the step is the same: nothing is told"
+
+
+def test_what_is_not_on_sale_is_shown_as_nothing() -> None:
+    one = row(on_sale=0)
+    want(one, 80, NOW, NOW, WINDOW)
+    assert (one["wanted"], one["due_at"]) == (0, NOW + WINDOW)
 
 
 def test_what_is_on_its_way_is_not_forgotten_when_the_stock_comes_back() -> None:

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from argosy.catalog.v1 import item_pb2 as argosy_dot_catalog_dot_v1_dot_item__pb2
+from argosy.catalog.v1 import listing_pb2 as argosy_dot_catalog_dot_v1_dot_listing__pb2
 from argosy.common.v1 import options_pb2 as argosy_dot_common_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/catalog/v1/catalog_events.proto\x12\x11\x61rgosy.catalog.v1\x1a\x1c\x61rgosy/catalog/v1/item.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x04\n\rItemPublished\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nstock_unit\x18\x04 \x01(\t\x12\x10\n\x08weight_g\x18\x05 \x01(\x03\x12\x1b\n\x13standard_cost_minor\x18\x06 \x01(\x03\x12\x1a\n\x12\x63ost_currency_code\x18\x07 \x01(\t\x12-\n\x08tracking\x18\x08 \x01(\x0e\x32\x1b.argosy.catalog.v1.Tracking\x12\x0f\n\x07\x65xpires\x18\t \x01(\x08\x12\x15\n\rmin_life_days\x18\n \x01(\x05\x12/\n\tvaluation\x18\x0b \x01(\x0e\x32\x1c.argosy.catalog.v1.Valuation\x12\x11\n\tabc_class\x18\x0c \x01(\t\x12\x31\n\rsellable_from\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05units\x18\x0e \x03(\x0b\x32\x17.argosy.catalog.v1.Unit\x12\x30\n\ncomponents\x18\x0f \x03(\x0b\x32\x1c.argosy.catalog.v1.Component\x12\x13\n\x0bsupplier_id\x18\x10 \x01(\t\x12\x16\n\x0elead_time_days\x18\x11 \x01(\x05\x12\x1e\n\x16minimum_order_quantity\x18\x12 \x01(\x03\x12\x15\n\rpack_multiple\x18\x13 \x01(\x03\x12\x38\n\x0ereorder_policy\x18\x14 \x01(\x0e\x32 .argosy.catalog.v1.ReorderPolicy:\x13\x92\xb5\x18\x0f\n\x04item\x12\x07item_id\"P\n\x0bItemRetired\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x13\x92\xb5\x18\x0f\n\x04item\x12\x07item_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/catalog/v1/catalog_events.proto\x12\x11\x61rgosy.catalog.v1\x1a\x1c\x61rgosy/catalog/v1/item.proto\x1a\x1f\x61rgosy/catalog/v1/listing.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x04\n\rItemPublished\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nstock_unit\x18\x04 \x01(\t\x12\x10\n\x08weight_g\x18\x05 \x01(\x03\x12\x1b\n\x13standard_cost_minor\x18\x06 \x01(\x03\x12\x1a\n\x12\x63ost_currency_code\x18\x07 \x01(\t\x12-\n\x08tracking\x18\x08 \x01(\x0e\x32\x1b.argosy.catalog.v1.Tracking\x12\x0f\n\x07\x65xpires\x18\t \x01(\x08\x12\x15\n\rmin_life_days\x18\n \x01(\x05\x12/\n\tvaluation\x18\x0b \x01(\x0e\x32\x1c.argosy.catalog.v1.Valuation\x12\x11\n\tabc_class\x18\x0c \x01(\t\x12\x31\n\rsellable_from\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05units\x18\x0e \x03(\x0b\x32\x17.argosy.catalog.v1.Unit\x12\x30\n\ncomponents\x18\x0f \x03(\x0b\x32\x1c.argosy.catalog.v1.Component\x12\x13\n\x0bsupplier_id\x18\x10 \x01(\t\x12\x16\n\x0elead_time_days\x18\x11 \x01(\x05\x12\x1e\n\x16minimum_order_quantity\x18\x12 \x01(\x03\x12\x15\n\rpack_multiple\x18\x13 \x01(\x03\x12\x38\n\x0ereorder_policy\x18\x14 \x01(\x0e\x32 .argosy.catalog.v1.ReorderPolicy:\x13\x92\xb5\x18\x0f\n\x04item\x12\x07item_id\"P\n\x0bItemRetired\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x13\x92\xb5\x18\x0f\n\x04item\x12\x07item_id\"\xf8\x01\n\x0eListingChanged\x12\x12\n\nlisting_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63hannel_sku\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\r\n\x05units\x18\x05 \x01(\x03\x12\x30\n\x06status\x18\x06 \x01(\x0e\x32 .argosy.catalog.v1.ListingStatus\x12+\n\x04sync\x18\x07 \x01(\x0b\x32\x1d.argosy.catalog.v1.SyncPolicy\x12\x0f\n\x07version\x18\x08 \x01(\x03:\x19\x92\xb5\x18\x15\n\x07listing\x12\nlisting_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +39,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEMPUBLISHED']._serialized_options = b'\222\265\030\017\n\004item\022\007item_id'
   _globals['_ITEMRETIRED']._loaded_options = None
   _globals['_ITEMRETIRED']._serialized_options = b'\222\265\030\017\n\004item\022\007item_id'
-  _globals['_ITEMPUBLISHED']._serialized_start=157
-  _globals['_ITEMPUBLISHED']._serialized_end=786
-  _globals['_ITEMRETIRED']._serialized_start=788
-  _globals['_ITEMRETIRED']._serialized_end=868
+  _globals['_LISTINGCHANGED']._loaded_options = None
+  _globals['_LISTINGCHANGED']._serialized_options = b'\222\265\030\025\n\007listing\022\nlisting_id'
+  _globals['_ITEMPUBLISHED']._serialized_start=190
+  _globals['_ITEMPUBLISHED']._serialized_end=819
+  _globals['_ITEMRETIRED']._serialized_start=821
+  _globals['_ITEMRETIRED']._serialized_end=901
+  _globals['_LISTINGCHANGED']._serialized_start=904
+  _globals['_LISTINGCHANGED']._serialized_end=1152
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from argosy.catalog.v1 import item_pb2 as _item_pb2
+from argosy.catalog.v1 import listing_pb2 as _listing_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -153,3 +154,55 @@ class ItemRetired(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemRetired: _TypeAlias = ItemRetired  # noqa: Y015
+
+@_typing.final
+class ListingChanged(_message.Message):
+    """What a channel's SKU means, whether it is on sale, or how its quantity is told is set or changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LISTING_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    listing_id: _builtins.str
+    """Channel and SKU, joined by a slash."""
+    channel_id: _builtins.str
+    """The channel."""
+    channel_sku: _builtins.str
+    """The SKU as the channel names it."""
+    item_id: _builtins.str
+    """The item it means."""
+    units: _builtins.int
+    """How many stock units one unit of it is."""
+    status: _listing_pb2.ListingStatus.ValueType
+    """Whether it is on sale."""
+    version: _builtins.int
+    """The version, from 1."""
+    @_builtins.property
+    def sync(self) -> _listing_pb2.SyncPolicy:
+        """How the channel is told its quantity."""
+
+    def __init__(
+        self,
+        *,
+        listing_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        units: _builtins.int = ...,
+        status: _listing_pb2.ListingStatus.ValueType = ...,
+        sync: _listing_pb2.SyncPolicy | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sync", b"sync"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "channel_sku", b"channel_sku", "item_id", b"item_id", "listing_id", b"listing_id", "status", b"status", "sync", b"sync", "units", b"units", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListingChanged: _TypeAlias = ListingChanged  # noqa: Y015

@@ -3,12 +3,12 @@
 isort:skip_file
 """
 
+from argosy.catalog.v1 import listing_pb2 as _listing_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -20,62 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _ListingStatus:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ListingStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ListingStatus.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    LISTING_STATUS_UNSPECIFIED: _ListingStatus.ValueType  # 0
-    """Unset; active."""
-    LISTING_STATUS_ACTIVE: _ListingStatus.ValueType  # 1
-    """On sale."""
-    LISTING_STATUS_PAUSED: _ListingStatus.ValueType  # 2
-    """The channel is shown none; orders that come are still understood."""
-    LISTING_STATUS_ENDED: _ListingStatus.ValueType  # 3
-    """No longer sold: its SKU is unknown in new orders."""
-
-class ListingStatus(_ListingStatus, metaclass=_ListingStatusEnumTypeWrapper):
-    """Whether a listing is on sale."""
-
-LISTING_STATUS_UNSPECIFIED: ListingStatus.ValueType  # 0
-"""Unset; active."""
-LISTING_STATUS_ACTIVE: ListingStatus.ValueType  # 1
-"""On sale."""
-LISTING_STATUS_PAUSED: ListingStatus.ValueType  # 2
-"""The channel is shown none; orders that come are still understood."""
-LISTING_STATUS_ENDED: ListingStatus.ValueType  # 3
-"""No longer sold: its SKU is unknown in new orders."""
-Global___ListingStatus: _TypeAlias = ListingStatus  # noqa: Y015
-
-class _SyncMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _SyncModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SyncMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    SYNC_MODE_UNSPECIFIED: _SyncMode.ValueType  # 0
-    """Unset; soon after each change, as the channel's connection says."""
-    SYNC_MODE_EVENT: _SyncMode.ValueType  # 1
-    """After each change, once a window has passed in which others are gathered."""
-    SYNC_MODE_INTERVAL: _SyncMode.ValueType  # 2
-    """At most once in each interval."""
-    SYNC_MODE_STEPS: _SyncMode.ValueType  # 3
-    """Where it passes a step; between steps the lower one is shown. Below the first step every change is told."""
-
-class SyncMode(_SyncMode, metaclass=_SyncModeEnumTypeWrapper):
-    """When a channel is told a quantity."""
-
-SYNC_MODE_UNSPECIFIED: SyncMode.ValueType  # 0
-"""Unset; soon after each change, as the channel's connection says."""
-SYNC_MODE_EVENT: SyncMode.ValueType  # 1
-"""After each change, once a window has passed in which others are gathered."""
-SYNC_MODE_INTERVAL: SyncMode.ValueType  # 2
-"""At most once in each interval."""
-SYNC_MODE_STEPS: SyncMode.ValueType  # 3
-"""Where it passes a step; between steps the lower one is shown. Below the first step every change is told."""
-Global___SyncMode: _TypeAlias = SyncMode  # noqa: Y015
 
 @_typing.final
 class Channel(_message.Message):
@@ -240,122 +184,6 @@ class ListChannelsResponse(_message.Message):
 Global___ListChannelsResponse: _TypeAlias = ListChannelsResponse  # noqa: Y015
 
 @_typing.final
-class Listing(_message.Message):
-    """What a channel calls an item."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHANNEL_ID_FIELD_NUMBER: _builtins.int
-    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
-    ITEM_ID_FIELD_NUMBER: _builtins.int
-    UNITS_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    UNIT_FIELD_NUMBER: _builtins.int
-    QUANTITY_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    SYNC_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    CHANGED_BY_FIELD_NUMBER: _builtins.int
-    CHANGED_AT_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    APPROVAL_ID_FIELD_NUMBER: _builtins.int
-    channel_id: _builtins.str
-    """The channel."""
-    channel_sku: _builtins.str
-    """The SKU as the channel names it."""
-    item_id: _builtins.str
-    """The item it means."""
-    units: _builtins.int
-    """How many stock units one unit of it is."""
-    unit: _builtins.str
-    """The unit of the item that it is sold in; the stock unit where empty."""
-    quantity: _builtins.int
-    """How many of that unit one unit of it is."""
-    status: Global___ListingStatus.ValueType
-    """Whether it is on sale."""
-    version: _builtins.int
-    """Grows by one with every change."""
-    changed_by: _builtins.str
-    """Who changed it last."""
-    reason: _builtins.str
-    """Why."""
-    approval_id: _builtins.str
-    """What waits for another person: an approval of a change that is not in force; empty where none does."""
-    @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was set up."""
-
-    @_builtins.property
-    def sync(self) -> Global___SyncPolicy:
-        """How the channel is told its quantity."""
-
-    @_builtins.property
-    def changed_at(self) -> _timestamp_pb2.Timestamp:
-        """When."""
-
-    def __init__(
-        self,
-        *,
-        channel_id: _builtins.str = ...,
-        channel_sku: _builtins.str = ...,
-        item_id: _builtins.str = ...,
-        units: _builtins.int = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
-        unit: _builtins.str = ...,
-        quantity: _builtins.int = ...,
-        status: Global___ListingStatus.ValueType = ...,
-        sync: Global___SyncPolicy | None = ...,
-        version: _builtins.int = ...,
-        changed_by: _builtins.str = ...,
-        changed_at: _timestamp_pb2.Timestamp | None = ...,
-        reason: _builtins.str = ...,
-        approval_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "created_at", b"created_at", "sync", b"sync"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "changed_at", b"changed_at", "changed_by", b"changed_by", "channel_id", b"channel_id", "channel_sku", b"channel_sku", "created_at", b"created_at", "item_id", b"item_id", "quantity", b"quantity", "reason", b"reason", "status", b"status", "sync", b"sync", "unit", b"unit", "units", b"units", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Listing: _TypeAlias = Listing  # noqa: Y015
-
-@_typing.final
-class SyncPolicy(_message.Message):
-    """How a channel is told the quantity of a listing."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODE_FIELD_NUMBER: _builtins.int
-    WINDOW_MS_FIELD_NUMBER: _builtins.int
-    INTERVAL_S_FIELD_NUMBER: _builtins.int
-    STEPS_FIELD_NUMBER: _builtins.int
-    mode: Global___SyncMode.ValueType
-    """When."""
-    window_ms: _builtins.int
-    """The window of gathering in milliseconds; as the connection says where 0."""
-    interval_s: _builtins.int
-    """The interval in seconds."""
-    @_builtins.property
-    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The steps in the channel's units, ascending."""
-
-    def __init__(
-        self,
-        *,
-        mode: Global___SyncMode.ValueType = ...,
-        window_ms: _builtins.int = ...,
-        interval_s: _builtins.int = ...,
-        steps: _abc.Iterable[_builtins.int] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_s", b"interval_s", "mode", b"mode", "steps", b"steps", "window_ms", b"window_ms"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SyncPolicy: _TypeAlias = SyncPolicy  # noqa: Y015
-
-@_typing.final
 class CreateListingRequest(_message.Message):
     """Says what a channel's SKU means."""
 
@@ -381,7 +209,7 @@ class CreateListingRequest(_message.Message):
     unit: _builtins.str
     """The unit of the item that it is sold in; the stock unit where empty."""
     @_builtins.property
-    def sync(self) -> Global___SyncPolicy:
+    def sync(self) -> _listing_pb2.SyncPolicy:
         """How the channel is told its quantity."""
 
     def __init__(
@@ -393,7 +221,7 @@ class CreateListingRequest(_message.Message):
         item_id: _builtins.str = ...,
         units: _builtins.int = ...,
         unit: _builtins.str = ...,
-        sync: Global___SyncPolicy | None = ...,
+        sync: _listing_pb2.SyncPolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -436,7 +264,7 @@ class CreateListingResult(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def response(self) -> Global___Listing:
+    def response(self) -> _listing_pb2.Listing:
         """What was done."""
 
     @_builtins.property
@@ -446,7 +274,7 @@ class CreateListingResult(_message.Message):
     def __init__(
         self,
         *,
-        response: Global___Listing | None = ...,
+        response: _listing_pb2.Listing | None = ...,
         error: _status_pb2.Status | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
@@ -500,10 +328,10 @@ class ListingMeaning(_message.Message):
     """How many of the unit one unit of it is."""
     unit: _builtins.str
     """The unit of the item that it is sold in; the stock unit where empty."""
-    status: Global___ListingStatus.ValueType
+    status: _listing_pb2.ListingStatus.ValueType
     """Whether it is on sale; active where unspecified."""
     @_builtins.property
-    def sync(self) -> Global___SyncPolicy:
+    def sync(self) -> _listing_pb2.SyncPolicy:
         """How the channel is told its quantity."""
 
     def __init__(
@@ -512,8 +340,8 @@ class ListingMeaning(_message.Message):
         item_id: _builtins.str = ...,
         quantity: _builtins.int = ...,
         unit: _builtins.str = ...,
-        status: Global___ListingStatus.ValueType = ...,
-        sync: Global___SyncPolicy | None = ...,
+        status: _listing_pb2.ListingStatus.ValueType = ...,
+        sync: _listing_pb2.SyncPolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -650,13 +478,13 @@ class ListListingVersionsResponse(_message.Message):
     next_page_token: _builtins.str
     """Where the next page starts; empty on the last."""
     @_builtins.property
-    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listing]:
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[_listing_pb2.Listing]:
         """The versions."""
 
     def __init__(
         self,
         *,
-        versions: _abc.Iterable[Global___Listing] | None = ...,
+        versions: _abc.Iterable[_listing_pb2.Listing] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -742,7 +570,7 @@ class ListingPreview(_message.Message):
     summary: _builtins.str
     """All of it in a sentence."""
     @_builtins.property
-    def now(self) -> Global___Listing:
+    def now(self) -> _listing_pb2.Listing:
         """The listing as it is; empty where there is none."""
 
     @_builtins.property
@@ -752,7 +580,7 @@ class ListingPreview(_message.Message):
     def __init__(
         self,
         *,
-        now: Global___Listing | None = ...,
+        now: _listing_pb2.Listing | None = ...,
         days: _builtins.int = ...,
         orders: _builtins.int = ...,
         lines: _builtins.int = ...,
@@ -940,13 +768,13 @@ class ListListingsResponse(_message.Message):
     next_page_token: _builtins.str
     """Where the next page starts; empty on the last."""
     @_builtins.property
-    def listings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listing]:
+    def listings(self) -> _containers.RepeatedCompositeFieldContainer[_listing_pb2.Listing]:
         """The listings."""
 
     def __init__(
         self,
         *,
-        listings: _abc.Iterable[Global___Listing] | None = ...,
+        listings: _abc.Iterable[_listing_pb2.Listing] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from argosy.catalog.v1 import channels_service_pb2 as argosy_dot_catalog_dot_v1_dot_channels__service__pb2
+from argosy.catalog.v1 import listing_pb2 as argosy_dot_catalog_dot_v1_dot_listing__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -53,7 +54,7 @@ class ChannelsServiceStub:
         self.CreateListing = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/CreateListing',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.CreateListingRequest.SerializeToString,
-                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
                 _registered_method=True)
         self.ListListings = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/ListListings',
@@ -73,12 +74,12 @@ class ChannelsServiceStub:
         self.ChangeListing = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/ChangeListing',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.SerializeToString,
-                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
                 _registered_method=True)
         self.RollBackListing = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/RollBackListing',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.SerializeToString,
-                response_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
                 _registered_method=True)
         self.ListListingVersions = channel.unary_unary(
                 '/argosy.catalog.v1.ChannelsService/ListListingVersions',
@@ -254,7 +255,7 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
             'CreateListing': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateListing,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.CreateListingRequest.FromString,
-                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.SerializeToString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.SerializeToString,
             ),
             'ListListings': grpc.unary_unary_rpc_method_handler(
                     servicer.ListListings,
@@ -274,12 +275,12 @@ def add_ChannelsServiceServicer_to_server(servicer, server):
             'ChangeListing': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeListing,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.FromString,
-                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.SerializeToString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.SerializeToString,
             ),
             'RollBackListing': grpc.unary_unary_rpc_method_handler(
                     servicer.RollBackListing,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.FromString,
-                    response_serializer=argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.SerializeToString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.SerializeToString,
             ),
             'ListListingVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListListingVersions,
@@ -425,7 +426,7 @@ class ChannelsService:
             target,
             '/argosy.catalog.v1.ChannelsService/CreateListing',
             argosy_dot_catalog_dot_v1_dot_channels__service__pb2.CreateListingRequest.SerializeToString,
-            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+            argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
             options,
             channel_credentials,
             insecure,
@@ -533,7 +534,7 @@ class ChannelsService:
             target,
             '/argosy.catalog.v1.ChannelsService/ChangeListing',
             argosy_dot_catalog_dot_v1_dot_channels__service__pb2.ChangeListingRequest.SerializeToString,
-            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+            argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
             options,
             channel_credentials,
             insecure,
@@ -560,7 +561,7 @@ class ChannelsService:
             target,
             '/argosy.catalog.v1.ChannelsService/RollBackListing',
             argosy_dot_catalog_dot_v1_dot_channels__service__pb2.RollBackListingRequest.SerializeToString,
-            argosy_dot_catalog_dot_v1_dot_channels__service__pb2.Listing.FromString,
+            argosy_dot_catalog_dot_v1_dot_listing__pb2.Listing.FromString,
             options,
             channel_credentials,
             insecure,

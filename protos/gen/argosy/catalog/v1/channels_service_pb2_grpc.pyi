@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from argosy.catalog.v1 import channels_service_pb2 as _channels_service_pb2
+from argosy.catalog.v1 import listing_pb2 as _listing_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -39,7 +40,7 @@ class ChannelsServiceStub:
     """Returns a channel."""
     ListChannels: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListChannelsRequest, _channels_service_pb2.ListChannelsResponse]
     """Lists channels by id."""
-    CreateListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.CreateListingRequest, _channels_service_pb2.Listing]
+    CreateListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.CreateListingRequest, _listing_pb2.Listing]
     """Says which item a channel's SKU means, and how many of it."""
     ListListings: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingsRequest, _channels_service_pb2.ListListingsResponse]
     """Lists a channel's SKUs."""
@@ -47,9 +48,9 @@ class ChannelsServiceStub:
     """Says what several SKUs mean; the answer reports one by one."""
     PreviewListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.PreviewListingRequest, _channels_service_pb2.ListingPreview]
     """Says what another meaning of a channel's SKU would have changed in the last days."""
-    ChangeListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _channels_service_pb2.Listing]
+    ChangeListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _listing_pb2.Listing]
     """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
-    RollBackListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _channels_service_pb2.Listing]
+    RollBackListing: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _listing_pb2.Listing]
     """Takes up again what a channel's SKU meant before; like any other change."""
     ListListingVersions: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingVersionsRequest, _channels_service_pb2.ListListingVersionsResponse]
     """Lists who changed what about a channel's SKU, and why, newest first."""
@@ -77,7 +78,7 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     """Returns a channel."""
     ListChannels: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListChannelsRequest, _channels_service_pb2.ListChannelsResponse]  # type: ignore[assignment]
     """Lists channels by id."""
-    CreateListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.CreateListingRequest, _channels_service_pb2.Listing]  # type: ignore[assignment]
+    CreateListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.CreateListingRequest, _listing_pb2.Listing]  # type: ignore[assignment]
     """Says which item a channel's SKU means, and how many of it."""
     ListListings: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingsRequest, _channels_service_pb2.ListListingsResponse]  # type: ignore[assignment]
     """Lists a channel's SKUs."""
@@ -85,9 +86,9 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     """Says what several SKUs mean; the answer reports one by one."""
     PreviewListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.PreviewListingRequest, _channels_service_pb2.ListingPreview]  # type: ignore[assignment]
     """Says what another meaning of a channel's SKU would have changed in the last days."""
-    ChangeListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _channels_service_pb2.Listing]  # type: ignore[assignment]
+    ChangeListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ChangeListingRequest, _listing_pb2.Listing]  # type: ignore[assignment]
     """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
-    RollBackListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _channels_service_pb2.Listing]  # type: ignore[assignment]
+    RollBackListing: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.RollBackListingRequest, _listing_pb2.Listing]  # type: ignore[assignment]
     """Takes up again what a channel's SKU meant before; like any other change."""
     ListListingVersions: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListListingVersionsRequest, _channels_service_pb2.ListListingVersionsResponse]  # type: ignore[assignment]
     """Lists who changed what about a channel's SKU, and why, newest first."""
@@ -136,7 +137,7 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _channels_service_pb2.CreateListingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_channels_service_pb2.Listing, _abc.Awaitable[_channels_service_pb2.Listing]]:
+    ) -> _typing.Union[_listing_pb2.Listing, _abc.Awaitable[_listing_pb2.Listing]]:
         """Says which item a channel's SKU means, and how many of it."""
 
     @_abc_1.abstractmethod
@@ -168,7 +169,7 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _channels_service_pb2.ChangeListingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_channels_service_pb2.Listing, _abc.Awaitable[_channels_service_pb2.Listing]]:
+    ) -> _typing.Union[_listing_pb2.Listing, _abc.Awaitable[_listing_pb2.Listing]]:
         """Changes what a channel's SKU means, whether it is on sale, and how its quantity is told. What the SKU means is changed by two persons."""
 
     @_abc_1.abstractmethod
@@ -176,7 +177,7 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _channels_service_pb2.RollBackListingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_channels_service_pb2.Listing, _abc.Awaitable[_channels_service_pb2.Listing]]:
+    ) -> _typing.Union[_listing_pb2.Listing, _abc.Awaitable[_listing_pb2.Listing]]:
         """Takes up again what a channel's SKU meant before; like any other change."""
 
     @_abc_1.abstractmethod

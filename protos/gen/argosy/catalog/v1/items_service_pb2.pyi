@@ -646,7 +646,7 @@ class MergeItemRequest(_message.Message):
 Global___MergeItemRequest: _TypeAlias = MergeItemRequest  # noqa: Y015
 
 @_typing.final
-class BatchGetItemRequest(_message.Message):
+class FindItemsRequest(_message.Message):
     """Asks for several items."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -667,10 +667,10 @@ class BatchGetItemRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BatchGetItemRequest: _TypeAlias = BatchGetItemRequest  # noqa: Y015
+Global___FindItemsRequest: _TypeAlias = FindItemsRequest  # noqa: Y015
 
 @_typing.final
-class BatchGetItemResponse(_message.Message):
+class FindItemsResponse(_message.Message):
     """Several items."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -691,7 +691,7 @@ class BatchGetItemResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BatchGetItemResponse: _TypeAlias = BatchGetItemResponse  # noqa: Y015
+Global___FindItemsResponse: _TypeAlias = FindItemsResponse  # noqa: Y015
 
 @_typing.final
 class BatchUpdateItemRequest(_message.Message):

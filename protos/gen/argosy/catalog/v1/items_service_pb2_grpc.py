@@ -91,10 +91,10 @@ class ItemsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
                 _registered_method=True)
-        self.BatchGetItem = channel.unary_unary(
-                '/argosy.catalog.v1.ItemsService/BatchGetItem',
-                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.SerializeToString,
-                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.FromString,
+        self.FindItems = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/FindItems',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsResponse.FromString,
                 _registered_method=True)
         self.BatchUpdateItem = channel.unary_unary(
                 '/argosy.catalog.v1.ItemsService/BatchUpdateItem',
@@ -200,7 +200,7 @@ class ItemsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def BatchGetItem(self, request, context):
+    def FindItems(self, request, context):
         """Returns several items by SKU; those that are not known are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -293,10 +293,10 @@ def add_ItemsServiceServicer_to_server(servicer, server):
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.MergeItemRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.SerializeToString,
             ),
-            'BatchGetItem': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchGetItem,
-                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.FromString,
-                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.SerializeToString,
+            'FindItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindItems,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsResponse.SerializeToString,
             ),
             'BatchUpdateItem': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchUpdateItem,
@@ -628,7 +628,7 @@ class ItemsService:
             _registered_method=True)
 
     @staticmethod
-    def BatchGetItem(request,
+    def FindItems(request,
             target,
             options=(),
             channel_credentials=None,
@@ -641,9 +641,9 @@ class ItemsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/argosy.catalog.v1.ItemsService/BatchGetItem',
-            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemRequest.SerializeToString,
-            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchGetItemResponse.FromString,
+            '/argosy.catalog.v1.ItemsService/FindItems',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

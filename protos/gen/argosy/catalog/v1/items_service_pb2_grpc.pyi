@@ -58,7 +58,7 @@ class ItemsServiceStub:
     """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
     Its stock is converted in inventory.
     """
-    BatchGetItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchGetItemRequest, _items_service_pb2.BatchGetItemResponse]
+    FindItems: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.FindItemsRequest, _items_service_pb2.FindItemsResponse]
     """Returns several items by SKU; those that are not known are left out."""
     BatchUpdateItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]
     """Replaces what is said of several items; the answer reports row by row."""
@@ -98,7 +98,7 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     """Ends an item that another one is the same as: what channels listed of it means the other from now on, and it is retired.
     Its stock is converted in inventory.
     """
-    BatchGetItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchGetItemRequest, _items_service_pb2.BatchGetItemResponse]  # type: ignore[assignment]
+    FindItems: _aio.UnaryUnaryMultiCallable[_items_service_pb2.FindItemsRequest, _items_service_pb2.FindItemsResponse]  # type: ignore[assignment]
     """Returns several items by SKU; those that are not known are left out."""
     BatchUpdateItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]  # type: ignore[assignment]
     """Replaces what is said of several items; the answer reports row by row."""
@@ -203,11 +203,11 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def BatchGetItem(
+    def FindItems(
         self,
-        request: _items_service_pb2.BatchGetItemRequest,
+        request: _items_service_pb2.FindItemsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_items_service_pb2.BatchGetItemResponse, _abc.Awaitable[_items_service_pb2.BatchGetItemResponse]]:
+    ) -> _typing.Union[_items_service_pb2.FindItemsResponse, _abc.Awaitable[_items_service_pb2.FindItemsResponse]]:
         """Returns several items by SKU; those that are not known are left out."""
 
     @_abc_1.abstractmethod

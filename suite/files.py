@@ -1,18 +1,15 @@
-"""Files brought into a running suite: items and opening stock row by row, order files as their channel delivers them."""
+"""Files brought into a running suite: opening stock row by row, order files as their channel delivers them."""
 
 import asyncio
-import csv
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import json_format
 
-from argosy.catalog.v1 import item_pb2, items_service_pb2
+from argosy.catalog.v1 import items_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.ids import request_id
@@ -20,130 +17,59 @@ from chassis.runtime.status import from_status
 from gateway.calls import Calls
 from gateway.channels.amounts import minor
 from gateway.channels.commands import Unreadable
+from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
 
 MAPPINGS = Path(__file__).with_name("mappings")
-BATCH = 128
 MOST_LINES = 500
 LOOK_S = 0.3
 PATIENCE_S = 30.0
-Progress = Callable[[str, int, int], None]
 WAITING = (deliveries_service_pb2.DELIVERY_STATE_RECEIVED, deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD)
 
 
-@dataclass(frozen=True)
-class RowResult:
-    """What became of a row: its line in the file, what it names, and why it was refused (empty where it was taken)."""
-
-    row: int
-    subject: str
-    refusal: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a CSV file with a header; `digest` names the file, so that the same one again sends the same ids."""
-
-    rows: list[tuple[int, dict[str, str]]]
-    digest: str
-
-
-def read_rows(path: Path, needed: Iterable[str]) -> _Rows:
-    """Reads a CSV file in UTF-8; raises ValueError where its header lacks a column."""
-    content = path.read_bytes()
-    lines = content.decode("utf-8-sig").splitlines(keepends=True)
-    reader = csv.DictReader(lines)
-    missing = sorted(set(needed) - set(reader.fieldnames or ()))
-    if missing:
-        raise ValueError(f"{path}: the header lacks {', '.join(missing)}")
-    rows = [(reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader]
-    return _Rows(rows, hashlib.sha256(content).hexdigest()[:16])
-
-
-async def import_items(calls: Calls, path: Path, progress: Progress) -> list[RowResult]:
-    """Sets items up as drafts, one for each row; columns are the fields of ItemInput, countries separated by blanks."""
-    file = read_rows(path, ("sku", "name"))
-    results = []
-    for start in range(0, len(file.rows), BATCH):
-        chunk = file.rows[start : start + BATCH]
-        batch = items_service_pb2.BatchCreateItemRequest()
-        asked = []
-        for line, row in chunk:
-            try:
-                item = _item(row)
-            except ValueError as error:
-                results.append(RowResult(line, row["sku"], "INVALID_FIELD", str(error)))
-                continue
-            batch.requests.add(request_id=request_id("import-items", file.digest, line), item=item)
-            asked.append((line, row["sku"]))
-        if asked:
-            answer = await calls.items.BatchCreateItem(batch, timeout=60)
-            results += [_item_result(line, sku, one) for (line, sku), one in zip(asked, answer.results, strict=True)]
-        progress("items", start + len(chunk), len(file.rows))
-    return sorted(results, key=lambda result: result.row)
-
-
-def _item(row: dict[str, str]) -> item_pb2.ItemInput:
-    values: dict[str, Any] = {}
-    for field in item_pb2.ItemInput.DESCRIPTOR.fields:
-        text = row.get(field.name, "")
-        if not text:
-            continue
-        if field.is_repeated:
-            values[field.name] = text.split()
-        elif field.cpp_type == field.CPPTYPE_INT64:
-            try:
-                values[field.name] = int(text)
-            except ValueError as error:
-                raise ValueError(f"{field.name}: {text!r} is no whole number") from error
-        else:
-            values[field.name] = text
-    return item_pb2.ItemInput(**values)
-
-
-def _item_result(line: int, sku: str, result: items_service_pb2.CreateItemResult) -> RowResult:
-    if result.HasField("error"):
-        refusal = from_status(result.error)
-        return RowResult(line, sku, refusal.reason, refusal.message)
-    missing = result.response.missing_attributes
-    return RowResult(line, sku, "", f"lacks {', '.join(missing)}" if missing else "")
-
-
-async def import_stock(calls: Calls, path: Path, currency_code: str, progress: Progress) -> list[RowResult]:
+async def import_stock(calls: Calls, path: Path, currency_code: str, progress: Progress, report: Report) -> None:
     """Takes opening stock in: columns location_id, sku, quantity, value (of all of it, decimal), lot where there is one."""
-    file = read_rows(path, ("location_id", "sku", "quantity", "value"))
-    known = await _item_ids(calls, sorted({row["sku"] for _, row in file.rows}))
-    results = []
-    lines: dict[str, list[tuple[int, str, stock_service_pb2.ReceiptLine]]] = defaultdict(list)
-    for line, row in file.rows:
-        try:
-            if row["sku"] not in known:
-                raise ValueError("sku: there is no published item of this SKU")
-            receipt = stock_service_pb2.ReceiptLine(
-                item_id=known[row["sku"]], quantity=int(row["quantity"]), value_minor=minor(row["value"], currency_code, "value"),
-                lot=row.get("lot", ""),
-            )  # fmt: skip
-        except (ValueError, Unreadable) as error:
-            results.append(RowResult(line, row["sku"], "INVALID_FIELD", str(error)))
-            continue
-        lines[row["location_id"]].append((line, row["sku"], receipt))
-    for location_id, found in lines.items():
-        for start in range(0, len(found), MOST_LINES):
-            chunk = found[start : start + MOST_LINES]
-            request = stock_service_pb2.ReceiveStockRequest(
-                request_id=request_id("import-stock", file.digest, location_id, start), location_id=location_id,
-                kind=stock_service_pb2.RECEIPT_KIND_OPENING, reference=path.name[:100], lines=[receipt for _, _, receipt in chunk],
-            )  # fmt: skip
-            answer = await calls.stock.BatchReceiveStock(stock_service_pb2.BatchReceiveStockRequest(requests=[request]), timeout=60)
-            refusal = from_status(answer.results[0].error) if answer.results[0].HasField("error") else None
-            for line, sku, _ in chunk:
-                reason = (refusal.reason, refusal.message) if refusal is not None else ("", "")
-                results.append(RowResult(line, sku, *reason))
-            progress("stock", len(results), len(file.rows))
-    return sorted(results, key=lambda result: result.row)
+    file = CsvFile(path, ("location_id", "sku", "quantity", "value"))
+
+    async def send(rows: Sequence[Row]) -> list[RowResult]:
+        known = await item_ids(calls, sorted({row["sku"] for _, row in rows}))
+        found: dict[int, RowResult] = {}
+        requests: dict[str, stock_service_pb2.ReceiveStockRequest] = {}
+        lines: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for line, row in rows:
+            location_id = row["location_id"]
+            try:
+                receipt = _receipt(row, known, currency_code)
+            except (ValueError, Unreadable) as error:
+                found[line] = RowResult(line, row["sku"], REFUSED, "INVALID_FIELD", str(error))
+                continue
+            if location_id not in requests:
+                requests[location_id] = stock_service_pb2.ReceiveStockRequest(
+                    request_id=request_id("import-stock", file.digest, location_id, line), location_id=location_id,
+                    kind=stock_service_pb2.RECEIPT_KIND_OPENING, reference=path.name[:100],
+                )  # fmt: skip
+            requests[location_id].lines.append(receipt)
+            lines[location_id].append((line, row["sku"]))
+        batch = stock_service_pb2.BatchReceiveStockRequest(requests=requests.values())
+        answers = (await calls.stock.BatchReceiveStock(batch, timeout=60)).results if requests else []
+        for location_id, answer in zip(requests, answers, strict=True):
+            refusal = from_status(answer.error) if answer.HasField("error") else None
+            outcome = (CREATED, "", "") if refusal is None else (REFUSED, refusal.reason, refusal.message)
+            found.update({line: RowResult(line, sku, *outcome) for line, sku in lines[location_id]})
+        return [found[line] for line, _ in rows]
+
+    await in_batches(file.rows(), send, report, lambda done: progress("stock", done, file.count))
 
 
-async def _item_ids(calls: Calls, skus: Sequence[str]) -> dict[str, str]:
+def _receipt(row: dict[str, str], known: dict[str, str], currency_code: str) -> stock_service_pb2.ReceiptLine:
+    if row["sku"] not in known:
+        raise ValueError("sku: there is no published item of this SKU")
+    value_minor = minor(row["value"], currency_code, "value")
+    return stock_service_pb2.ReceiptLine(
+        item_id=known[row["sku"]], quantity=int(row["quantity"]), value_minor=value_minor, lot=row.get("lot", "")
+    )
+
+
+async def item_ids(calls: Calls, skus: Sequence[str]) -> dict[str, str]:
     """Returns the ids of published items by SKU."""
     known = {}
     for start in range(0, len(skus), MOST_LINES):

@@ -1,9 +1,7 @@
 """What a person is shown after a day of trade: tables of what happened, and the proof."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from babel.numbers import format_currency, get_currency_precision
 from rich.console import Console
@@ -21,7 +19,7 @@ from chassis.runtime.settings import SERVICES
 from gateway.app.prove import CHECKS, Proof
 from gateway.calls import Calls
 from suite.doctor import Finding
-from suite.files import RowResult
+from suite.rows import CREATED, REFUSED, Report
 
 SHOWN = 20
 
@@ -86,19 +84,16 @@ def show_delivery(console: Console, delivery: deliveries_service_pb2.Delivery) -
         console.print(f"  … and {report.left_out - SHOWN} more; ask GET /v1/deliveries/{delivery.delivery_id}", soft_wrap=True)
 
 
-def show_rows(console: Console, rows: Sequence[RowResult], report: Path | None) -> None:
-    """Prints how many rows were taken and what was refused; writes every row to a CSV file where one is named."""
-    refused = [row for row in rows if row.refusal]
-    console.print(f"{len(rows) - len(refused)} of {len(rows)} rows were taken")
-    for row in refused[:SHOWN]:
+def show_rows(console: Console, report: Report) -> None:
+    """Prints what became of rows, and the first that were refused."""
+    counts = {name: count for name, count in sorted(report.counts.items()) if name != REFUSED}
+    taken, refused = sum(counts.values()), report.counts[REFUSED]
+    said = f" ({', '.join(f'{count} {name}' for name, count in counts.items())})" if set(counts) - {CREATED} else ""
+    console.print(f"{taken} of {taken + refused} rows were taken{said}")
+    for row in report.refused:
         console.print(f"  line {row.row}, {row.subject}: {row.refusal}: {row.detail}", soft_wrap=True, highlight=False)
-    if len(refused) > SHOWN:
-        console.print(f"  … and {len(refused) - SHOWN} more; name a --report to have them all")
-    if report is not None:
-        with report.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("row", "subject", "refusal", "detail"))
-            writer.writerows((row.row, row.subject, row.refusal, row.detail) for row in rows)
+    if refused > len(report.refused):
+        console.print(f"  … and {refused - len(report.refused)} more; name a --report to have them all")
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,15 @@ from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.file_day import FileDay
-from suite.files import MAPPINGS, connect_files, import_items, import_orders, import_stock, load_mapping
+from suite.files import MAPPINGS, connect_files, import_orders, import_stock, load_mapping
+from suite.item_rows import import_items
+from suite.rows import Report
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, publish_item, ship_all, until_status
 from tests.samples import need_samples, samples
+from tests.suite.reported import reported, silent, write
 
 MAPPING = load_mapping(MAPPINGS / "online_retail.json")
-HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
-
-
-def silent(label: str, done: int, total: int) -> None:
-    del label, done, total
-
-
-def write(folder: Path, name: str, *rows: str, header: str = HEADER) -> Path:
-    path = folder / name
-    path.write_text(header + "".join(f"{row}\n" for row in rows))
-    return path
 
 
 async def found(calls: Calls, number: str) -> order_pb2.Order:
@@ -117,13 +110,16 @@ async def test_items_and_stock_are_imported_row_by_row(sqlite_settings: Settings
             ",,No sku,,,,,,",
             header="sku,gtin,name,brand,tax_class,weight_g,origin_country_code,hs_code,restricted_countries\n",
         )
-        rows = await import_items(calls, items, silent)
-        assert [(row.row, row.refusal) for row in rows] == [
-            (2, ""), (3, ""), (4, "DUPLICATE_SKU"), (5, "INVALID_GTIN"), (6, "DUPLICATE_GTIN"), (7, "INVALID_FIELD"), (8, "INVALID_FIELD"),
+        rows = await reported(tmp_path, partial(import_items, calls, items))
+        assert [(row["row"], row["refusal"]) for row in rows] == [
+            ("2", ""), ("3", ""), ("4", "DOUBLE_ROW"), ("5", "INVALID_GTIN"), ("6", "DUPLICATE_GTIN"), ("7", "INVALID_FIELD"),
+            ("8", "INVALID_FIELD"),
         ]  # fmt: skip
-        assert rows[1].detail == "lacks brand, tax_class, weight_g, origin_country_code, hs_code"
+        assert rows[1]["detail"] == "lacks brand, tax_class, weight_g, origin_country_code, hs_code"
         # The same file again is the same items.
-        assert [row.refusal for row in await import_items(calls, items, silent)] == [row.refusal for row in rows]
+        again = await reported(tmp_path, partial(import_items, calls, items))
+        assert [row["refusal"] for row in again] == [row["refusal"] for row in rows]
+        assert [row["outcome"] for row in again[:2]] == ["unchanged", "unchanged"]
         listed = (await calls.items.ListItems(items_service_pb2.ListItemsRequest())).items
         assert [item.sku for item in listed] == ["MUG-1", "NEW-1", "NEW-2"]
 
@@ -139,12 +135,13 @@ async def test_items_and_stock_are_imported_row_by_row(sqlite_settings: Settings
             header="location_id,sku,quantity,value\n",
         )
         await asyncio.sleep(1)
-        taken = await import_stock(calls, stock, "EUR", silent)
-        assert [(row.row, row.refusal) for row in taken] == [
-            (2, ""), (3, "INVALID_FIELD"), (4, "INVALID_FIELD"), (5, "NO_SUCH_LOCATION"), (6, "INVALID_FIELD"),
+        taken = await reported(tmp_path, partial(import_stock, calls, stock, "EUR"))
+        assert [(row["row"], row["refusal"]) for row in taken] == [
+            ("2", ""), ("3", "INVALID_FIELD"), ("4", "INVALID_FIELD"), ("5", "NO_SUCH_LOCATION"), ("6", "INVALID_FIELD"),
         ]  # fmt: skip
         with pytest.raises(ValueError, match="the header lacks value"):
-            await import_stock(calls, write(tmp_path, "bad.csv", "x", header="location_id,sku,quantity\n"), "EUR", silent)
+            bad = write(tmp_path, "bad.csv", "x", header="location_id,sku,quantity\n")
+            await import_stock(calls, bad, "EUR", silent, Report())
         assert (await prove(suite.channels, settled=True)).breaks == []
 
 

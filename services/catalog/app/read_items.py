@@ -17,8 +17,10 @@ async def get_item(asked: Asked) -> item_pb2.Item:
 async def find_items(asked: Asked) -> items_service_pb2.FindItemsResponse:
     """Returns those that are known, by SKU."""
     skus = sorted({sku.strip().upper() for sku in asked.request.skus})
-    rows = await asked.tx.find(ITEMS, ("sku",), [(sku,) for sku in skus], order=("sku",))
-    return items_service_pb2.FindItemsResponse(items=await shown(asked.tx, rows))
+    found = [*await asked.tx.find(ITEMS, ("sku",), [(sku,) for sku in skus])]
+    found += await asked.tx.find(ITEMS, ("item_id",), [(one,) for one in sorted(set(asked.request.item_ids))])
+    rows = {row.sku: row for row in found}
+    return items_service_pb2.FindItemsResponse(items=await shown(asked.tx, [rows[sku] for sku in sorted(rows)]))
 
 
 async def list_items(asked: Asked) -> items_service_pb2.ListItemsResponse:

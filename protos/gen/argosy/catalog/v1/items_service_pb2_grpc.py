@@ -81,6 +81,21 @@ class ItemsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
                 _registered_method=True)
+        self.BatchSubmitItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/BatchSubmitItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemResponse.FromString,
+                _registered_method=True)
+        self.BatchApproveItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/BatchApproveItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemResponse.FromString,
+                _registered_method=True)
+        self.BatchPublishItem = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/BatchPublishItem',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemResponse.FromString,
+                _registered_method=True)
         self.ListDuplicates = channel.unary_unary(
                 '/argosy.catalog.v1.ItemsService/ListDuplicates',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListDuplicatesRequest.SerializeToString,
@@ -185,6 +200,27 @@ class ItemsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchSubmitItem(self, request, context):
+        """Puts several drafts up for review.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchApproveItem(self, request, context):
+        """Approves several items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchPublishItem(self, request, context):
+        """Publishes several items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDuplicates(self, request, context):
         """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents.
         """
@@ -201,7 +237,7 @@ class ItemsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindItems(self, request, context):
-        """Returns several items by SKU; those that are not known are left out.
+        """Returns several items by SKU or id; those that are not known are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,6 +318,21 @@ def add_ItemsServiceServicer_to_server(servicer, server):
                     servicer.RetireItem,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_item__pb2.Item.SerializeToString,
+            ),
+            'BatchSubmitItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSubmitItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemResponse.SerializeToString,
+            ),
+            'BatchApproveItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchApproveItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemResponse.SerializeToString,
+            ),
+            'BatchPublishItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchPublishItem,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemResponse.SerializeToString,
             ),
             'ListDuplicates': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDuplicates,
@@ -563,6 +614,87 @@ class ItemsService:
             '/argosy.catalog.v1.ItemsService/RetireItem',
             argosy_dot_catalog_dot_v1_dot_items__service__pb2.RetireItemRequest.SerializeToString,
             argosy_dot_catalog_dot_v1_dot_item__pb2.Item.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSubmitItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/BatchSubmitItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchSubmitItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchApproveItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/BatchApproveItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchApproveItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchPublishItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/BatchPublishItem',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.BatchPublishItemResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,12 @@ class ItemsServiceStub:
     """Publishes an approved item whose required attributes are all there."""
     RetireItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.RetireItemRequest, _item_pb2.Item]
     """Takes an item out of trade."""
+    BatchSubmitItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchSubmitItemRequest, _items_service_pb2.BatchSubmitItemResponse]
+    """Puts several drafts up for review."""
+    BatchApproveItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchApproveItemRequest, _items_service_pb2.BatchApproveItemResponse]
+    """Approves several items."""
+    BatchPublishItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchPublishItemRequest, _items_service_pb2.BatchPublishItemResponse]
+    """Publishes several items."""
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ListDuplicatesRequest, _items_service_pb2.ListDuplicatesResponse]
     """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents."""
     MergeItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.MergeItemRequest, _item_pb2.Item]
@@ -59,7 +65,7 @@ class ItemsServiceStub:
     Its stock is converted in inventory.
     """
     FindItems: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.FindItemsRequest, _items_service_pb2.FindItemsResponse]
-    """Returns several items by SKU; those that are not known are left out."""
+    """Returns several items by SKU or id; those that are not known are left out."""
     BatchUpdateItem: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]
     """Replaces what is said of several items; the answer reports row by row."""
     GetCompleteness: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.GetCompletenessRequest, _items_service_pb2.Completeness]
@@ -92,6 +98,12 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     """Publishes an approved item whose required attributes are all there."""
     RetireItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.RetireItemRequest, _item_pb2.Item]  # type: ignore[assignment]
     """Takes an item out of trade."""
+    BatchSubmitItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchSubmitItemRequest, _items_service_pb2.BatchSubmitItemResponse]  # type: ignore[assignment]
+    """Puts several drafts up for review."""
+    BatchApproveItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchApproveItemRequest, _items_service_pb2.BatchApproveItemResponse]  # type: ignore[assignment]
+    """Approves several items."""
+    BatchPublishItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchPublishItemRequest, _items_service_pb2.BatchPublishItemResponse]  # type: ignore[assignment]
+    """Publishes several items."""
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ListDuplicatesRequest, _items_service_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
     """Lists items that may be the same article: brand and name are the same but for order, case, marks and accents."""
     MergeItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.MergeItemRequest, _item_pb2.Item]  # type: ignore[assignment]
@@ -99,7 +111,7 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     Its stock is converted in inventory.
     """
     FindItems: _aio.UnaryUnaryMultiCallable[_items_service_pb2.FindItemsRequest, _items_service_pb2.FindItemsResponse]  # type: ignore[assignment]
-    """Returns several items by SKU; those that are not known are left out."""
+    """Returns several items by SKU or id; those that are not known are left out."""
     BatchUpdateItem: _aio.UnaryUnaryMultiCallable[_items_service_pb2.BatchUpdateItemRequest, _items_service_pb2.BatchUpdateItemResponse]  # type: ignore[assignment]
     """Replaces what is said of several items; the answer reports row by row."""
     GetCompleteness: _aio.UnaryUnaryMultiCallable[_items_service_pb2.GetCompletenessRequest, _items_service_pb2.Completeness]  # type: ignore[assignment]
@@ -185,6 +197,30 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes an item out of trade."""
 
     @_abc_1.abstractmethod
+    def BatchSubmitItem(
+        self,
+        request: _items_service_pb2.BatchSubmitItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.BatchSubmitItemResponse, _abc.Awaitable[_items_service_pb2.BatchSubmitItemResponse]]:
+        """Puts several drafts up for review."""
+
+    @_abc_1.abstractmethod
+    def BatchApproveItem(
+        self,
+        request: _items_service_pb2.BatchApproveItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.BatchApproveItemResponse, _abc.Awaitable[_items_service_pb2.BatchApproveItemResponse]]:
+        """Approves several items."""
+
+    @_abc_1.abstractmethod
+    def BatchPublishItem(
+        self,
+        request: _items_service_pb2.BatchPublishItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.BatchPublishItemResponse, _abc.Awaitable[_items_service_pb2.BatchPublishItemResponse]]:
+        """Publishes several items."""
+
+    @_abc_1.abstractmethod
     def ListDuplicates(
         self,
         request: _items_service_pb2.ListDuplicatesRequest,
@@ -208,7 +244,7 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _items_service_pb2.FindItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_items_service_pb2.FindItemsResponse, _abc.Awaitable[_items_service_pb2.FindItemsResponse]]:
-        """Returns several items by SKU; those that are not known are left out."""
+        """Returns several items by SKU or id; those that are not known are left out."""
 
     @_abc_1.abstractmethod
     def BatchUpdateItem(

@@ -1,0 +1,1 @@
+"""The commands of `argosy` beside those that run it, a file for each kind."""

@@ -1,0 +1,114 @@
+"""Listings and prices as rows of a CSV file."""
+
+import csv
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from argosy.catalog.v1 import channels_service_pb2, items_service_pb2, listing_pb2
+from chassis.kernel.clock import from_datetime, to_timestamp
+from chassis.kernel.ids import request_id
+from chassis.runtime.status import from_status
+from gateway.calls import Calls
+from gateway.channels.amounts import minor
+from gateway.channels.commands import Unreadable
+from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
+
+PAGE = 500
+WAITS = "waits for approval"
+
+
+async def import_listings(calls: Calls, path: Path, progress: Progress, report: Report) -> None:
+    """Lists items: columns channel_id, channel_sku, sku, and where they are not one stock unit, units and unit."""
+    file = CsvFile(path, ("channel_id", "channel_sku", "sku"))
+
+    async def send(rows: Sequence[Row]) -> list[RowResult]:
+        batch = channels_service_pb2.BatchCreateListingRequest()
+        found: dict[int, RowResult] = {}
+        sent = []
+        for line, row in rows:
+            name = f"{row['channel_id']}/{row['channel_sku']}"
+            try:
+                units = int(row.get("units") or 1)
+            except ValueError:
+                found[line] = RowResult(line, name, REFUSED, "INVALID_FIELD", f"units: {row['units']!r} is no whole number")
+                continue
+            batch.requests.add(
+                request_id=request_id("import-listings", file.digest, line), channel_id=row["channel_id"], channel_sku=row["channel_sku"],
+                item_id=row["sku"], units=units, unit=row.get("unit", ""),
+            )  # fmt: skip
+            sent.append((line, name))
+        answers = (await calls.sales_channels.BatchCreateListing(batch, timeout=60)).results if sent else []
+        found.update({line: _result(line, name, one) for (line, name), one in zip(sent, answers, strict=True)})
+        return [found[line] for line, _ in rows]
+
+    await in_batches(file.rows(), send, report, lambda done: progress("listings", done, file.count))
+
+
+async def export_listings(calls: Calls, channel_id: str, path: Path, progress: Progress) -> int:
+    """Writes a channel's listings, page by page, as `import_listings` reads them; returns how many."""
+    count, token = 0, ""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("channel_id", "channel_sku", "sku", "units", "unit", "status", "version", "reason"))
+        while True:
+            request = channels_service_pb2.ListListingsRequest(channel_id=channel_id, page_size=PAGE, page_token=token)
+            answer = await calls.sales_channels.ListListings(request, timeout=60)
+            ids = sorted({one.item_id for one in answer.listings})
+            known = await calls.items.FindItems(items_service_pb2.FindItemsRequest(item_ids=ids), timeout=60) if ids else None
+            skus = {item.item_id: item.sku for item in known.items} if known is not None else {}
+            for one in answer.listings:
+                status = listing_pb2.ListingStatus.Name(one.status).removeprefix("LISTING_STATUS_")
+                units = one.quantity or one.units
+                writer.writerow((one.channel_id, one.channel_sku, skus[one.item_id], units, one.unit, status, one.version, one.reason))
+            count += len(answer.listings)
+            token = answer.next_page_token
+            progress("listings", count, count + (PAGE if token else 0))
+            if not token:
+                return count
+
+
+async def import_prices(calls: Calls, path: Path, progress: Progress, report: Report) -> None:
+    """Sets list prices: columns sku, currency, amount (decimal), and where they are not for all and for ever, channel_id,
+    customer_group, min_quantity, includes_tax, valid_from, valid_until.
+    """  # fmt: skip
+    file = CsvFile(path, ("sku", "currency", "amount"))
+
+    async def send(rows: Sequence[Row]) -> list[RowResult]:
+        batch = channels_service_pb2.BatchSetPriceRequest()
+        found: dict[int, RowResult] = {}
+        sent = []
+        for line, row in rows:
+            try:
+                batch.requests.append(_price(row, request_id("import-prices", file.digest, line)))
+                sent.append((line, row["sku"]))
+            except (ValueError, Unreadable) as error:
+                found[line] = RowResult(line, row["sku"], REFUSED, "INVALID_FIELD", str(error))
+        answers = (await calls.sales_channels.BatchSetPrice(batch, timeout=60)).results if sent else []
+        found.update({line: _result(line, sku, one) for (line, sku), one in zip(sent, answers, strict=True)})
+        return [found[line] for line, _ in rows]
+
+    await in_batches(file.rows(), send, report, lambda done: progress("prices", done, file.count))
+
+
+def _price(row: dict[str, str], once: str) -> channels_service_pb2.SetPriceRequest:
+    request = channels_service_pb2.SetPriceRequest(
+        request_id=once, item_id=row["sku"], channel_id=row.get("channel_id", ""), currency_code=row["currency"],
+        amount_minor=minor(row["amount"], row["currency"], "amount"), customer_group=row.get("customer_group", ""),
+        min_quantity=int(row.get("min_quantity") or 0), includes_tax=row.get("includes_tax", "").lower() in ("true", "yes", "1"),
+        reason=row.get("reason", ""),
+    )  # fmt: skip
+    for name in ("valid_from", "valid_until"):
+        if text := row.get(name, ""):
+            moment = datetime.fromisoformat(text)
+            getattr(request, name).CopyFrom(to_timestamp(from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))))
+    return request
+
+
+def _result(line: int, name: str, answer: Any) -> RowResult:
+    if answer.HasField("error"):
+        refusal = from_status(answer.error)
+        return RowResult(line, name, REFUSED, refusal.reason, refusal.message)
+    waits = getattr(answer.response, "approval_id", "")
+    return RowResult(line, name, WAITS if waits else CREATED, "", f"approval {waits}" if waits else "")

@@ -14,6 +14,7 @@ from argosy.inventory.v1 import (
     transfers_service_pb2,
 )
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
+from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.clock import from_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
@@ -398,3 +399,46 @@ async def test_a_channel_sells_from_its_network_within_its_limits(room: Stockroo
         0,
     ]
     await refused("NO_SUCH_LOCATION", ats(network=["MARS"]))
+
+
+# -- returns on their way
+
+
+def authorised(return_id: str, quantity: int, item_id: str = "cup") -> returns_events_pb2.ReturnAuthorized:
+    event = returns_events_pb2.ReturnAuthorized(return_id=return_id, order_id="o", channel_id="web", location_id="BER")
+    event.lines.add(line_id="l", item_id=item_id, quantity=quantity, stock_quantity=quantity)
+    return event
+
+
+def received(return_id: str, quantity: int) -> returns_events_pb2.ReturnReceived:
+    event = returns_events_pb2.ReturnReceived(return_id=return_id, receipt_id=new_id(), order_id="o", channel_id="web", location_id="BER")
+    event.lines.add(line_id="l", item_id="cup", quantity=quantity, stock_quantity=quantity)
+    return event
+
+
+async def test_a_return_is_expected_until_it_comes_or_ends(room: Stockroom) -> None:
+    await room.item("cup")
+    await room.hear(authorised("r1", 5))
+    assert await room.balances("cup") == {("", "RETURN_PENDING"): 5}
+    assert await promise(room, 30) == 2, "half of what may come back is counted on, when it is due"
+    await room.hear(received("r1", 2))
+    assert await room.balances("cup") == {("", "RETURN_PENDING"): 3, ("", "RETURN_INSPECTION"): 2}
+    await room.hear(received("r1", 4))
+    assert await room.balances("cup") == {("", "RETURN_INSPECTION"): 6}, "one more came than was said"
+    await room.hear(authorised("r2", 4))
+    await room.hear(returns_events_pb2.ReturnClosed(return_id="r2", order_id="o", status="EXPIRED"))
+    assert ("", "RETURN_PENDING") not in await room.balances("cup")
+    assert await room.breaks() == []
+
+
+async def test_who_waits_has_what_a_return_brings_once_it_is_restocked(room: Stockroom) -> None:
+    await room.item("cup")
+    await room.hear(authorised("r1", 3))
+    waiting = await waits(room, "o9", 2)
+    assert not waiting.demands[0].HasField("promised_at"), "nobody is promised what a customer may keep"
+    await room.hear(received("r1", 3))
+    judged = returns_events_pb2.ReturnInspected(return_id="r1", inspection_id=new_id(), order_id="o", channel_id="web", location_id="BER")
+    judged.lines.add(line_id="l", item_id="cup", quantity=3, stock_quantity=3, disposition="RESTOCK")
+    await room.hear(judged)
+    assert await room.balances("cup") == {("", "AVAILABLE"): 1, ("", "RESERVED"): 2}
+    assert await room.breaks() == []

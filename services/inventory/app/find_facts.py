@@ -71,7 +71,7 @@ async def _totals(tx: Tx) -> list[ops_pb2.Break]:
 
 
 async def _expected(tx: Tx) -> list[ops_pb2.Break]:
-    coming = BALANCES.c.state.in_([int(State.INCOMING), int(State.IN_TRANSIT)])
+    coming = BALANCES.c.state.in_([int(State.INCOMING), int(State.IN_TRANSIT), int(State.RETURN_PENDING)])
     sides = [
         select(BALANCES.c.item_id, BALANCES.c.location_id, BALANCES.c.quantity).where(coming),
         select(INBOUND.c.item_id, INBOUND.c.location_id, (INBOUND.c.quantity * literal(-1)).label("quantity")),

@@ -8,6 +8,8 @@ from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.money import allocate, share
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
+from services.inventory.app.expected_returns import Pending
+from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import ISSUES, MOVEMENTS
@@ -22,6 +24,7 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
     """Outside → RETURN_INSPECTION, at the line's share of its issues; an unknown issue takes last cost, standard or 0."""
     book = await StockBook.open(work, _keys(events), costs=True)
     issues = await _issues(work, {line.line_id for event in events for line in event.message.lines})
+    pending = await Pending.of(work, {event.message.return_id for event in events})
     left = await _lots_that_left(work, book, [issue for of_line in issues.values() for issue in of_line])
     for event in events:
         work.cause = event.cause
@@ -32,18 +35,20 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
         document = Document("return", returned.document_id, "received")
         for line in message.lines:
             value, basis = _cost(work, book, message, line, issues.get(line.line_id, []))
-            value = _take_back(book, message, line, value if book.owned(message.location_id) else 0, left, document)
+            value = _take_back(book, message, line, value if book.owned(message.location_id) else 0, left, pending, document)
             returned.value_minor += value
             returned.cost_basis = max(returned.cost_basis, basis, key=WEAKER.index)
             returned.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
         work.emit(returned)
     await book.write()
+    await pending.save(work)
     await _save(work, [issue for of_line in issues.values() for issue in of_line])
 
 
 async def on_return_inspected(work: Work, events: Sequence[Received]) -> None:
-    """RETURN_INSPECTION → AVAILABLE, QUARANTINE, DAMAGED or out."""
+    """RETURN_INSPECTION → AVAILABLE, QUARANTINE, DAMAGED or out; whoever waits for what is AVAILABLE again has it."""
     book = await StockBook.open(work, _keys(events), costs=True)
+    restocked = set()
     for event in events:
         work.cause = event.cause
         message = event.message
@@ -52,16 +57,19 @@ async def on_return_inspected(work: Work, events: Sequence[Received]) -> None:
         for line in message.lines:
             target = TARGETS[line.disposition]
             value = _judge(book, message, line, target, document)
+            if target is State.AVAILABLE:
+                restocked |= {(item_id, message.location_id) for item_id, _ in book.parts(line.item_id, line.stock_quantity)}
             if target is State.OUTSIDE:
                 judged.written_off_minor += value
             else:
                 judged.restocked_minor += value
             judged.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
         work.emit(judged)
+    await fill(work, book, restocked)
     await book.write()
 
 
-def _take_back(book: StockBook, message: Any, line: Any, value_minor: int, left: "Left", document: Document) -> int:
+def _take_back(book: StockBook, message: Any, line: Any, value_minor: int, left: "Left", pending: Pending, document: Document) -> int:
     """Puts a line's goods before the inspection, a kit's as its components; returns their value in the books."""
     parts = book.parts(line.item_id, line.stock_quantity)
     weights = [book.estimate(item_id, message.location_id, quantity)[0] for item_id, quantity in parts]
@@ -69,11 +77,19 @@ def _take_back(book: StockBook, message: Any, line: Any, value_minor: int, left:
     for (item_id, quantity), cost in zip(parts, allocate(value_minor, weights), strict=True):
         key = (item_id, message.location_id)
         worth = book.put(*key, quantity, cost, document, held_for=message.return_id, line_id=line.line_id)
-        lots = left.take(line.line_id, item_id, quantity)
-        for index, (lot, part) in enumerate(lots):
-            change = (State.OUTSIDE, State.RETURN_INSPECTION)
-            book.move(*key, lot, change, part, document, worth if index == 0 else 0)
         booked += worth
+        lots = left.take(line.line_id, item_id, quantity)
+        for lot, part in lots:
+            expected = pending.take(message.return_id, item_id, part)
+            origins = [(State.RETURN_PENDING, expected), (State.OUTSIDE, part - expected)]
+            if lot and expected:
+                # What was expected had no lot yet.
+                book.move(*key, "", (State.RETURN_PENDING, State.OUTSIDE), expected, document)
+                origins = [(State.OUTSIDE, part)]
+            for origin, some in origins:
+                if some:
+                    book.move(*key, lot, (origin, State.RETURN_INSPECTION), some, document, worth)
+                    worth = 0
     return booked
 
 

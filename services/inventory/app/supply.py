@@ -19,6 +19,7 @@ from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import KEY, Document, Key, StockBook
 from services.inventory.store.tables import DEMANDS, INBOUND
 
+RETURN = "return"
 UNKNOWN_DATE = HoldKind("UNKNOWN_DATE", "stock", 7200, "operations")
 WAITING = (DEMANDS.c.quantity > 0,)
 COMING = (INBOUND.c.quantity > 0,)
@@ -111,7 +112,7 @@ async def peg_anew(work: Work, keys: Iterable[Key]) -> None:
         parts[key] = Need(row.kind, row.owner_id, row.line_id, already + row.quantity, row.priority, row.wanted_at, row.created_at)
     sources: defaultdict[Key, list[Source]] = defaultdict(list)
     for row in coming:
-        if row.due_at >= work.now:
+        if row.due_at >= work.now and row.document_type != RETURN:
             sources[row.item_id, row.location_id].append(Source(row.inbound_id, row.due_at, row.quantity))
     pegs = {key: peg(list(parts.values()), sources[key]) for key, parts in needs.items()}
     await work.tx.remove(DEMANDS, ("demand_id",), [(row.demand_id,) for row in rows])

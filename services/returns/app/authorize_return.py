@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from argosy.returns.v1 import returns_service_pb2
+from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.clock import from_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
@@ -60,6 +60,12 @@ async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return
             str(row["return_id"]), order.order_id, refund_shipping, {line_id: wanted.quantity for line_id, wanted in asked.items()}
         )
         work.start(settle_return.NAME, str(row["return_id"]), state, settle_return.Authorised())
+        names = ("return_id", "order_id", "channel_id", "location_id")
+        event = returns_events_pb2.ReturnAuthorized(**{name: str(row[name]) for name in names})  # type: ignore[arg-type]
+        for one in rows:
+            stock_quantity = one["quantity"] * one["units"]
+            event.lines.add(line_id=one["line_id"], item_id=one["item_id"], quantity=one["quantity"], stock_quantity=stock_quantity)
+        work.emit(event)
     return to_return(*await load(work.tx, str(row["return_id"])))
 
 

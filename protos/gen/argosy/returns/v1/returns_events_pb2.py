@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from argosy.common.v1 import options_pb2 as argosy_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/returns/v1/returns_events.proto\x12\x11\x61rgosy.returns.v1\x1a\x1e\x61rgosy/common/v1/options.proto\"\xbb\x01\n\x0eReturnReceived\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12.\n\x05lines\x18\x06 \x03(\x0b\x32\x1f.argosy.returns.v1.ReturnedLine:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_id\"o\n\x0cReturnedLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x16\n\x0estock_quantity\x18\x04 \x01(\x03\x12\x13\n\x0b\x64isposition\x18\x05 \x01(\t\"\xbf\x01\n\x0fReturnInspected\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12.\n\x05lines\x18\x06 \x03(\x0b\x32\x1f.argosy.returns.v1.ReturnedLine:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_id\"\\\n\x0cReturnClosed\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/returns/v1/returns_events.proto\x12\x11\x61rgosy.returns.v1\x1a\x1e\x61rgosy/common/v1/options.proto\"\xa9\x01\n\x10ReturnAuthorized\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x13\n\x0blocation_id\x18\x04 \x01(\t\x12.\n\x05lines\x18\x05 \x03(\x0b\x32\x1f.argosy.returns.v1.ReturnedLine:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_id\"\xbb\x01\n\x0eReturnReceived\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x12\n\nreceipt_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12.\n\x05lines\x18\x06 \x03(\x0b\x32\x1f.argosy.returns.v1.ReturnedLine:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_id\"o\n\x0cReturnedLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x16\n\x0estock_quantity\x18\x04 \x01(\x03\x12\x13\n\x0b\x64isposition\x18\x05 \x01(\t\"\xbf\x01\n\x0fReturnInspected\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12.\n\x05lines\x18\x06 \x03(\x0b\x32\x1f.argosy.returns.v1.ReturnedLine:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_id\"\\\n\x0cReturnClosed\x12\x11\n\treturn_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x17\x92\xb5\x18\x13\n\x06return\x12\treturn_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argosy.returns.v1.returns_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RETURNAUTHORIZED']._loaded_options = None
+  _globals['_RETURNAUTHORIZED']._serialized_options = b'\222\265\030\023\n\006return\022\treturn_id'
   _globals['_RETURNRECEIVED']._loaded_options = None
   _globals['_RETURNRECEIVED']._serialized_options = b'\222\265\030\023\n\006return\022\treturn_id'
   _globals['_RETURNINSPECTED']._loaded_options = None
   _globals['_RETURNINSPECTED']._serialized_options = b'\222\265\030\023\n\006return\022\treturn_id'
   _globals['_RETURNCLOSED']._loaded_options = None
   _globals['_RETURNCLOSED']._serialized_options = b'\222\265\030\023\n\006return\022\treturn_id'
-  _globals['_RETURNRECEIVED']._serialized_start=94
-  _globals['_RETURNRECEIVED']._serialized_end=281
-  _globals['_RETURNEDLINE']._serialized_start=283
-  _globals['_RETURNEDLINE']._serialized_end=394
-  _globals['_RETURNINSPECTED']._serialized_start=397
-  _globals['_RETURNINSPECTED']._serialized_end=588
-  _globals['_RETURNCLOSED']._serialized_start=590
-  _globals['_RETURNCLOSED']._serialized_end=682
+  _globals['_RETURNAUTHORIZED']._serialized_start=94
+  _globals['_RETURNAUTHORIZED']._serialized_end=263
+  _globals['_RETURNRECEIVED']._serialized_start=266
+  _globals['_RETURNRECEIVED']._serialized_end=453
+  _globals['_RETURNEDLINE']._serialized_start=455
+  _globals['_RETURNEDLINE']._serialized_end=566
+  _globals['_RETURNINSPECTED']._serialized_start=569
+  _globals['_RETURNINSPECTED']._serialized_end=760
+  _globals['_RETURNCLOSED']._serialized_start=762
+  _globals['_RETURNCLOSED']._serialized_end=854
 # @@protoc_insertion_point(module_scope)

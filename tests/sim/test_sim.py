@@ -7,23 +7,13 @@ from pathlib import Path
 import pytest
 
 from argosy.orders.v1 import orders_service_pb2
-from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.demo import DemoDay
 from suite.trade import make_day
-from suite.up import migrate_all
-from tests.sim.world import SECRET, PatientChannels, VirtualLoop, World, seeds, world
+from tests.sim.world import PatientChannels, VirtualLoop, World, seeds, world
 
 SALES = 24
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Empty databases of all services."""
-    folder = tmp_path_factory.mktemp("template")
-    asyncio.run(migrate_all(Settings(data_dir=folder, service_secret=SECRET)))
-    return folder
 
 
 async def trade(of: World, seed: int) -> DemoDay:

@@ -257,14 +257,14 @@ class World:
         """Ends all faults."""
         self.dice.faults = 0.0
 
-    async def trouble(self, endings: int, every_s: float) -> None:
+    async def trouble(self, endings: int, every_s: float, services: Sequence[str] = SERVICES) -> None:
         """Ends services, or loses the bus' store, now and then."""
         for _ in range(endings):
             await asyncio.sleep(self.dice.random.uniform(0.1, every_s))
             if self.dice.random.random() < 0.2:
                 self.bus.lose()
                 continue
-            service = self.dice.random.choice(SERVICES)
+            service = self.dice.random.choice(services)
             self.end(service)
             await asyncio.sleep(self.dice.random.uniform(0.0, 1.0))
             self.start(service)

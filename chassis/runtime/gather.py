@@ -1,6 +1,6 @@
 """Queries that are answered for all who ask at once: those that wait share one look at the database.
 
-A lone one is answered at once; where they crowd, there is a rest as long as the last look took, so that more come together.
+A lone one is answered at once; where several came together, there is a rest twice as long as the last look took, so that more do.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from chassis.kernel.errors import Refusal
 from chassis.runtime.database import Database, Tx
 
 MOST = 128
-CROWD = 8
+CROWD = 2
+REST = 2.0
 LONGEST_REST_S = 0.02
 Answers = Callable[[Tx, Sequence[Any]], Awaitable[Sequence[Message | Refusal]]]
 
@@ -51,7 +52,7 @@ class Gatherer:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 started = clock()
                 await self._answer(batch)
-                rest = min(clock() - started, LONGEST_REST_S) if len(batch) >= CROWD else 0.0
+                rest = min(REST * (clock() - started), LONGEST_REST_S) if len(batch) >= CROWD else 0.0
         finally:
             self._serving = None
 

@@ -28,7 +28,7 @@ from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, HoldKind, Work
 from chassis.runtime.writer import SetHandler, Writer, each
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 MOST_ATTEMPTS = 3
 RUNNING = jobs_service_pb2.JOB_STATUS_RUNNING
 FAILED = HoldKind("JOB_FAILED", "integration", 3600, "operations")

@@ -154,15 +154,19 @@ async def _fill(database: Database, start: int, end: int) -> None:
 
 async def _value(database: Database) -> None:
     """Gives what the feed tells of its cost: a layer and a total for each."""
-    which = f"FROM stock_balances WHERE location_id = 'P00' AND item_id IN (SELECT item_id FROM items WHERE sku LIKE 'I%' LIMIT {LARGE})"
+    which = (
+        f"FROM stock_balances WHERE location_id = 'P00' AND item_id IN (SELECT item_id FROM items WHERE sku LIKE 'I%' LIMIT {LARGE}) "
+        "GROUP BY item_id, location_id"
+    )
     async with database.write() as tx:
         for into, chosen in (
             (
                 "cost_layers (layer_id, item_id, location_id, lot, held_for, line_id, quantity_in, quantity_left, value_in_minor, "
                 "value_left_minor, document_id, effective_at)",
-                "'l' || item_id, item_id, location_id, '', '', '', quantity, quantity, 100 * quantity, 100 * quantity, 'fill', 1",
+                "'l' || item_id, item_id, location_id, '', '', '', sum(quantity), sum(quantity), 100 * sum(quantity), 100 * sum(quantity), "
+                "'fill', 1",
             ),
-            ("valuations (item_id, location_id, quantity, value_minor)", "item_id, location_id, quantity, 100 * quantity"),
+            ("valuations (item_id, location_id, quantity, value_minor)", "item_id, location_id, sum(quantity), 100 * sum(quantity)"),
         ):
             await tx.write(text(f"INSERT INTO {into} SELECT {chosen} {which}"))
 

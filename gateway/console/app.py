@@ -18,7 +18,20 @@ from chassis.kernel.errors import Internal, InvalidArgument, NotFound, Permissio
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from gateway.calls import Calls
-from gateway.console.pages import approvals, fulfilment, holds, integrations, ledger, order, orders, overview, people, returns, stock
+from gateway.console.pages import (
+    approvals,
+    fulfilment,
+    holds,
+    integrations,
+    ledger,
+    order,
+    orders,
+    overview,
+    people,
+    planning,
+    returns,
+    stock,
+)
 from gateway.console.session import COOKIE, SignIn, forget, keep, need_own_form, need_own_site
 from gateway.console.visit import Visit, templates
 from gateway.http.problem import status_of
@@ -40,6 +53,7 @@ SHOWN = {
     "/orders/{order_id}": order.page,
     "/holds": holds.page,
     "/approvals": approvals.page,
+    "/planning": planning.page,
     "/stock": stock.page,
     "/stock/{item_id}": stock.item,
     "/fulfilment": fulfilment.page,
@@ -64,6 +78,9 @@ DONE = {
     "/holds/{service}/{hold_id}/release": holds.release,
     "/approvals/{service}/{approval_id}/decide": approvals.decide,
     "/approvals/{service}/{approval_id}/withdraw": approvals.withdraw,
+    "/planning/run": planning.run,
+    "/planning/accept": planning.accept,
+    "/planning/{proposal_id}/dismiss": planning.dismiss,
     "/stock/{item_id}/receive": stock.receive,
     "/stock/{item_id}/adjust": stock.adjust,
     "/fulfilment/{fulfillment_order_id}/pick": fulfilment.pick,

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from argosy.catalog.v1 import items_service_pb2
+from argosy.catalog.v1 import item_pb2, items_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, subscriptions_service_pb2
-from argosy.inventory.v1 import stock_service_pb2
-from argosy.ops.v1 import ops_pb2
+from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2, stock_service_pb2
+from argosy.ops.v1 import jobs_service_pb2, ops_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.host import wall_clock
@@ -19,7 +21,7 @@ from suite.demo import DemoDay
 from suite.tour import Tour, prepare
 from suite.trade import make_day
 from suite.up import Suite
-from tests.builders import receive
+from tests.builders import eventually, publish_item, receive
 from tests.suite.shopify import SECRET, shopify_order, sign
 
 ORDERS = 60
@@ -32,6 +34,7 @@ async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
     tour = await prepare(calls, await prove(suite.channels, settled=True))
     await bury_event(suite)
     await deliver(calls)
+    await plan_ahead(calls)
     await calls.subscriptions.CreateSubscription(
         subscriptions_service_pb2.CreateSubscriptionRequest(request_id=new_id(), url="http://127.0.0.1:1/hook", description="nobody there")
     )
@@ -80,6 +83,36 @@ async def stock_up(calls: Calls, sku: str, quantity: int) -> None:
     item = await calls.items.GetItem(items_service_pb2.GetItemRequest(item_id=sku))
     locations = (await calls.stock.ListLocations(stock_service_pb2.ListLocationsRequest(page_size=1))).locations
     await receive(calls, item.item_id, locations[0].location_id, quantity, quantity * 500)
+
+
+async def plan_ahead(calls: Calls) -> None:
+    """Sets three articles up that run low, each asked for in its own way for half a year, and plans."""
+    await calls.purchasing.SetSupplier(
+        purchasing_service_pb2.SetSupplierRequest(request_id=new_id(), supplier_id="ACME", name="Acme", currency_code="EUR")
+    )
+    locations = (await calls.stock.ListLocations(stock_service_pb2.ListLocationsRequest(page_size=1))).locations
+    place, dice, days = locations[0].location_id, random.Random(3), []
+    for sku, sizes in {"SOAP-1": [8, 10, 12], "TOWEL-2": [0, 0, 0, 6], "LAMP-9": [0, 1, 25, 2]}.items():
+        item_id = await publish_item(
+            calls, sku, supplier_id="ACME", lead_time_days=14, pack_multiple=6, reorder_policy=item_pb2.REORDER_POLICY_ORDER_UP_TO
+        )
+        await receive(calls, item_id, place, 5, 2500)
+        for week in range(26):
+            day = (datetime.now(UTC) - timedelta(days=7 * week + 2)).date().isoformat()
+            days.append(planning_service_pb2.DemandDay(item_id=item_id, location_id=place, day=day, quantity=dice.choice(sizes)))
+    await calls.planning.RecordPastDemand(planning_service_pb2.RecordPastDemandRequest(request_id=new_id(), days=days))
+    await calls.planning.StartPlanning(planning_service_pb2.StartPlanningRequest(request_id=new_id()))
+    await planned(calls)
+
+
+async def planned(calls: Calls) -> None:
+    """Waits until no planning runs."""
+    request = jobs_service_pb2.ListJobsRequest(service="inventory", status=jobs_service_pb2.JOB_STATUS_RUNNING)
+
+    async def look() -> bool:
+        return not (await calls.jobs("inventory").ListJobs(request)).jobs
+
+    await eventually(look, 60)
 
 
 async def deliver(calls: Calls) -> None:

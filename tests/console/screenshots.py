@@ -19,7 +19,7 @@ ORDERS = 300
 # Each is a file, the page in it, and whether it is dark.
 PICTURES = (
     ("overview", "overview", False), ("overview-dark", "overview", True), ("order", "order", False), ("holds", "holds", False),
-    ("item", "item", False), ("entry", "entry", False),
+    ("item", "item", False), ("entry", "entry", False), ("planning", "planning", False),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.app.prove import prove
 from tests.console.biting import BITING
 from tests.console.conftest import House
-from tests.console.house import bury_event, settled, stock_up
+from tests.console.house import bury_event, planned, settled, stock_up
 from tests.console.walk import LISTS, PAGES, Person, person
 
 
@@ -168,6 +168,28 @@ def test_what_is_worth_much_waits_for_another_person(browser: Any, house: House)
         assert olivia.press("Take back") in (400, 409, 422)
         assert "decided already" in olivia.told()
         olivia.wrong = [one for one in olivia.wrong if "status of 4" not in one]
+
+
+def test_what_runs_low_is_proposed_ordered_and_dismissed(browser: Any, house: House) -> None:
+    with person(browser, house, "pavel") as pavel:
+        pavel.open("planning")
+        assert pavel.press("Plan now") == 200
+        assert "Planning has begun" in pavel.told()
+        house.door.run(planned(house.door.calls))
+        pavel.go("/console/planning")
+        assert "forecast and" in pavel.page.inner_text("tr:has-text('SOAP-1')")
+        assert pavel.press("Draft purchase orders of what is ticked") == 400
+        assert "tick the proposals" in pavel.told()
+        pavel.page.check("tr:has-text('SOAP-1') [name=proposal]")
+        pavel.page.fill("tr:has-text('SOAP-1') [name^=quantity-]", "60")
+        assert pavel.press("Draft purchase orders of what is ticked") == 200
+        assert "are drafted" in pavel.told()
+        pavel.page.fill("tr:has-text('LAMP-9') [name=reason]", "nobody buys lamps now")
+        assert pavel.press("Dismiss", "tr:has-text('LAMP-9')") == 200
+        assert "dismissed" in pavel.told()
+        pavel.go("/console/planning?all=1")
+        assert "purchase order" in pavel.page.inner_text("tr:has-text('SOAP-1')")
+        pavel.wrong = [one for one in pavel.wrong if "status of 4" not in one]
 
 
 def test_a_warehouse_picks_short_and_ships_and_another_is_told(browser: Any, house: House) -> None:

@@ -18,6 +18,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "new order": ("/console/orders/new", ""),
     "holds": ("/console/holds", ""),
     "approvals": ("/console/approvals?all=1", ""),
+    "planning": ("/console/planning?all=1", ""),
     "stock": ("/console/stock", ""),
     "item": ("/console/stock", "tbody td a"),
     "fulfilment": ("/console/fulfilment", ""),
@@ -32,7 +33,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "subscriber": ("/console/integrations", "section:has(#h-subs) tbody td a"),
     "notification": ("/console/integrations", "section:has(#h-subs) tbody td a >> tbody td a"),
 }
-LISTS = ("overview", "orders", "new order", "holds", "approvals", "stock", "fulfilment", "returns", "ledger", "integrations")
+LISTS = ("overview", "orders", "new order", "holds", "approvals", "planning", "stock", "fulfilment", "returns", "ledger", "integrations")
 
 
 class Person:

@@ -12,6 +12,7 @@ from argosy.inventory.v1 import (
     reservations_service_pb2,
     stock_service_pb2,
     transfers_service_pb2,
+    valuation_service_pb2,
 )
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
 from argosy.returns.v1 import returns_events_pb2
@@ -399,6 +400,50 @@ async def test_a_channel_sells_from_its_network_within_its_limits(room: Stockroo
         0,
     ]
     await refused("NO_SUCH_LOCATION", ats(network=["MARS"]))
+
+
+async def arrived(room: Stockroom, one: transfers_service_pb2.Transfer) -> None:
+    await room.calls.transfers.ReceiveTransfer(
+        transfers_service_pb2.ReceiveTransferRequest(request_id=new_id(), transfer_id=one.transfer_id)
+    )
+
+
+async def landed(room: Stockroom, receipt_id: str, amount_minor: int) -> dict[str, tuple[int, int]]:
+    """Adds a landed cost; returns what stock and what has left bore of it, by location."""
+    request = valuation_service_pb2.AddLandedCostRequest(
+        request_id=new_id(), receipt_ids=[receipt_id], amount_minor=amount_minor, basis=valuation_service_pb2.COST_BASIS_QUANTITY,
+        reason="sea freight",
+    )  # fmt: skip
+    items = (await room.calls.valuation.AddLandedCost(request)).items
+    return {one.location_id: (one.inventory_minor, one.cost_minor) for one in items}
+
+
+async def test_a_late_cost_follows_its_goods_from_place_to_place(room: Stockroom) -> None:
+    await room.place("HAM")
+    await room.place("MUC")
+    await room.item("cup")
+    receipt = await room.receive("cup", 10, 1000)
+    await arrived(room, await shipped(room, await transfer(room, 6)))
+    await arrived(room, await shipped(room, await transfer(room, 2, from_location_id="HAM", to_location_id="MUC")))
+    # Two of four in Berlin are sold.
+    await room.calls.reservations.Reserve(reserve_of("o", 2))
+    await room.release("o", "cup", 2)
+    await room.ship("o", "cup", 2)
+    assert await landed(room, receipt, 100) == {"BER": (20, 20), "HAM": (40, 0), "MUC": (20, 0)}
+    assert not await room.breaks()
+
+
+async def test_a_late_cost_does_not_follow_its_goods_to_another_company(room: Stockroom) -> None:
+    await room.place("HAM", entity="DE02")
+    await room.item("cup")
+    receipt = await room.receive("cup", 10, 1000)
+    await arrived(room, await shipped(room, await transfer(room, 6)))
+    assert await landed(room, receipt, 100) == {"BER": (40, 60)}
+
+
+def reserve_of(order_id: str, quantity: int) -> reservations_service_pb2.ReserveRequest:
+    line = reservations_service_pb2.ReservationLine(line_id="1", item_id="cup", location_id="BER", quantity=quantity)
+    return reservations_service_pb2.ReserveRequest(request_id=new_id(), order_id=order_id, lines=[line])
 
 
 # -- returns on their way

@@ -11,8 +11,9 @@ from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known, need_no_kit
+from services.inventory.app.trace_cost import Trace
 from services.inventory.domain.cost import Method
-from services.inventory.domain.revaluation import QUANTITY, ReceivedLine, split, spread
+from services.inventory.domain.revaluation import QUANTITY, ReceivedLine, follow, split, spread
 from services.inventory.domain.stock import BY_HAND
 from services.inventory.store.stock_book import Document, Key, StockBook
 from services.inventory.store.tables import MOVEMENTS, VALUATIONS
@@ -24,13 +25,14 @@ Effect = tuple[int, int]
 async def add_landed_cost(work: Work, request: valuation_service_pb2.AddLandedCostRequest) -> valuation_service_pb2.Revaluation:
     """Refusals: NO_SUCH_RECEIPT, MIXED_CURRENCIES, NOT_OWNED."""
     lines = await _received(work, request.receipt_ids, "receipt_ids")
-    book = await StockBook.open(work, [(line.item_id, line.location_id) for _, line in lines], costs=True)
+    trace = await Trace.of(work.tx, request.receipt_ids, {line.item_id for _, line in lines})
+    book = await StockBook.open(work, trace.keys | {(line.item_id, line.location_id) for _, line in lines}, costs=True)
     _need_one_currency(book, [line for _, line in lines])
     weighed = [_weighed(book, line) for _, line in lines]
     booking = _Booking(work, book, "LANDED_COST", request.reason)
     for (receipt_id, line), part in zip(lines, spread(request.amount_minor, weighed, request.basis), strict=True):
         if part:
-            booking.add((line.item_id, line.location_id), _bear(booking, receipt_id, line, part), receipt_id)
+            _bear(booking, trace, receipt_id, line, part)
     return await booking.close()
 
 
@@ -39,14 +41,15 @@ async def correct_receipt_cost(work: Work, request: valuation_service_pb2.Correc
     lines = [line for _, line in await _received(work, [request.receipt_id], "receipt_id") if line.item_id == request.item_id]
     if not lines:
         raise NotFound("NO_SUCH_RECEIPT", "the receipt has no line of this item", field="item_id")
-    book = await StockBook.open(work, [(line.item_id, line.location_id) for line in lines], costs=True)
+    trace = await Trace.of(work.tx, [request.receipt_id], {line.item_id for line in lines})
+    book = await StockBook.open(work, trace.keys | {(line.item_id, line.location_id) for line in lines}, costs=True)
     _need_one_currency(book, lines)
     booking = _Booking(work, book, "RECEIPT_COST", request.reason)
     was = sum(line.value_minor for line in lines)
     for line, part in zip(lines, spread(abs(request.value_minor - was), lines, QUANTITY), strict=True):
         change = part if request.value_minor > was else -part
         if change:
-            booking.add((line.item_id, line.location_id), _bear(booking, request.receipt_id, line, change), request.receipt_id)
+            _bear(booking, trace, request.receipt_id, line, change)
     return await booking.close()
 
 
@@ -91,21 +94,37 @@ async def value_anew(work: Work, events: Mapping[str, Received], before: Mapping
     await book.write()
 
 
-def _bear(booking: "_Booking", receipt_id: str, line: ReceivedLine, amount_minor: int) -> Effect:
-    """Lets what is left of a receipt's line bear its part; returns what the stock and what has left bear."""
+def _bear(booking: "_Booking", trace: Trace, receipt_id: str, line: ReceivedLine, amount_minor: int) -> None:
+    """Lets what is left of a receipt's line bear its part, wherever transfers brought it; what has left for good bears the rest."""
     key = (line.item_id, line.location_id)
     book = booking.book
-    if book.items[line.item_id].valuation == Method.STANDARD:
-        return 0, amount_minor
-    layers = [layer for layer in book.layers(*key) if not layer.held_for]
-    if book.items[line.item_id].valuation != Method.AVERAGE:
-        layers = [layer for layer in layers if layer.document_id == receipt_id]
-    there, _ = split(amount_minor, sum(layer.quantity for layer in layers), line.quantity)
-    parts = spread(abs(there), [ReceivedLine(*key, layer.quantity, layer.value_minor) for layer in layers], QUANTITY) if layers else []
-    # No layer falls below zero: what it cannot bear, what has left bears.
-    changes = [part if there > 0 else max(-part, -layer.value_minor) for layer, part in zip(layers, parts, strict=True)]
-    booked = sum(booking.change(key, layer, change) for layer, change in zip(layers, changes, strict=True))
-    return booked, amount_minor - booked
+    method = book.items[line.item_id].valuation
+    if method == Method.STANDARD:
+        booking.add(key, (0, amount_minor), receipt_id)
+        return
+    sign = 1 if amount_minor > 0 else -1
+    if method == Method.AVERAGE:
+        # A pool forgets what came with which receipt.
+        pool = [layer for layer in book.layers(*key) if not layer.held_for]
+        there, _ = split(abs(amount_minor), sum(layer.quantity for layer in pool), line.quantity)
+        parts = spread(there, [ReceivedLine(*key, layer.quantity, layer.value_minor) for layer in pool], QUANTITY) if pool else []
+        shares = {layer.layer_id: part for layer, part in zip(pool, parts, strict=True)}
+        places = {key}
+    else:
+        layers = trace.layers(receipt_id, *key)
+        shares, _ = follow(abs(amount_minor), layers, trace.after(*key)) if layers else ({}, 0)
+        places = {place for place in trace.keys if place[0] == line.item_id} | {key}
+    borne = 0
+    for place in sorted(places):
+        # No layer falls below zero: what it cannot bear, what has left bears.
+        booked = sum(
+            booking.change(place, layer, max(sign * shares[layer.layer_id], -layer.value_minor))
+            for layer in book.layers(*place)
+            if layer.layer_id in shares and not layer.held_for
+        )
+        borne += booked
+        booking.add(place, (booked, 0), receipt_id)
+    booking.add(key, (0, amount_minor - borne), receipt_id)
 
 
 async def _received(work: Work, receipt_ids: Sequence[str], field: str) -> list[tuple[str, ReceivedLine]]:

@@ -142,6 +142,7 @@ LAYERS = Table(
     Column("document_id", String(64), nullable=False),
     Column("effective_at", BigInteger, nullable=False),
     CheckConstraint("quantity_left >= 0 AND value_left_minor >= 0", name="not_negative"),
+    Index("ix_cost_layers_document_id", "document_id"),
     Index("ix_cost_layers_open", "item_id", "location_id", "position", postgresql_where=text("quantity_left > 0"), sqlite_where=text("quantity_left > 0")),
 )  # fmt: skip
 

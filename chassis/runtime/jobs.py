@@ -24,6 +24,7 @@ from chassis.runtime.database import Database, Tx
 from chassis.runtime.leases import Leases
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
+from chassis.runtime.statements import ONE
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, HoldKind, Work
 from chassis.runtime.writer import SetHandler, Writer, each
@@ -194,7 +195,7 @@ class Jobs:
     async def do_one(self) -> bool:
         """Does one step of the job that waited longest; says whether there was one."""
         table = self._tables.jobs
-        waiting = select(table).where(table.c.status == RUNNING).order_by(table.c.stepped_at).limit(1)
+        waiting = select(table).where(table.c.status == ONE).order_by(table.c.stepped_at).limit(1)
         async with self._database.read() as tx:
             rows = await tx.read(waiting)
         if not rows or not await self._leases.hold("jobs"):

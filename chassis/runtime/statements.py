@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal_column,
     select,
     tuple_,
     update,
@@ -37,6 +38,9 @@ Kinds = tuple[tuple[str, type[str] | type[int] | type[bytes]], ...]
 ARRAYS: dict[type, Any] = {str: ARRAY(Text), int: ARRAY(BigInteger), bytes: ARRAY(LargeBinary)}
 MANY = 1024
 SQLITE = sqlite.dialect(paramstyle="qmark")
+# Numbers that stand in a statement as they are: a partial index serves only a query that says its condition, and a plan that is
+# made once does not know what a parameter will be.
+ZERO, ONE = literal_column("0", Integer), literal_column("1", Integer)
 # The moment of a look, for queries that are built once.
 NOW = bindparam("now", type_=BigInteger)
 

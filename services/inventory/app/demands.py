@@ -12,6 +12,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.statements import ZERO
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.app.reserve_stock import Owner, take_lines
@@ -23,7 +24,7 @@ from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import DEMANDS, INBOUND, RESERVATIONS
 
 BACKORDER = demands_service_pb2.DEMAND_KIND_BACKORDER
-STILL_RESERVED = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_ORDER)
+STILL_RESERVED = (RESERVATIONS.c.reserved > ZERO, RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_ORDER)
 
 
 async def place_demand(work: Work, request: demands_service_pb2.PlaceDemandRequest) -> demands_service_pb2.PlaceDemandResponse:

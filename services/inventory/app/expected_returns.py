@@ -18,7 +18,7 @@ from services.inventory.store.tables import INBOUND
 # When what was authorised is expected, and how far it is counted on.
 DUE_DAYS = 14
 CONFIDENCE_PERCENT = 50
-PENDING = (INBOUND.c.document_type == RETURN, INBOUND.c.quantity > 0)
+PENDING = (INBOUND.c.document_type == RETURN,)
 
 
 async def on_return_authorized(work: Work, events: Sequence[Received]) -> None:

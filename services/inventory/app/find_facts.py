@@ -6,6 +6,7 @@ from argosy.inventory.v1 import stock_pb2
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
+from chassis.runtime.statements import ZERO
 from services.inventory.domain.stock import VALUED, State
 from services.inventory.store.tables import BALANCES, INBOUND, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS, VALUATIONS
 
@@ -58,7 +59,7 @@ async def _totals(tx: Tx) -> list[ops_pb2.Break]:
         select(
             LAYERS.c.item_id, LAYERS.c.location_id, (LAYERS.c.quantity_left * literal(-1)).label("quantity"),
             (LAYERS.c.value_left_minor * literal(-1)).label("value_minor"),
-        ).where(LAYERS.c.quantity_left > 0),
+        ).where(LAYERS.c.quantity_left > ZERO),
     ]  # fmt: skip
     both = union_all(*sides).subquery("both")
     quantity, value = func.sum(both.c.quantity), func.sum(both.c.value_minor)
@@ -116,7 +117,8 @@ async def value(tx: Tx, now: int) -> FoundFacts:
     """P4: what the owned stock of each location is worth."""
     total = func.coalesce(func.sum(LAYERS.c.value_left_minor), 0)
     query = select(LOCATIONS.c.location_id, LOCATIONS.c.currency_code, total).where(LOCATIONS.c.owned == 1)
-    query = query.outerjoin(LAYERS, and_(LAYERS.c.location_id == LOCATIONS.c.location_id, LAYERS.c.quantity_left > 0))
+    there = and_(LAYERS.c.location_id == LOCATIONS.c.location_id, LAYERS.c.quantity_left > ZERO)
+    query = query.select_from(LOCATIONS).outerjoin(LAYERS, there)
     rows = await tx.read(query.group_by(LOCATIONS.c.location_id, LOCATIONS.c.currency_code))
     return [], [ops_pb2.Fact(name="inventory", key=f"{location}/{currency}", value=int(worth)) for location, currency, worth in rows]
 

@@ -16,7 +16,7 @@ from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, from_timestamp, to_timestamp
 from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
-from chassis.runtime.statements import given, parameters
+from chassis.runtime.statements import ZERO, given, parameters
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
 from services.inventory.store.stock_book import components_of
@@ -189,8 +189,8 @@ def _ahead(dialect: str) -> Executable:
         literal(-1).label("confidence_percent"),
     )
     return union_all(
-        coming.where(INBOUND.c.item_id == wanted.c.item_id, INBOUND.c.quantity > 0),
-        waiting.where(DEMANDS.c.item_id == wanted.c.item_id, DEMANDS.c.quantity > 0, DEMANDS.c.inbound_id == ""),
+        coming.where(INBOUND.c.item_id == wanted.c.item_id, INBOUND.c.quantity > ZERO),
+        waiting.where(DEMANDS.c.item_id == wanted.c.item_id, DEMANDS.c.quantity > ZERO, DEMANDS.c.inbound_id == ""),
     )
 
 

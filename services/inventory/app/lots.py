@@ -13,7 +13,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from chassis.runtime.statements import NOW
+from chassis.runtime.statements import NOW, ZERO
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.intake import THERE, end_of
 from services.inventory.domain.stock import NEVER, ON_HAND, State
@@ -24,7 +24,7 @@ RECALLED = HoldKind("LOT_RECALLED", "stock", 3600, "operations")
 EXPIRED = HoldKind("LOT_EXPIRED", "stock", 14_400, "operations")
 PROMISED = (State.SOFT_RESERVED, State.RESERVED, State.ALLOCATED)
 # Lots that have expired and are not blocked yet.
-LATE_LOTS = select(LOTS.c.item_id, LOTS.c.lot).where(LOTS.c.expired == 0, LOTS.c.expires_at <= NOW)
+LATE_LOTS = select(LOTS.c.item_id, LOTS.c.lot).where(LOTS.c.expired == ZERO, LOTS.c.expires_at <= NOW)
 MOST = 500
 HELD = sorted(int(state) for state in ON_HAND)
 

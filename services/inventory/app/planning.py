@@ -17,6 +17,7 @@ from chassis.kernel.clock import DAY
 from chassis.kernel.errors import NotFound
 from chassis.runtime.database import Tx
 from chassis.runtime.jobs import Job, JobKind, Reading, Step, start_job
+from chassis.runtime.statements import ONE
 from chassis.runtime.work import Work
 from services.inventory.app.replenish import CHUNK, Replenishing, count_pairs
 from services.inventory.domain.forecast import Forecast, Series, forecast_all
@@ -74,7 +75,7 @@ class Planner:
 
 async def _sum_up(tx: Tx, job: Job) -> Step:
     """Sums up what was issued by item, location and day, from the last day that was summed up to yesterday."""
-    last = (await tx.read(select(func.max(DEMAND_DAYS.c.day)).where(DEMAND_DAYS.c.summed == 1)))[0][0]
+    last = (await tx.read(select(func.max(DEMAND_DAYS.c.day)).where(DEMAND_DAYS.c.summed == ONE)))[0][0]
     since, today = last or 0, job.state["today"]
     day = ISSUES.c.issued_at // literal(DAY, BigInteger)
     query = (

@@ -5,6 +5,7 @@ from sqlalchemy import case, func, select
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2, stock_service_pb2
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.statements import ZERO
 from services.inventory.app.views import to_layer, to_location, to_movement, to_policy, to_reservation
 from services.inventory.domain.stock import ON_HAND, SOURCED_KINDS, State
 from services.inventory.store.reservations import Held
@@ -84,7 +85,7 @@ async def get_stock_figures(asked: Asked) -> stock_service_pb2.StockFigures:
 
 async def list_cost_layers(asked: Asked) -> stock_service_pb2.ListCostLayersResponse:
     """Lists open layers, oldest first."""
-    query = select(LAYERS).where(LAYERS.c.item_id == asked.request.item_id, LAYERS.c.quantity_left > 0)
+    query = select(LAYERS).where(LAYERS.c.item_id == asked.request.item_id, LAYERS.c.quantity_left > ZERO)
     if asked.request.location_id:
         query = query.where(LAYERS.c.location_id == asked.request.location_id)
     rows, token = await page(asked.tx, query, [LAYERS.c.position], asked.request)

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select, tuple_, union
 
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Tx
+from chassis.runtime.statements import ONE, ZERO
 from chassis.runtime.work import Work
 from services.inventory.domain.forecast import THOUSAND, Forecast, Series
 from services.inventory.domain.purchasing import Status
@@ -36,7 +37,7 @@ HISTORY_DAYS = 3 * 364
 # Where stock is replenished: our warehouses and shops, and what others keep for us.
 REPLENISHED = (1, 2, 3)
 Pair = tuple[str, str]
-IS_OPEN = (PROPOSALS.c.status == OPEN,)
+IS_OPEN = (PROPOSALS.c.status == ONE,)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ SERVED = {"A": Service(980, 7), "B": Service(950, 7), "C": Service(900, 7)}
 def _pairs(location_id: str, today: int, after: Pair | None = None, limit: int | None = None) -> Select[Any]:
     """SELECT items at locations that were asked for, or are sold and not there."""
     asked = select(DEMAND_DAYS.c.item_id, DEMAND_DAYS.c.location_id).where(DEMAND_DAYS.c.day >= today - HISTORY_DAYS)
-    waiting = select(DEMANDS.c.item_id, DEMANDS.c.location_id).where(DEMANDS.c.quantity > 0)
+    waiting = select(DEMANDS.c.item_id, DEMANDS.c.location_id).where(DEMANDS.c.quantity > ZERO)
     places = select(LOCATIONS.c.location_id).where(LOCATIONS.c.kind.in_(REPLENISHED))
     if location_id:
         places = places.where(LOCATIONS.c.location_id == location_id)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from argosy.inventory.v1 import inventory_events_pb2, stock_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.ids import new_id
-from chassis.runtime.statements import NOW
+from chassis.runtime.statements import NOW, ZERO
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.domain.pegging import Need, Peg, Source, peg, promised
 from services.inventory.domain.stock import State
@@ -21,11 +21,11 @@ from services.inventory.store.tables import DEMANDS, INBOUND
 
 RETURN = "return"
 UNKNOWN_DATE = HoldKind("UNKNOWN_DATE", "stock", 7200, "operations")
-WAITING = (DEMANDS.c.quantity > 0,)
-COMING = (INBOUND.c.quantity > 0,)
+WAITING = (DEMANDS.c.quantity > ZERO,)
+COMING = (INBOUND.c.quantity > ZERO,)
 # Supply that is late while lines wait for it.
 LATE_SUPPLY = select(INBOUND.c.inbound_id, INBOUND.c.item_id, INBOUND.c.location_id).where(
-    INBOUND.c.quantity > 0, INBOUND.c.pegged > 0, INBOUND.c.due_at < NOW
+    INBOUND.c.quantity > ZERO, INBOUND.c.pegged > 0, INBOUND.c.due_at < NOW
 )
 
 

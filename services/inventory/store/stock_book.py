@@ -8,10 +8,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+from sqlalchemy import Executable, select
+
 from chassis.kernel.ids import new_id
+from chassis.runtime.statements import ZERO, given, parameters
 from chassis.runtime.work import Work
 from services.inventory.domain.cost import Layer, Method, Taken, take
 from services.inventory.domain.stock import NEVER, Components, Lot, State, picking_order
@@ -21,7 +24,7 @@ Key = tuple[str, str]
 KEY = ("item_id", "location_id")
 BALANCE = (*KEY, "lot", "state")
 TOTALS = ("quantity", "value_minor")
-OPEN_LAYERS = (LAYERS.c.quantity_left > 0,)
+OPEN_LAYERS = (LAYERS.c.quantity_left > ZERO,)
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,9 @@ class StockBook:
             )
             self._layers[row.item_id, row.location_id].append(layer)
         empty = [key for key in keys if not self._layers[key]]
-        for row in await tx.find(LAYERS, KEY, empty, order=("position",)):
-            self._last_costs[row.item_id, row.location_id] = (row.value_in_minor, row.quantity_in)
+        if empty:
+            for row in await tx.read(last_costs(tx.dialect), parameters(tx.dialect, "wanted", KEY, empty)):
+                self._last_costs[row.item_id, row.location_id] = (row.value_minor, row.quantity)
 
     def has(self, item_id: str, location_id: str) -> bool:
         """Says whether the item was ever at the location; then both are known."""
@@ -377,3 +381,14 @@ def _consumption(part: Taken, document_id: str) -> dict[str, Any]:
         "consumption_id": new_id(), "layer_id": part.layer_id, "document_id": document_id,
         "quantity": part.quantity, "value_minor": part.value_minor,
     }  # fmt: skip
+
+
+@cache
+def last_costs(dialect: str) -> Executable:
+    """SELECT what came last at each key, and what it cost: the next one whose cost is not known is taken to cost the same."""
+    wanted = given(dialect, "wanted", ((KEY[0], str), (KEY[1], str)))
+    before = VALUE_ENTRIES.alias("before")
+    came = (before.c.item_id == wanted.c.item_id, before.c.location_id == wanted.c.location_id, before.c.quantity > ZERO)
+    last = select(before.c.position).where(*came).order_by(before.c.booked_at.desc(), before.c.position.desc()).limit(1)
+    positions = select(last.correlate(wanted).scalar_subquery()).select_from(wanted)
+    return select(VALUE_ENTRIES).where(VALUE_ENTRIES.c.position.in_(positions))

@@ -408,7 +408,7 @@ PROPOSALS = Table(
     Column("note", Text, nullable=False),
     Column("purchase_order_id", String(40), nullable=False),
     CheckConstraint("quantity > 0", name="positive"),
-    Index("ix_reorder_proposals_status", "status", "proposal_id"),
+    Index("ix_reorder_proposals_waiting", "proposal_id", postgresql_where=text("status = 1"), sqlite_where=text("status = 1")),
     Index("ix_reorder_proposals_open", "item_id", "location_id", unique=True, postgresql_where=text("status = 1"), sqlite_where=text("status = 1")),
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
+from chassis.runtime.statements import ZERO
 from services.orders.store.tables import CHASSIS, LINES, ORDERS, TENDERS
 
 
@@ -25,7 +26,7 @@ async def forgotten(tx: Tx, now: int) -> FoundFacts:
         select(timers.c.name).where(timers.c.process_id == processes.c.process_id),
         select(holds.c.hold_id).where(holds.c.subject_id == processes.c.process_id, holds.c.released_at.is_(None)),
     )
-    query = select(processes.c.process, processes.c.process_id).where(processes.c.ended == 0, *(~one.exists() for one in waits_for))
+    query = select(processes.c.process, processes.c.process_id).where(processes.c.ended == ZERO, *(~one.exists() for one in waits_for))
     rows = await tx.read(query.limit(100))
     return [_break("P6", f"{r.process} {r.process_id}", "is open, and nothing will wake it") for r in rows], []
 

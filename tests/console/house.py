@@ -32,9 +32,9 @@ async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
     calls = Calls(suite.channels)
     await DemoDay(calls, make_day(1, orders), lambda label, done, total: None).run()
     tour = await prepare(calls, await prove(suite.channels, settled=True))
+    await plan_ahead(calls)
     await bury_event(suite)
     await deliver(calls)
-    await plan_ahead(calls)
     await calls.subscriptions.CreateSubscription(
         subscriptions_service_pb2.CreateSubscriptionRequest(request_id=new_id(), url="http://127.0.0.1:1/hook", description="nobody there")
     )

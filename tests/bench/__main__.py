@@ -21,7 +21,17 @@ from sqlalchemy.engine import make_url
 from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
-from tests.bench.measures import CALLS, Value, empty_server, measure_orders, measure_reserve, naive_postgres, naive_sqlite, set_up
+from tests.bench.measures import (
+    CALLS,
+    IN_FLIGHT,
+    Value,
+    empty_server,
+    measure_orders,
+    measure_reserve,
+    naive_postgres,
+    naive_sqlite,
+    set_up,
+)
 from tests.bench.pages import measure_pages
 from tests.bench.stock import measure_size, measure_stock
 from tests.conftest import suite_settings
@@ -45,10 +55,11 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
         pid = int((folder / "postgres/postmaster.pid").read_text().split()[0])
     settings = suite_settings(folder / database, url, trace_ratio=0.01)
 
-    async def naive(hot: bool) -> float:
+    async def naive(hot: bool, in_flight: int = IN_FLIGHT) -> float:
         if server is not None:
-            return await naive_postgres(url.format(service="naive").replace("+asyncpg", ""), CALLS // 2, hot=hot)
-        return await naive_sqlite(str(settings.data_dir / "naive.db"), CALLS // 2, hot=hot)
+            address = url.format(service="naive").replace("+asyncpg", "")
+            return await naive_postgres(address, CALLS // 2, hot=hot, in_flight=in_flight)
+        return await naive_sqlite(str(settings.data_dir / "naive.db"), CALLS // 2, hot=hot, in_flight=in_flight)
 
     try:
         async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):

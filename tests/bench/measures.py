@@ -122,7 +122,7 @@ async def set_up(suite: Suite, empty: Channels, empty_pid: int, database_pid: in
     return Bench(suite, calls, empty, empty_pid, database_pid, items)
 
 
-async def drive(count: int, call: Callable[[int], Awaitable[Any]]) -> float:
+async def drive(count: int, call: Callable[[int], Awaitable[Any]], in_flight: int = IN_FLIGHT) -> float:
     """Makes calls with so many in flight and returns how many a second were answered."""
     numbers = iter(range(count))
 
@@ -131,7 +131,7 @@ async def drive(count: int, call: Callable[[int], Awaitable[Any]]) -> float:
             await call(number)
 
     started = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(work() for _ in range(in_flight)))
     return count / (time.perf_counter() - started)
 
 
@@ -180,7 +180,7 @@ async def measure_reserve(bench: Bench, naive: Callable[[bool], Awaitable[float]
     ]
 
 
-async def naive_postgres(dsn: str, count: int, *, hot: bool) -> float:
+async def naive_postgres(dsn: str, count: int, *, hot: bool, in_flight: int) -> float:
     """The naive way on PostgreSQL, without any rpc: lock the row, look, change it, write what was reserved."""
     pool = await asyncpg.create_pool(dsn, min_size=16, max_size=16)
     await pool.execute("CREATE TABLE IF NOT EXISTS naive (id int PRIMARY KEY, free bigint NOT NULL)")
@@ -197,12 +197,12 @@ async def naive_postgres(dsn: str, count: int, *, hot: bool) -> float:
             await connection.execute("INSERT INTO naive_reserved VALUES ($1, $2, 1)", new_id(), item)
 
     try:
-        return await drive(count, call)
+        return await drive(count, call, in_flight)
     finally:
         await pool.close()
 
 
-async def naive_sqlite(path: str, count: int, *, hot: bool) -> float:
+async def naive_sqlite(path: str, count: int, *, hot: bool, in_flight: int) -> float:
     """The naive way on SQLite, without any rpc: a transaction for each."""
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
@@ -224,7 +224,7 @@ async def naive_sqlite(path: str, count: int, *, hot: bool) -> float:
                 await connection.execute("INSERT INTO naive_reserved VALUES (?, ?, 1)", (new_id(), item))
                 await connection.execute("COMMIT")
 
-        return await drive(count, call)
+        return await drive(count, call, in_flight)
 
 
 async def measure_orders(bench: Bench, settings: Settings) -> list[Value]:

@@ -20,6 +20,7 @@ from tests.bench.measures import Bench, Value, drive, ratio, reserve, reserved_u
 
 ROUNDS, CALLS = 7, 1000
 TOGETHER = 32
+IDLE_CALLS = 200
 PLACES = 20
 SMALL, LARGE = 10_000, 1_000_000
 FEED_LINES, PAGE = 100_000, 5_000
@@ -66,14 +67,14 @@ def promise(channels: Channels, items: list[str]) -> Callable[[int], Awaitable[A
     return call
 
 
-async def measure_stock(bench: Bench, naive: Callable[[bool], Awaitable[float]]) -> list[Value]:
+async def measure_stock(bench: Bench, naive: Callable[..., Awaitable[float]]) -> list[Value]:
     """Promises against an empty rpc, many together against the naive way, many units against one."""
     real = bench.suite.channels
     calls = {
         "empty": reserve(bench.empty, bench.items), "ats": promise(real, bench.items), "three": lines_of(real, bench.items, 3),
         "one": lines_of(real, bench.items, 1), "thousand": lines_of(real, bench.items, 1, 1000),
     }  # fmt: skip
-    rates: dict[str, list[float]] = {name: [] for name in (*calls, "together", "naive")}
+    rates: dict[str, list[float]] = {name: [] for name in (*calls, "together", "naive", "lone", "lone empty", "lone naive")}
     before = await reserved_units(bench)
     for call in calls.values():
         await drive(200, call)
@@ -82,8 +83,11 @@ async def measure_stock(bench: Bench, naive: Callable[[bool], Awaitable[float]])
             rates[name].append(await drive(CALLS, call))
         rates["together"].append(TOGETHER * await drive(CALLS // 10, together(real, bench.items[:1])))
         rates["naive"].append(await naive(True))
+        rates["lone"].append(await drive(IDLE_CALLS, calls["one"], 1))
+        rates["lone empty"].append(await drive(IDLE_CALLS, calls["empty"], 1))
+        rates["lone naive"].append(await naive(True, 1))
     each = 200 + ROUNDS * CALLS
-    made, expected = await reserved_units(bench) - before, each * (3 + 1 + 1000) + ROUNDS * (CALLS // 10) * TOGETHER
+    made, expected = await reserved_units(bench) - before, each * (3 + 1 + 1000) + ROUNDS * ((CALLS // 10) * TOGETHER + IDLE_CALLS)
     if made != expected:
         raise RuntimeError(f"{expected} units were reserved, inventory counts {made}")
     return [
@@ -91,7 +95,14 @@ async def measure_stock(bench: Bench, naive: Callable[[bool], Awaitable[float]])
         ratio("reserve of 3 lines / empty rpc", rates["three"], rates["empty"], "calls/s"),
         ratio("line of 1,000 units / of one", rates["thousand"], rates["one"], "calls/s", floor=0.90),
         ratio("reserve 32 together, hot / naive hot", rates["together"], rates["naive"], "orders/s"),
+        ratio("a lone reserve / the naive way behind an empty rpc", *_times(rates), "µs", ceiling=1.15),
     ]
+
+
+def _times(rates: dict[str, list[float]]) -> tuple[list[float], list[float]]:
+    """Returns what a lone reserve takes, and an empty rpc with the naive way behind it, in microseconds, round by round."""
+    naive = [1e6 / empty + 1e6 / rate for empty, rate in zip(rates["lone empty"], rates["lone naive"], strict=True)]
+    return [1e6 / rate for rate in rates["lone"]], naive
 
 
 async def measure_size(bench: Bench, settings: Settings) -> list[Value]:

@@ -6,13 +6,13 @@ its late reserve is refused.
 
 from collections.abc import Sequence
 
-from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
+from argosy.inventory.v1 import reservations_service_pb2
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.demands import forget
 from services.inventory.app.supply import fill
 from services.inventory.app.views import to_reservation
-from services.inventory.domain.stock import State
+from services.inventory.domain.stock import HOLDING, State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import Document, StockBook
@@ -44,7 +44,7 @@ def _cancel(book: StockBook, held: Sequence[Held], request: reservations_service
         quantity = min(one.reserved, wanted.get(one.line_id, 0)) if wanted else one.reserved
         if not quantity:
             continue
-        source = State.SOFT_RESERVED if one.kind == stock_pb2.RESERVATION_KIND_CART else State.RESERVED
+        source = State.SOFT_RESERVED if one.kind in HOLDING else State.RESERVED
         book.move(*one.key, one.lot, (source, State.AVAILABLE), quantity, document)
         one.reserved, one.cancelled = one.reserved - quantity, one.cancelled + quantity
         if wanted:

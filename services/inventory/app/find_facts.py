@@ -7,7 +7,7 @@ from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.statements import ZERO
-from services.inventory.domain.stock import VALUED, State
+from services.inventory.domain.stock import HOLDING, VALUED, State
 from services.inventory.store.tables import BALANCES, INBOUND, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS, VALUATIONS
 
 KEY = ("item_id", "location_id", "lot", "state")
@@ -89,7 +89,7 @@ async def reservations(tx: Tx, now: int) -> FoundFacts:
     order = and_(RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_ORDER, opened > 0)
     rows = await tx.read(select(RESERVATIONS.c.line_id, func.sum(opened)).where(order).group_by(RESERVATIONS.c.line_id))
     facts = [ops_pb2.Fact(name="reserved", key=line_id, value=int(total)) for line_id, total in rows]
-    cart = RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_CART
+    cart = RESERVATIONS.c.kind.in_(sorted(HOLDING))
     states = {
         "SOFT_RESERVED": (2, case((cart, RESERVATIONS.c.reserved), else_=0)),
         "RESERVED": (3, case((cart, 0), else_=RESERVATIONS.c.reserved)),

@@ -1,4 +1,4 @@
-"""HoldCart: holds stock for a cart until it expires; and the job that lets holds lapse."""
+"""HoldCart: holds stock for a cart or a wave until it expires; and the job that lets holds lapse."""
 
 from sqlalchemy import select
 
@@ -32,7 +32,7 @@ async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartReques
     need_available(book, request.lines, before)
     give_back(book, before, Document("cart", request.cart_id, "replaced"))
     until = work.now + (request.ttl_s or TTL_S) * SECOND
-    owner = Owner(request.cart_id, stock_pb2.RESERVATION_KIND_CART, State.SOFT_RESERVED, expires_at=until)
+    owner = Owner(request.cart_id, request.kind or stock_pb2.RESERVATION_KIND_CART, State.SOFT_RESERVED, expires_at=until)
     made = take_lines(work, book, request.lines, owner)
     await book.write()
     await reservations.save(work, before)

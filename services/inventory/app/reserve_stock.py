@@ -14,7 +14,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.checks import need_known
 from services.inventory.app.views import to_reservation
-from services.inventory.domain.stock import State
+from services.inventory.domain.stock import WAVE, State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import Document, Key, StockBook
@@ -55,11 +55,24 @@ def _reserve(
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
     need_available(book, request.lines, cart)
     document = Document("reservation", request.order_id)
+    left = _wanted(book, request.lines) if any(one.kind == WAVE for one in cart) else Counter[Key]()
     for one in cart:
-        book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
-        one.cancelled, one.reserved = one.cancelled + one.reserved, 0
+        # A cart becomes the order; a wave holds the rest for its other orders.
+        quantity = min(one.reserved, left[one.key]) if one.kind == WAVE else one.reserved
+        if quantity:
+            left[one.key] -= quantity
+            book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), quantity, document)
+            one.cancelled, one.reserved = one.cancelled + quantity, one.reserved - quantity
     owner = Owner(request.order_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=request.priority)
     return take_lines(work, book, request.lines, owner)
+
+
+def _wanted(book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine]) -> Counter[Key]:
+    wanted = Counter[Key]()
+    for line in lines:
+        for part, quantity in book.parts(line.item_id, line.quantity):
+            wanted[part, line.location_id] += quantity
+    return wanted
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ class Tracking(IntEnum):
     SERIAL = 3
 
 
+# Kinds of reservations (numbered as in the contract) that hold stock only for a while: it is SOFT_RESERVED, for others RESERVED.
+CART, WAVE = 1, 4
+HOLDING = frozenset({CART, WAVE})
 ON_HAND = frozenset(State) - {State.OUTSIDE, State.INCOMING, State.IN_TRANSIT, State.RETURN_PENDING}
 # What has a cost layer: what is on hand, and what is on its way between our locations.
 VALUED = ON_HAND | {State.IN_TRANSIT}

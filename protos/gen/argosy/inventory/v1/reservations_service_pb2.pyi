@@ -74,7 +74,7 @@ class ReserveRequest(_message.Message):
     order_id: _builtins.str
     """The order."""
     cart_id: _builtins.str
-    """The cart whose hold is taken over first; empty where there was none."""
+    """The cart whose hold is taken over, or the wave from whose hold what the lines want is taken; empty where there was none."""
     priority: _builtins.int
     """What is promised to lower numbers may be taken back for higher ones while it is scarce and not yet released."""
     @_builtins.property
@@ -204,7 +204,7 @@ Global___ReserveResponse: _TypeAlias = ReserveResponse  # noqa: Y015
 
 @_typing.final
 class HoldCartRequest(_message.Message):
-    """Holds stock for a cart."""
+    """Holds stock for a cart, or for a wave of orders that is being planned."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -212,12 +212,15 @@ class HoldCartRequest(_message.Message):
     CART_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     TTL_S_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     cart_id: _builtins.str
-    """The cart."""
+    """The cart, or the wave."""
     ttl_s: _builtins.int
     """For how long; 900 where 0."""
+    kind: _stock_pb2.ReservationKind.ValueType
+    """A cart where unspecified, or a wave; the others are not held this way."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReservationLine]:
         """What shall be held where."""
@@ -229,10 +232,11 @@ class HoldCartRequest(_message.Message):
         cart_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___ReservationLine] | None = ...,
         ttl_s: _builtins.int = ...,
+        kind: _stock_pb2.ReservationKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "lines", b"lines", "request_id", b"request_id", "ttl_s", b"ttl_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "kind", b"kind", "lines", b"lines", "request_id", b"request_id", "ttl_s", b"ttl_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

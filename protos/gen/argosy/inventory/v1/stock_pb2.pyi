@@ -128,6 +128,8 @@ class _ReservationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reser
     """An order."""
     RESERVATION_KIND_TRANSFER: _ReservationKind.ValueType  # 3
     """A transfer to another location of ours."""
+    RESERVATION_KIND_WAVE: _ReservationKind.ValueType  # 4
+    """A wave, until it expires: its orders take from it what they want, one after the other."""
 
 class ReservationKind(_ReservationKind, metaclass=_ReservationKindEnumTypeWrapper):
     """Whom stock is promised to."""
@@ -140,6 +142,8 @@ RESERVATION_KIND_ORDER: ReservationKind.ValueType  # 2
 """An order."""
 RESERVATION_KIND_TRANSFER: ReservationKind.ValueType  # 3
 """A transfer to another location of ours."""
+RESERVATION_KIND_WAVE: ReservationKind.ValueType  # 4
+"""A wave, until it expires: its orders take from it what they want, one after the other."""
 Global___ReservationKind: _TypeAlias = ReservationKind  # noqa: Y015
 
 @_typing.final

@@ -10,7 +10,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import InvalidArgument
 
-GOOD = {"SHIPPED", "DELIVERED", "CLOSED", "CAPTURED", "DISPOSITIONED", "ISSUED", "DONE", "ACKNOWLEDGED", "PUBLISHED", "PICKED"}
+GOOD = {
+    "SHIPPED", "DELIVERED", "CLOSED", "CAPTURED", "DISPOSITIONED", "ISSUED", "DONE", "ACKNOWLEDGED", "PUBLISHED", "PICKED", "SUCCEEDED",
+    "ORDERED",
+}  # fmt: skip
 WAITING = {"ON_HOLD", "PENDING", "PENDING_APPROVAL", "PARTIALLY_SHIPPED", "RECEIVED", "AUTHORISED", "HALF_OPEN", "UNREADABLE"}
 BAD = {"EXCEPTION", "FAILED", "DECLINED", "DEAD", "BROKEN", "DISABLED"}
 MOST_MINOR = 10**12

@@ -26,7 +26,6 @@ from services.catalog.store.tables import CHANNELS, ITEMS, LISTING_VERSIONS, LIS
 Key = tuple[str, str]
 KEY = ("channel_id", "channel_sku")
 ACTIVE = listing_pb2.LISTING_STATUS_ACTIVE
-ENDED = listing_pb2.LISTING_STATUS_ENDED
 STEPS = listing_pb2.SYNC_MODE_STEPS
 INTERVAL = listing_pb2.SYNC_MODE_INTERVAL
 Meaning = channels_service_pb2.ListingMeaning

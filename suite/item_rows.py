@@ -211,7 +211,7 @@ def _parts(text: str) -> Iterator[tuple[str, int]]:
 
 async def export_items(calls: Calls, path: Path, lifecycle: item_pb2.Lifecycle.ValueType, progress: Progress) -> int:
     """Writes all items, page by page, as `import_items` reads them; returns how many."""
-    columns = [name for name in FIELDS if name != "item_id"]
+    columns = list(FIELDS)
     count, token = 0, ""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -231,8 +231,10 @@ async def export_items(calls: Calls, path: Path, lifecycle: item_pb2.Lifecycle.V
 async def _skus(calls: Calls, items: Sequence[item_pb2.Item]) -> dict[str, str]:
     """Returns the SKUs of those that these name, by id."""
     skus = {item.item_id: item.sku for item in items}
-    for item_id in sorted({one.item_id for item in items for name in NAMED for one in getattr(item, name)} - set(skus)):
-        skus[item_id] = (await calls.items.GetItem(items_service_pb2.GetItemRequest(item_id=item_id))).sku
+    others = sorted({one.item_id for item in items for name in NAMED for one in getattr(item, name)} - set(skus))
+    for start in range(0, len(others), PAGE):
+        request = items_service_pb2.FindItemsRequest(item_ids=others[start : start + PAGE])
+        skus.update({item.item_id: item.sku for item in (await calls.items.FindItems(request, timeout=60)).items})
     return skus
 
 

@@ -77,13 +77,12 @@ class Floor:
                 await self.receive(item_id, place, 30)
 
     async def known(self) -> bool:
-        found = await self.calls.stock.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=self.items))
         try:
             for item_id in self.items:
                 await self.receive(item_id, TOLD, 1)
         except Refusal:
             return False
-        return len(found.items) == ITEMS
+        return True
 
     async def receive(self, item_id: str, place: str, quantity: int) -> None:
         line = stock_service_pb2.ReceiptLine(item_id=item_id, quantity=quantity, value_minor=quantity * self.dice.randint(90, 110))

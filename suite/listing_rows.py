@@ -1,7 +1,7 @@
 """Listings and prices as rows of a CSV file."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from chassis.kernel.clock import from_datetime, to_timestamp
 from chassis.kernel.ids import request_id
 from chassis.runtime.status import from_status
 from gateway.calls import Calls
-from gateway.channels.amounts import minor
+from gateway.channels.amounts import decimal_text, minor
 from gateway.channels.commands import Unreadable
 from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
 
@@ -48,23 +48,70 @@ async def import_listings(calls: Calls, path: Path, progress: Progress, report: 
 
 async def export_listings(calls: Calls, channel_id: str, path: Path, progress: Progress) -> int:
     """Writes a channel's listings, page by page, as `import_listings` reads them; returns how many."""
+
+    async def listed(token: str) -> tuple[Sequence[Any], str]:
+        request = channels_service_pb2.ListListingsRequest(channel_id=channel_id, page_size=PAGE, page_token=token)
+        answer = await calls.sales_channels.ListListings(request, timeout=60)
+        return answer.listings, answer.next_page_token
+
+    def cells(one: Any, sku: str) -> Iterable[Any]:
+        status = listing_pb2.ListingStatus.Name(one.status).removeprefix("LISTING_STATUS_")
+        return (one.channel_id, one.channel_sku, sku, one.quantity or one.units, one.unit, status, one.version, one.reason)
+
+    columns = ("channel_id", "channel_sku", "sku", "units", "unit", "status", "version", "reason")
+    return await _export(calls, path, columns, listed, cells, lambda done, total: progress("listings", done, total))
+
+
+async def export_prices(calls: Calls, path: Path, progress: Progress) -> int:
+    """Writes all list prices, page by page, as `import_prices` reads them; returns how many."""
+
+    async def listed(token: str) -> tuple[Sequence[Any], str]:
+        request = channels_service_pb2.ListPricesRequest(item_id="-", page_size=PAGE, page_token=token)
+        answer = await calls.sales_channels.ListPrices(request, timeout=60)
+        return answer.prices, answer.next_page_token
+
+    def cells(one: Any, sku: str) -> Iterable[Any]:
+        moments = (one.valid_from.ToJsonString(), one.valid_until.ToJsonString() if one.HasField("valid_until") else "")
+        amount = decimal_text(one.amount_minor, one.currency_code)
+        taxed = "yes" if one.includes_tax else "no"
+        return (sku, one.currency_code, amount, one.channel_id, one.customer_group, one.min_quantity, taxed, *moments, one.reason)
+
+    columns = (
+        "sku",
+        "currency",
+        "amount",
+        "channel_id",
+        "customer_group",
+        "min_quantity",
+        "includes_tax",
+        "valid_from",
+        "valid_until",
+        "reason",
+    )
+    return await _export(calls, path, columns, listed, cells, lambda done, total: progress("prices", done, total))
+
+
+async def _export(
+    calls: Calls,
+    path: Path,
+    columns: Sequence[str],
+    listed: Callable[[str], Awaitable[tuple[Sequence[Any], str]]],
+    cells: Callable[[Any, str], Iterable[Any]],
+    progress: Callable[[int, int], None],
+) -> int:
+    """Writes what a list has page by page, with the SKUs of its items; returns how many rows."""
     count, token = 0, ""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("channel_id", "channel_sku", "sku", "units", "unit", "status", "version", "reason"))
+        writer.writerow(columns)
         while True:
-            request = channels_service_pb2.ListListingsRequest(channel_id=channel_id, page_size=PAGE, page_token=token)
-            answer = await calls.sales_channels.ListListings(request, timeout=60)
-            ids = sorted({one.item_id for one in answer.listings})
+            found, token = await listed(token)
+            ids = sorted({one.item_id for one in found})
             known = await calls.items.FindItems(items_service_pb2.FindItemsRequest(item_ids=ids), timeout=60) if ids else None
             skus = {item.item_id: item.sku for item in known.items} if known is not None else {}
-            for one in answer.listings:
-                status = listing_pb2.ListingStatus.Name(one.status).removeprefix("LISTING_STATUS_")
-                units = one.quantity or one.units
-                writer.writerow((one.channel_id, one.channel_sku, skus[one.item_id], units, one.unit, status, one.version, one.reason))
-            count += len(answer.listings)
-            token = answer.next_page_token
-            progress("listings", count, count + (PAGE if token else 0))
+            writer.writerows(cells(one, skus[one.item_id]) for one in found)
+            count += len(found)
+            progress(count, count + (PAGE if token else 0))
             if not token:
                 return count
 

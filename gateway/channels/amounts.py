@@ -31,6 +31,11 @@ def minor(value: Any, currency_code: str, where: str) -> int:
     return int(scaled)
 
 
+def decimal_text(amount_minor: int, currency_code: str) -> str:
+    """Returns minor units as `minor` reads them."""
+    return f"{Decimal(amount_minor).scaleb(-get_currency_precision(currency_code)):f}"
+
+
 def rounded_minor(amount: Decimal, currency_code: str) -> int:
     """Returns a product of price and quantity in minor units, rounded half up."""
     return int(amount.scaleb(get_currency_precision(currency_code)).to_integral_value(ROUND_HALF_UP))

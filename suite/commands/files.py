@@ -14,7 +14,7 @@ from suite.commands.shared import calling, console, progress_bars, run
 from suite.demand_rows import import_demand
 from suite.files import connect_files, import_orders, import_stock, load_mapping
 from suite.item_rows import export_items, import_items
-from suite.listing_rows import export_listings, import_listings, import_prices
+from suite.listing_rows import export_listings, export_prices, import_listings, import_prices
 from suite.report import show_delivery, show_rows
 from suite.rows import REFUSED, Progress, Report
 from suite.shopify_rows import ShopifyProducts
@@ -147,3 +147,9 @@ def export_items_command(
 def export_listings_command(channel: str, file: Path) -> None:
     """Write a channel's listings as a CSV file that `import listings` reads."""
     _export(lambda calls, progress: export_listings(calls, channel, file, progress), file)
+
+
+@exports.command("prices")
+def export_prices_command(file: Path) -> None:
+    """Write all list prices, past ones too, as a CSV file that `import prices` reads."""
+    _export(lambda calls, progress: export_prices(calls, file, progress), file)

@@ -11,7 +11,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.calls import Calls
 from suite.item_rows import export_items, import_items
-from suite.listing_rows import export_listings, import_listings, import_prices
+from suite.listing_rows import export_listings, export_prices, import_listings, import_prices
 from suite.shopify_rows import ShopifyProducts
 from suite.up import running_suite
 from tests.builders import open_shop
@@ -66,6 +66,14 @@ async def test_listings_and_prices_come_in_rows(sqlite_settings: Settings, tmp_p
         assert [row["refusal"] for row in priced] == ["", "", "INVALID_FIELD", "NO_SUCH_ITEM"]
         asked = channels_service_pb2.FindPriceRequest(item_id="MUG-1", channel_id="web", currency_code="EUR", quantity=20)
         assert (await calls.sales_channels.FindPrice(asked)).amount_minor == 999
+        written = tmp_path / "prices.csv"
+        count = await export_prices(calls, written, silent)
+        text = written.read_text()
+        assert count == len(text.splitlines()) - 1
+        assert "MUG-1,EUR,9.99,,,12,no,20" in text
+        again = await reported(tmp_path, partial(import_prices, calls, written))
+        assert {row["refusal"] for row in again} == {""}
+        assert await export_prices(calls, written, silent) == count
 
 
 @pytest.mark.parametrize("path", samples("product/shopify_*.csv") or [None], ids=lambda path: path.stem if path else "none")

@@ -20,6 +20,7 @@ from services.catalog.domain.pricing import moved_permille, price_in_force
 from services.catalog.store.tables import PRICES
 
 Price = channels_service_pb2.Price
+ALL = "-"
 PLAIN = ("price_id", "item_id", "channel_id", "currency_code", "amount_minor", "customer_group", "min_quantity", "set_by", "reason")
 
 
@@ -81,15 +82,19 @@ async def _before(work: Work, row: dict[str, Any]) -> Any:
 
 async def _write(work: Work, row: dict[str, Any]) -> Price:
     key = ("item_id", "channel_id", "currency_code", "customer_group", "min_quantity", "valid_from")
-    if await work.tx.find(PRICES, key, [tuple(row[name] for name in key)], only=("price_id",)):
-        raise AlreadyExists("PRICE_EXISTS", "a price from this very moment on is kept already", field="valid_from")
+    if kept := await work.tx.find(PRICES, key, [tuple(row[name] for name in key)]):
+        if all(getattr(kept[0], name) == row[name] for name in ("amount_minor", "includes_tax", "valid_until")):
+            return _message(kept[0]._mapping)
+        raise AlreadyExists("PRICE_EXISTS", "another price from this very moment on is kept already", field="valid_from")
     await work.tx.insert(PRICES, [row])
     return _message(row)
 
 
 async def list_prices(asked: Asked) -> channels_service_pb2.ListPricesResponse:
     """Lists newest first."""
-    query = select(PRICES).where(PRICES.c.item_id == asked.request.item_id)
+    query = select(PRICES)
+    if asked.request.item_id != ALL:
+        query = query.where(PRICES.c.item_id == asked.request.item_id)
     rows, token = await page(asked.tx, query, [PRICES.c.price_id], asked.request, descending=True)
     return channels_service_pb2.ListPricesResponse(prices=[_message(row._mapping) for row in rows], next_page_token=token)
 

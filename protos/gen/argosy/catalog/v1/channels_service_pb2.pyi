@@ -1059,7 +1059,7 @@ class ListPricesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """The item."""
+    """The item; - for all items."""
     page_size: _builtins.int
     """At most this many; 100 where 0."""
     page_token: _builtins.str

@@ -228,7 +228,7 @@ class ChannelsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPrices(self, request, context):
-        """Lists an item's prices, newest first.
+        """Lists prices of an item, or of all, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

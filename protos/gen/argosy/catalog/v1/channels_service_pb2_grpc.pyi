@@ -65,7 +65,7 @@ class ChannelsServiceStub:
     FindPrice: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.FindPriceRequest, _channels_service_pb2.Price]
     """Returns the price in force for a channel, a customer group and a quantity at a moment."""
     ListPrices: _grpc.UnaryUnaryMultiCallable[_channels_service_pb2.ListPricesRequest, _channels_service_pb2.ListPricesResponse]
-    """Lists an item's prices, newest first."""
+    """Lists prices of an item, or of all, newest first."""
 
 @_typing.type_check_only
 class ChannelsServiceAsyncStub(ChannelsServiceStub):
@@ -103,7 +103,7 @@ class ChannelsServiceAsyncStub(ChannelsServiceStub):
     FindPrice: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.FindPriceRequest, _channels_service_pb2.Price]  # type: ignore[assignment]
     """Returns the price in force for a channel, a customer group and a quantity at a moment."""
     ListPrices: _aio.UnaryUnaryMultiCallable[_channels_service_pb2.ListPricesRequest, _channels_service_pb2.ListPricesResponse]  # type: ignore[assignment]
-    """Lists an item's prices, newest first."""
+    """Lists prices of an item, or of all, newest first."""
 
 class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Channels, what they call our items, and at what price."""
@@ -234,6 +234,6 @@ class ChannelsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channels_service_pb2.ListPricesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channels_service_pb2.ListPricesResponse, _abc.Awaitable[_channels_service_pb2.ListPricesResponse]]:
-        """Lists an item's prices, newest first."""
+        """Lists prices of an item, or of all, newest first."""
 
 def add_ChannelsServiceServicer_to_server(servicer: ChannelsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

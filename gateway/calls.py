@@ -29,6 +29,7 @@ from argosy.ops.v1.jobs_service_pb2_grpc import JobsServiceStub
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
 from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
+from argosy.orders.v1.rules_service_pb2_grpc import RulesServiceStub
 from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
 from chassis.runtime.channels import Channels
 
@@ -59,6 +60,7 @@ class Calls:
         self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))
         self.customers = CustomersServiceStub(channels.to("orders"))
+        self.rules = RulesServiceStub(channels.to("orders"))
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self.returns = ReturnsServiceStub(channels.to("returns"))
         self.finance = FinanceServiceStub(channels.to("finance"))

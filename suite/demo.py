@@ -183,7 +183,7 @@ class DemoDay:
         )
         city, postcode = CITIES[sale.country_code]
         address = address_pb2.Address(
-            name="A. Customer", lines=["Main Street 1"] if sale.address_complete else [], locality=city, postal_code=postcode,
+            name="A. Customer", lines=[f"Main Street {sale.number}"] if sale.address_complete else [], locality=city, postal_code=postcode,
             country_code=sale.country_code,
         )  # fmt: skip
         return orders_service_pb2.CreateOrderRequest(

@@ -15,7 +15,12 @@ from chassis.kernel.ids import new_id
 from gateway.calls import Calls
 
 OTHER = (("argosy-actor", "somebody-else"),)
-ADDRESS = address_pb2.Address(name="A. Customer", lines=["Main Street 1"], locality="Berlin", postal_code="10115", country_code="DE")
+
+
+def address(house: str) -> address_pb2.Address:
+    """Returns an address; each house is a buyer of its own."""
+    lines = [f"Main Street 1, {house}"]
+    return address_pb2.Address(name="A. Customer", lines=lines, locality="Berlin", postal_code="10115", country_code="DE")
 
 
 async def eventually(look: Callable[[], Awaitable[Any]], within_s: float = 20.0) -> Any:
@@ -93,7 +98,7 @@ def order(number: str, quantity: int = 1, *, paid: bool = True, sku: str = "MUG-
     tender = orders_service_pb2.TenderInput(method="card", state=order_pb2.TENDER_STATE_CAPTURED, amount_minor=total)
     given: dict[str, Any] = {
         "request_id": new_id(), "channel_id": "web", "external_order_id": number, "currency_code": "EUR", "entity": "DE01",
-        "ship_to": ADDRESS, "lines": [orders_service_pb2.OrderLineInput(channel_sku=sku, quantity=quantity, amount_minor=net)],
+        "ship_to": address(number), "lines": [orders_service_pb2.OrderLineInput(channel_sku=sku, quantity=quantity, amount_minor=net)],
         "tenders": [tender] if paid else [], "shipping_minor": 500, **values,
     }  # fmt: skip
     return orders_service_pb2.CreateOrderRequest(**given)

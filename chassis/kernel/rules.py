@@ -52,6 +52,11 @@ class Expression:
         except Exception as error:
             raise RuleError(f"{self.text!r} could not be evaluated: {error}") from error
 
+    def needs_bool(self) -> None:
+        """Raises RuleError where the expression is not a condition."""
+        if self._compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+            raise RuleError(f"{self.text!r} is not true or false")
+
     def holds(self, facts: Mapping[str, object]) -> bool:
         """Says whether a condition is true; raises RuleError where it has no boolean value."""
         value = self.value(facts)

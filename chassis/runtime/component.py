@@ -23,6 +23,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.contracts import Method, methods_of
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.effects import Executor
+from chassis.runtime.holds import Holds
 from chassis.runtime.inbox import Inbox
 from chassis.runtime.jobs import Jobs
 from chassis.runtime.leases import Leases
@@ -95,9 +96,10 @@ class Component:
         self.inbox = Inbox(
             service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics
         )
-        self.jobs = Jobs(database, tables, self.writer, self.leases, service.jobs)
-        alike: tuple[Ops | Approvals | Jobs, ...] = (
-            Ops(service, self.relay, clock), Approvals(tables, service.approvals), self.jobs
+        self.holds = Holds(service.name, tables, service.on_hold_released, clock)
+        self.jobs = Jobs(database, tables, self.writer, self.leases, (*service.jobs, self.holds.release_job))
+        alike: tuple[Ops | Holds | Approvals | Jobs, ...] = (
+            Ops(service, self.relay, clock), self.holds, Approvals(tables, service.approvals), self.jobs
         )  # fmt: skip
         writes = {**service.writes, **{name: answer for one in alike for name, answer in one.writes().items()}}
         reads = {**service.reads, **{name: answer for one in alike for name, answer in one.reads().items()}}
@@ -125,6 +127,7 @@ class Component:
         periodics = (
             Periodic("audit", 1.0, audit.seal, select(rows.c.audit_id).where(rows.c.position.is_(None))),
             Periodic("timers", 0.5, self._fire, select(timers.c.due_at).where(timers.c.due_at <= NOW)),
+            Periodic("escalations", 5.0, self.holds.escalate, self.holds.due_escalations()),
             *self.service.periodics,
         )
         return [
@@ -133,7 +136,7 @@ class Component:
             ("parked", self.inbox.serve_parked),
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
             *((f"effects:{k}", lambda k=k: self.executor.serve(k)) for k in self.executor.kinds),
-            *([("jobs", self.jobs.serve)] if self.service.jobs else []),
+            ("jobs", self.jobs.serve),
             ("effects", self.executor.watch),
             ("backlog", self._measure),
             *((f"periodic:{p.name}", lambda p=p: self._repeat(p)) for p in periodics),

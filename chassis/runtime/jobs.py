@@ -60,13 +60,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """What a step found: what to write, what to note for the next one, and how far the job is now."""
+    """What a step found: what to write, what to note for the next one, and how far the job is now.
+
+    What only the transaction can tell of subjects, `write` returns; those that failed are counted beside `failed`.
+    """
 
     state: dict[str, Any]
     total: int
     done: int
     failed: int = 0
-    write: Callable[[Work], Awaitable[None]] | None = None
+    write: Callable[[Work], Awaitable[Sequence[Result] | None]] | None = None
     results: Sequence[Result] = field(default=())
     ended: bool = False
     message: str = ""
@@ -217,17 +220,18 @@ class Jobs:
         return True
 
     async def _note(self, work: Work, row: Any, step: Step) -> None:
-        if step.write is not None:
-            await step.write(work)
+        written = await step.write(work) if step.write is not None else None
+        found = [*step.results, *(written or ())]
+        failed = step.failed + sum(one.failed for one in written or ())
         results = [
             {
                 "job_id": row.job_id, "position": row.done + index, "subject_id": one.subject_id, "failed": int(one.failed),
                 "message": one.message,
             }
-            for index, one in enumerate(step.results)
+            for index, one in enumerate(found)
         ]  # fmt: skip
         await work.tx.insert(self._tables.job_results, results)
-        values: dict[str, Any] = {"state": json.dumps(step.state), "total": step.total, "done": step.done, "failed": step.failed}
+        values: dict[str, Any] = {"state": json.dumps(step.state), "total": step.total, "done": step.done, "failed": failed}
         if step.ended:
             values |= {"status": jobs_service_pb2.JOB_STATUS_SUCCEEDED, "ended_at": work.now, "message": step.message}
         await self._advance(work, row, attempts=0, **values)

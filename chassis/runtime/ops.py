@@ -1,16 +1,16 @@
-"""OpsService and HoldsService, the same in every service: dead events, replay, facts, audit, holds.
+"""OpsService, the same in every service: dead events, replay, facts, audit.
 
-`approvals.py` and `jobs.py` have the others.
+`holds.py`, `approvals.py` and `jobs.py` have the others.
 """
 
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import and_, case, delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2, jobs_service_pb2, ops_pb2, ops_service_pb2
-from chassis.kernel.clock import HOUR, SECOND, to_timestamp
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.clock import SECOND, to_timestamp
+from chassis.kernel.errors import NotFound
 from chassis.runtime import audit
 from chassis.runtime.contracts import event_type
 from chassis.runtime.database import Tx
@@ -51,15 +51,13 @@ class Ops:
         """The mutating rpcs."""
         return {
             "ReplayDeadEvent": each(self._replay_dead), "DiscardDeadEvent": each(self._discard_dead),
-            "ClaimHold": each(self._claim_hold), "ReleaseHold": each(self._release_hold),
         }  # fmt: skip
 
     def reads(self) -> dict[str, Read]:
         """The queries."""
         return {
             "ListDeadEvents": self._list_dead, "ReplayEvents": self._replay, "GetFacts": self._get_facts,
-            "VerifyAudit": self._verify, "ListAuditRows": self._list_audit, "ListHolds": self._list_holds,
-            "GetHoldFigures": self._hold_figures,
+            "VerifyAudit": self._verify, "ListAuditRows": self._list_audit,
         }  # fmt: skip
 
     async def _list_dead(self, asked: Asked) -> Message:
@@ -195,79 +193,6 @@ class Ops:
             for r in rows
         ]  # fmt: skip
         return ops_service_pb2.ListAuditRowsResponse(rows=found, next_page_token=token)
-
-    async def _list_holds(self, asked: Asked) -> Message:
-        table, request = self._tables.holds, asked.request
-        query = select(table)
-        if not request.include_released:
-            query = query.where(table.c.released_at.is_(None))
-        if request.queue:
-            query = query.where(table.c.queue == request.queue)
-        if request.subject_id:
-            query = query.where(table.c.subject_id == request.subject_id)
-        rows, token = await page(asked.tx, query, [table.c.due_at, table.c.hold_id], request)
-        return holds_service_pb2.ListHoldsResponse(holds=[_hold(row) for row in rows], next_page_token=token)
-
-    async def _hold_figures(self, asked: Asked) -> Message:
-        holds, now = self._tables.holds, self._clock()
-        bands = {
-            "overdue": holds.c.due_at <= now,
-            "within_hour": and_(holds.c.due_at > now, holds.c.due_at <= now + HOUR),
-            "within_four_hours": and_(holds.c.due_at > now + HOUR, holds.c.due_at <= now + 4 * HOUR),
-            "later": holds.c.due_at > now + 4 * HOUR,
-        }
-        counts = (func.sum(case((condition, 1), else_=0)).label(name) for name, condition in bands.items())
-        query = select(holds.c.queue, func.min(holds.c.raised_at).label("oldest"), *counts)
-        rows = await asked.tx.read(query.where(*self._tables.open_holds).group_by(holds.c.queue).order_by(holds.c.queue))
-        queues = [
-            holds_service_pb2.QueueFigures(
-                queue=row.queue, oldest_raised_at=to_timestamp(row.oldest), **{name: int(getattr(row, name)) for name in bands}
-            )
-            for row in rows
-        ]  # fmt: skip
-        return holds_service_pb2.GetHoldFiguresResponse(queues=queues)
-
-    async def _claim_hold(self, work: Work, request: holds_service_pb2.ClaimHoldRequest) -> Message:
-        row = await self._open_hold(work, request.hold_id)
-        if row.owner and row.owner != work.cause.actor:
-            raise FailedPrecondition("CLAIMED", f"{row.owner} has claimed this hold; ask them to release it", owner=row.owner)
-        table = self._tables.holds
-        await work.tx.write(update(table).where(table.c.hold_id == row.hold_id).values(owner=work.cause.actor))
-        return _hold(await self._hold_row(work, row.hold_id))
-
-    async def _release_hold(self, work: Work, request: holds_service_pb2.ReleaseHoldRequest) -> Message:
-        row = await self._open_hold(work, request.hold_id)
-        table = self._tables.holds
-        await work.tx.write(
-            update(table).where(table.c.hold_id == row.hold_id).values(
-                released_at=work.now, resolution=request.resolution, owner=work.cause.actor
-            )
-        )  # fmt: skip
-        if self._service.on_hold_released is not None:
-            await self._service.on_hold_released(work, await self._hold_row(work, row.hold_id))
-        return _hold(await self._hold_row(work, row.hold_id))
-
-    async def _open_hold(self, work: Work, hold_id: str) -> Any:
-        row = await self._hold_row(work, hold_id)
-        if row.released_at is not None:
-            raise FailedPrecondition("ALREADY_RELEASED", "this hold was released already", field="hold_id")
-        return row
-
-    async def _hold_row(self, work: Work, hold_id: str) -> Any:
-        table = self._tables.holds
-        rows = await work.tx.read(select(table).where(table.c.hold_id == hold_id).with_for_update())
-        if not rows:
-            raise NotFound("NO_SUCH_HOLD", "no hold has this id", field="hold_id")
-        return rows[0]
-
-
-def _hold(row: Any) -> holds_service_pb2.Hold:
-    return holds_service_pb2.Hold(
-        hold_id=row.hold_id, queue=row.queue, reason=row.reason, subject_type=row.subject_type, subject_id=row.subject_id,
-        blocks=row.blocks, detail=row.detail, owner_role=row.owner_role, owner=row.owner,
-        raised_at=to_timestamp(row.raised_at), due_at=to_timestamp(row.due_at),
-        released_at=to_timestamp(row.released_at) if row.released_at is not None else None, resolution=row.resolution,
-    )  # fmt: skip
 
 
 def _break(check: str, subject: str, detail: str) -> ops_pb2.Break:

@@ -50,6 +50,7 @@ class ChassisTables:
     effects: Table
     timers: Table
     holds: Table
+    queues: Table
     leases: Table
     audit_rows: Table
     approvals: Table
@@ -175,8 +176,29 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("due_at", BigInteger, nullable=False),
             Column("released_at", BigInteger),
             Column("resolution", Text, nullable=False),
+            Column("snoozed_until", BigInteger),
+            Column("escalated", Integer, nullable=False, server_default="0"),
+            Column("escalate_at", BigInteger),
+            Column("value_minor", BigInteger, nullable=False, server_default="0"),
+            Column("currency_code", String(3), nullable=False, server_default=""),
+            Column("must_leave_by", BigInteger),
+            Column("rank", BigInteger, nullable=False, server_default="0"),
             Index("ix_holds_subject_id", "subject_id"),
+            Index("ix_holds_released_at", "released_at"),
             Index("ix_holds_open", "due_at", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")),
+            Index(
+                "ix_holds_rank", "rank", "hold_id", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")
+            ),
+            Index(
+                "ix_holds_escalate_at", "escalate_at", postgresql_where=text("released_at IS NULL"),
+                sqlite_where=text("released_at IS NULL"),
+            ),
+        ),
+        # How queues are worked on, where somebody said so; the body is the contract's Queue as JSON.
+        queues=Table(
+            "queues", metadata,
+            Column("queue", String(40), primary_key=True),
+            Column("body", Text, nullable=False),
         ),
         leases=Table(
             "leases", metadata,

@@ -6,7 +6,7 @@ Handlers write their own tables through `work.tx` and say the rest here; `flush`
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.message import Message
 from msgspec import Struct
@@ -15,6 +15,7 @@ from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
 from chassis.runtime.contracts import event_type
 from chassis.runtime.database import Tx
+from chassis.runtime.queues import settle
 from chassis.runtime.tables import ChassisTables
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class HoldKind:
     blocks: str = ""
 
 
+class Stake(NamedTuple):
+    """What is at stake where something is held: its value, and by when it must leave."""
+
+    value_minor: int = 0
+    currency_code: str = ""
+    must_leave_by: int | None = None
+
+
 @dataclass(frozen=True)
 class Emission:
     """An event that waits to be written."""
@@ -76,14 +85,15 @@ class Work:
         """Says an event; it gets its aggregate's next sequence when the work is flushed."""
         self.emissions.append(Emission(message, cause or self.cause))
 
-    def hold(self, kind: HoldKind, subject_type: str, subject_id: str, detail: str) -> None:
-        """Raises a hold."""
+    def hold(self, kind: HoldKind, subject_type: str, subject_id: str, detail: str, stake: Stake | None = None) -> None:
+        """Raises a hold; its queue settles the rest when the work is flushed."""
+        stake = stake or Stake()
         self.holds.append(
             {
                 "hold_id": new_id(), "queue": kind.queue, "reason": kind.reason, "subject_type": subject_type,
                 "subject_id": subject_id, "blocks": kind.blocks, "detail": detail, "owner_role": kind.owner_role,
                 "owner": "", "raised_at": self.now, "due_at": self.now + kind.due_s * SECOND, "released_at": None,
-                "resolution": "",
+                "resolution": "", "snoozed_until": None, "escalated": 0, "escalate_at": None, "rank": 0, **stake._asdict(),
             }
         )  # fmt: skip
 
@@ -126,6 +136,8 @@ class Work:
         while self.starts or self.deliveries:
             await self.runner.advance(self)
         await self._write_events()
+        if self.holds:
+            await settle(self.tx, self.tables, self.holds)
         await self.tx.insert(self.tables.holds, self.holds)
         await self.tx.insert(self.tables.audit_rows, self.audit)
 

@@ -2,7 +2,7 @@
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import inventory_events_pb2
-from argosy.orders.v1 import customers_service_pb2, orders_service_pb2
+from argosy.orders.v1 import customers_service_pb2, orders_service_pb2, rules_service_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.process import ProcessType
@@ -13,6 +13,7 @@ from services.orders.app import (
     cancel_order,
     capture_tender,
     create_order,
+    credit,
     customers,
     find_facts,
     on_fulfillment,
@@ -21,6 +22,8 @@ from services.orders.app import (
     on_return,
     read_orders,
     refund_order,
+    rule_sets,
+    try_rules,
 )
 from services.orders.app import pay_refund as pay
 from services.orders.app.effects.ask_others import AskOthers
@@ -38,6 +41,7 @@ def build(channels: Channels) -> Service:
         contracts=(
             orders_service_pb2.DESCRIPTOR.services_by_name["OrdersService"],
             customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
+            rules_service_pb2.DESCRIPTOR.services_by_name["RulesService"],
         ),
         writes={
             "CreateOrder": create_order.create_orders,
@@ -45,6 +49,11 @@ def build(channels: Channels) -> Service:
             "CaptureTender": each(capture_tender.capture_tender),
             "RefundOrder": each(refund_order.refund_order),
             "CreateCustomer": each(customers.create_customer),
+            "SetCustomerTerms": each(customers.set_customer_terms),
+            "DraftRuleSet": each(rule_sets.draft_rule_set),
+            "DryRunRuleSet": each(try_rules.dry_run_rule_set),
+            "ActivateRuleSet": each(rule_sets.activate_rule_set),
+            "RollBackRuleSet": each(rule_sets.roll_back_rule_set),
         },
         reads={
             "GetOrder": read_orders.get_order,
@@ -58,6 +67,11 @@ def build(channels: Channels) -> Service:
             "GetSkuUse": read_orders.get_sku_use,
             "GetCustomer": customers.get_customer,
             "ListCustomers": customers.list_customers,
+            "GetCredit": credit.get_credit,
+            "GetRuleSet": rule_sets.get_rule_set,
+            "ListRuleSets": rule_sets.list_rule_sets,
+            "GetVocabulary": rule_sets.get_vocabulary,
+            "ListJudgements": rule_sets.list_judgements,
         },
         reactions={
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
@@ -86,5 +100,7 @@ def build(channels: Channels) -> Service:
             ),
         ),
         facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},
+        approvals=(rule_sets.ACTIVATION,),
+        jobs=(try_rules.TRY,),
         on_hold_released=on_hold_released.on_hold_released,
     )  # fmt: skip

@@ -52,6 +52,7 @@ def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, tax_class
     line.item_id, line.sku, line.units, line.tax_class, line.weight_g = item.item_id, item.sku, units, tax_class, item.weight_g
     line.restricted_countries.extend(item.restricted_countries.split(",") if item.restricted_countries else [])
     line.list_price_minor = price.amount_minor * units if price is not None else -1
+    line.hazmat_class, line.export_control_class = item.hazmat_class, item.export_control_class
     line.price_includes_tax = bool(price is not None and price.includes_tax)
 
 

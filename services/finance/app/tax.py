@@ -46,6 +46,9 @@ async def calculate_tax(asked: Asked) -> finance_service_pb2.CalculateTaxRespons
     for order in asked.request.orders:
         own = rates.get(order.destination.country_code, [])
         day = day_of(from_timestamp(order.placed_at))
+        if order.exempt:
+            response.orders.add(line_tax_minor=[0] * len(order.lines))
+            continue
         taxes = [_tax(own, line.tax_class, day, line.net_minor) for line in order.lines]
         shipping = _tax(own, "", day, order.shipping_minor)
         response.orders.add(line_tax_minor=taxes, shipping_tax_minor=shipping, unknown=not own)

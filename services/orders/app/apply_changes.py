@@ -1,32 +1,31 @@
 """Writes what the process of an order changed, for many orders at once: lines, money, holds, history, status."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import select
 
-from argosy.orders.v1 import order_pb2, orders_events_pb2
+from argosy.orders.v1 import orders_events_pb2
+from chassis.kernel.clock import DAY
 from chassis.kernel.ids import new_id
-from chassis.kernel.money import proportion, share
-from chassis.runtime.work import HoldKind, Work
+from chassis.kernel.money import share
+from chassis.runtime.work import HoldKind, Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
+from services.orders.app.judge_orders import Judge
 from services.orders.domain.amounts import Priced, remaining_worth, units_worth
 from services.orders.domain.holds import REASONS
-from services.orders.domain.rules import Rule, compiled, judge
 from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
 from services.orders.process import messages as m
-from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS, RULES, SHIPMENTS, TENDERS
+from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS, SHIPMENTS, TENDERS
 
-MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor")
+MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
+JUDGED = ("hints", "payment_days")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
-TEXTS = ("item_id", "sku", "tax_class")
+TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
 NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
 ORDER = ("order_id",)
-MILLION = 1_000_000
 
 
 class _Book:
@@ -44,6 +43,7 @@ class _Book:
         self.shipments: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
+        self.judge: Judge | None = None
 
     def record(self, order_id: str, kind: str, detail: str) -> None:
         """Writes a line of history."""
@@ -55,7 +55,9 @@ class _Book:
     def hold(self, order_id: str, reason: str, detail: str) -> None:
         """Raises a hold and says so in the history."""
         queue, due_s, role, blocks = REASONS[reason]
-        self.work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order_id, detail)
+        order = self.orders[order_id]
+        stake = Stake(order["total_minor"], order["currency_code"], order["ship_by"])
+        self.work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order_id, detail, stake)
         self.held.add((order_id, reason))
         self.record(order_id, f"HOLD_{reason}", detail)
 
@@ -70,19 +72,21 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
     """Applies the changes in their order."""
     paid = any(isinstance(change, m.KeepTax | m.BookCancellation) for _, change in changes)
     book = await _open(work, sorted({order_id for order_id, _ in changes}), paid=paid)
-    rules = await _rules(work) if any(isinstance(change, m.KeepTax) for _, change in changes) else []
+    taxed = {order_id for order_id, change in changes if isinstance(change, m.KeepTax)}
+    if taxed:
+        book.judge = await Judge.of(work, [book.orders[order_id] for order_id in sorted(taxed)])
     for order_id, change in changes:
         work.cause = work.causes[order_id]
-        _apply(book, order_id, change, rules)
+        _apply(book, order_id, change)
     await _write(book)
 
 
-def _apply(book: _Book, order_id: str, change: Struct, rules: list[Rule]) -> None:
+def _apply(book: _Book, order_id: str, change: Struct) -> None:
     match change:
         case m.KeepItems(items):
             _keep_items(book, order_id, items)
         case m.KeepTax():
-            _keep_tax(book, order_id, change, rules)
+            _keep_tax(book, order_id, change)
         case m.KeepQuantities(lines):
             for line_id, counts in lines.items():
                 book.lines[order_id][line_id].update({name: getattr(counts, name) for name in COUNTS[1:]})
@@ -129,11 +133,6 @@ def _cells(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in (*TEXTS, *NUMBERS))
 
 
-async def _rules(work: Work) -> list[Rule]:
-    rows = await work.tx.read(select(RULES).where(RULES.c.active == 1).order_by(RULES.c.rule_id))
-    return [Rule(row.reason, compiled(row.condition), row.detail) for row in rows]
-
-
 def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
     country = book.orders[order_id]["country_code"]
     for line_id, item in items.items():
@@ -145,11 +144,12 @@ def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
         line.update(
             item_id=item.item_id, sku=item.sku, tax_class=item.tax_class, weight_g=item.weight_g,
             list_price_minor=item.list_price_minor, price_includes_tax=int(item.price_includes_tax),
-            restricted=int(country in item.restricted_countries),
+            restricted=int(country in item.restricted_countries), hazmat_class=item.hazmat_class,
+            export_control_class=item.export_control_class,
         )  # fmt: skip
 
 
-def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax, rules: list[Rule]) -> None:
+def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax) -> None:
     order, lines = book.orders[order_id], book.lines[order_id]
     computed = sum(tax.line_tax_minor.values()) + tax.shipping_tax_minor
     charged = sum(line["tax_minor"] for line in lines.values()) + order["shipping_tax_minor"]
@@ -159,40 +159,14 @@ def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax, rules: list[Rule]) -> 
         order["shipping_tax_minor"] = tax.shipping_tax_minor
         order["total_minor"] += computed - charged
         charged = computed
-    found = judge(rules, _facts(book, order_id, tax, charged - computed))
-    for reason, detail in found:
-        book.hold(order_id, reason, detail)
-    book.work.deliver(fulfil_order.NAME, order_id, m.Validated([reason for reason, _ in found]))
-
-
-def _facts(book: _Book, order_id: str, tax: m.KeepTax, difference: int) -> dict[str, object]:
-    order, lines = book.orders[order_id], book.lines[order_id]
-    address = json.loads(order["ship_to"])
-    tendered = sum(
-        t.amount_minor for t in book.tenders[order_id] if t.state in (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
-    )
-    return {
-        "total_minor": order["total_minor"], "tendered_minor": tendered, "captured_minor": order["captured_minor"],
-        "channel_id": order["channel_id"], "country_code": order["country_code"], "guest": not order["customer_id"],
-        "units": sum(line["ordered"] for line in lines.values()), "lines": len(lines), "tax_unknown": tax.unknown,
-        "tax_difference_minor": 0 if tax.unknown else difference,
-        "price_difference_ppm": _price_difference(lines),
-        "restricted_skus": [line["sku"] for line in lines.values() if line["restricted"]],
-        "address_complete": bool(address.get("lines") and address.get("locality") and address.get("postal_code")),
-    }  # fmt: skip
-
-
-def _price_difference(lines: dict[str, dict[str, Any]]) -> int:
-    """Returns the largest difference from list, in millionths: net with net, gross with gross."""
-    worst = 0
-    for line in lines.values():
-        if line["list_price_minor"] <= 0:
-            continue
-        expected = line["list_price_minor"] * (line["ordered"] // line["units"])
-        paid = line["amount_minor"] + (line["tax_minor"] if line["price_includes_tax"] else 0)
-        difference = proportion((paid - expected) * MILLION, 1, expected)
-        worst = max(worst, difference, key=abs)
-    return worst
+    assert book.judge is not None
+    judgement = book.judge.judge(order, list(lines.values()), book.tenders[order_id], tax, charged - computed)
+    reasons: dict[str, list[str]] = {}
+    for one in judgement.holds:
+        reasons.setdefault(one.reason, []).append(one.detail)
+    for reason, details in reasons.items():
+        book.hold(order_id, reason, "; ".join(details))
+    book.work.deliver(fulfil_order.NAME, order_id, m.Validated(list(reasons)))
 
 
 def _priced(line: dict[str, Any]) -> Priced:
@@ -228,6 +202,8 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
     event.to_receivable_minor = event.total_minor - event.from_deposits_minor
     order["deposits_minor"] -= event.from_deposits_minor
     order["receivable_minor"] += event.to_receivable_minor
+    if event.to_receivable_minor and order["pay_by"] is None:
+        order["pay_by"] = book.work.now + order["payment_days"] * DAY
     book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
     book.delivered[order_id] = False
     book.record(order_id, "SHIPPED", f"{units} units with {shipment_id}")
@@ -292,6 +268,10 @@ async def _write(book: _Book) -> None:
         status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
         rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in MONEY}})
     await work.tx.change(ORDERS, ORDER, rows, add=("version",))
+    if book.judge is not None:
+        judged = [{"order_id": order_id, **{name: order[name] for name in JUDGED}} for order_id, order in book.orders.items()]
+        await work.tx.change(ORDERS, ORDER, judged)
+        await book.judge.write()
     await _write_lines(book)
     await work.tx.insert(SHIPMENTS, book.shipments)
     await work.tx.insert(REFUNDS, book.refunds)

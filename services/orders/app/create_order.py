@@ -15,6 +15,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.orders.app.views import to_order, whole
 from services.orders.domain.amounts import Priced, spread_discount
+from services.orders.domain.buyers import buyer_of, signature_of
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Placed
@@ -93,6 +94,7 @@ async def _again(work: Work, before: tuple[str, str], content: str, fresh: _Fres
 def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: str, fresh: _Fresh) -> order_pb2.Order:
     priced = _priced(request)
     order_id = new_id()
+    buyer = buyer_of(request.channel_id, request.customer_id, _address(request))
     captured = sum(t.amount_minor for t in request.tenders if t.state == order_pb2.TENDER_STATE_CAPTURED)
     total = sum(line.total_minor for line in priced) + request.shipping_minor + request.shipping_tax_minor
     order: dict[str, Any] = {
@@ -100,7 +102,10 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         "content_hash": content, "customer_id": request.customer_id, "entity": request.entity,
         "currency_code": request.currency_code, "status": int(Status.PENDING), "country_code": request.ship_to.country_code,
         "region": request.ship_to.region, "postal_prefix": request.ship_to.postal_code[:3],
-        "ship_to": json.dumps(MessageToDict(request.ship_to, preserving_proto_field_name=True)), "note": request.note,
+        "ship_to": json.dumps(_address(request)), "note": request.note, "buyer": buyer,
+        "signature": signature_of(buyer, [(line.channel_sku, line.quantity) for line in request.lines]) if buyer else "",
+        "shipping_method": request.shipping_method, "hints": "", "payment_days": 0, "pay_by": None,
+        "ship_by": from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
         "cart_id": request.cart_id, "shipping_minor": request.shipping_minor,
         "shipping_tax_minor": request.shipping_tax_minor, "tax_charged": int(request.tax_charged), "total_minor": total,
         "captured_minor": captured, "refunded_minor": 0, "deposits_minor": captured, "receivable_minor": 0,
@@ -125,6 +130,10 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
     return fresh.made[order_id]
 
 
+def _address(request: orders_service_pb2.CreateOrderRequest) -> dict[str, Any]:
+    return MessageToDict(request.ship_to, preserving_proto_field_name=True)
+
+
 def _priced(request: orders_service_pb2.CreateOrderRequest) -> list[Priced]:
     """Returns the lines' amounts with the order's discount spread over them; raises InvalidArgument."""
     priced = []
@@ -145,7 +154,7 @@ def _line(order_id: str, index: int, given: orders_service_pb2.OrderLineInput, a
     return {
         "line_id": new_id(), "order_id": order_id, "position": index, "channel_sku": given.channel_sku,
         "external_line_id": given.external_line_id or str(index), "item_id": "", "sku": "", "units": 1, "tax_class": "",
-        "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0,
+        "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0, "hazmat_class": "", "export_control_class": "",
         "ordered": given.quantity, "waiting": given.quantity, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,

@@ -1,18 +1,60 @@
-"""What the validation rules may speak of, and the rules of version 1."""
+"""What rules may speak of, how an order is judged by a set of them, and the rules of version 1."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from typing import NamedTuple
 
 from chassis.kernel.rules import Expression, RuleError, Vocabulary
 
-NAMES = {
-    "total_minor": "int", "tendered_minor": "int", "captured_minor": "int", "channel_id": "string", "country_code": "string",
-    "units": "int", "lines": "int", "tax_unknown": "bool", "tax_difference_minor": "int", "price_difference_ppm": "int",
-    "restricted_skus": "list", "address_complete": "bool", "guest": "bool",
-}  # fmt: skip
-VOCABULARY = Vocabulary(NAMES)
 
-# (rule, reason, condition, what a person is told); written by the first migration.
+class Fact(NamedTuple):
+    """A name that conditions may use."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+FACTS = (
+    Fact("channel_id", "string", "the channel that took the order"),
+    Fact("total_minor", "int", "what the customer pays for all of it, in minor units"),
+    Fact("currency_code", "string", "ISO 4217 code of all amounts"),
+    Fact("lines", "int", "how many lines it has"),
+    Fact("units", "int", "how many stock units it is about"),
+    Fact("skus", "list", "the SKUs of its items"),
+    Fact("shipping_method", "string", "how the customer wants it shipped; empty for the channel's usual way"),
+    Fact("ship_by_in_s", "int", "seconds until the channel demands that it leaves; 0 where it does not"),
+    Fact("country_code", "string", "where it goes, ISO 3166-1 alpha-2"),
+    Fact("region", "string", "state, province or region where it goes"),
+    Fact("address_complete", "bool", "the address has a line, a town and a postal code"),
+    Fact("address_problems", "list", "what the country's own format finds missing or wrong in the address, as field:problem"),
+    Fact("guest", "bool", "no customer is named"),
+    Fact("customer_group", "string", "the customer's group; empty for none"),
+    Fact("customer_blocked", "bool", "no order of the customer shall go on without a person"),
+    Fact("on_account", "bool", "the customer may pay after shipment, in this currency"),
+    Fact("credit_limit_minor", "int", "what the customer may owe and have ordered unpaid; -1 where nothing is on account"),
+    Fact("credit_used_minor", "int", "what the customer owes and has ordered unpaid, with this order"),
+    Fact("overdue_minor", "int", "what the customer should have paid already"),
+    Fact("buyer_orders_1h", "int", "other orders of the same customer, or of guests at the same address, within an hour before"),
+    Fact("buyer_orders_24h", "int", "the same within a day before"),
+    Fact("same_orders_1h", "int", "of those within an hour, how many ask for the very same"),
+    Fact("tendered_minor", "int", "what is authorised or captured"),
+    Fact("captured_minor", "int", "what is captured"),
+    Fact("tax_unknown", "bool", "no tax rate is kept for the destination"),
+    Fact("tax_difference_minor", "int", "tax charged less tax computed"),
+    Fact("price_difference_ppm", "int", "the largest difference of a line from its list price, in millionths of it"),
+    Fact("discount_ppm", "int", "all discounts in millionths of what the lines cost without"),
+    Fact("restricted_skus", "list", "SKUs that must not go to this country"),
+    Fact("hazmat_skus", "list", "SKUs that are dangerous goods"),
+    Fact("export_controlled_skus", "list", "SKUs under export control"),
+    Fact("fraud_score", "int", "the points of the scores that hold; 0 while scores are judged"),
+)
+VOCABULARY = Vocabulary({fact.name: fact.kind for fact in FACTS})
+UNKNOWN: dict[str, object] = {fact.name: {"int": 0, "string": "", "bool": False, "list": []}[fact.kind] for fact in FACTS}
+
+# (rule, reason, condition, what a person is told); written by the second migration.
 VERSION_1 = (
     ("payment-missing", "AWAITING_PAYMENT", "tendered_minor < total_minor", "the tenders do not cover the total"),
     ("payment-excess", "AMOUNT_MISMATCH", "captured_minor > total_minor", "more was captured than the order costs"),
@@ -25,6 +67,14 @@ VERSION_1 = (
 )  # fmt: skip
 
 
+class Action(IntEnum):
+    """What a rule does where its condition is true; numbered as in the contract."""
+
+    HOLD = 1
+    SCORE = 2
+    HINT = 3
+
+
 @cache
 def compiled(condition: str) -> Expression:
     """Returns a condition, compiled once; raises RuleError."""
@@ -32,20 +82,85 @@ def compiled(condition: str) -> Expression:
 
 
 class Rule(NamedTuple):
-    """A compiled rule."""
+    """A compiled rule; the reason is a hold's, points a score's, the hint a hint's."""
 
+    rule_id: str
+    action: Action
     reason: str
     condition: Expression
     detail: str
+    points: int = 0
+    hint: str = ""
 
 
-def judge(rules: list[Rule], facts: dict[str, object]) -> list[tuple[str, str]]:
-    """Returns (reason, detail) for each rule that holds; one that cannot be evaluated holds the order as RULE_ERROR."""
-    found = []
-    for rule in rules:
-        try:
-            if rule.condition.holds(facts):
-                found.append((rule.reason, rule.detail))
-        except RuleError as error:
-            found.append(("RULE_ERROR", str(error)))
-    return found
+class Found(NamedTuple):
+    """A rule that held; the reason RULE_ERROR where its condition could not be evaluated."""
+
+    rule_id: str
+    action: int
+    reason: str
+    detail: str
+    points: int
+    hint: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a set of rules says of an order."""
+
+    found: Sequence[Found]
+
+    @property
+    def holds(self) -> list[Found]:
+        """What holds the order."""
+        return [one for one in self.found if one.action == Action.HOLD]
+
+    @property
+    def hints(self) -> list[str]:
+        """What it hints at, each once."""
+        return sorted({one.hint for one in self.found if one.action == Action.HINT})
+
+    @property
+    def fraud_score(self) -> int:
+        """The points of the scores that held."""
+        return sum(one.points for one in self.found if one.action == Action.SCORE)
+
+
+def judge(rules: Sequence[Rule], facts: Mapping[str, object]) -> Judgement:
+    """Judges scores first, then the rest with the score they make. What cannot be evaluated holds the order as RULE_ERROR."""
+    scores = [rule for rule in rules if rule.action == Action.SCORE]
+    others = [rule for rule in rules if rule.action != Action.SCORE]
+    known = {**UNKNOWN, **facts, "fraud_score": 0}
+    scored = Judgement([found for rule in scores if (found := _found(rule, known)) is not None])
+    known["fraud_score"] = scored.fraud_score
+    return Judgement([*scored.found, *(found for rule in others if (found := _found(rule, known)) is not None)])
+
+
+def _found(rule: Rule, facts: Mapping[str, object]) -> Found | None:
+    try:
+        if not rule.condition.holds(facts):
+            return None
+    except RuleError as error:
+        return Found(rule.rule_id, int(Action.HOLD), "RULE_ERROR", str(error), 0, "")
+    return Found(rule.rule_id, int(rule.action), rule.reason, rule.detail, rule.points, rule.hint)
+
+
+class Comparison(NamedTuple):
+    """What another set says of orders that were judged before."""
+
+    held_now: int
+    held_then: int
+    newly_held: int
+    newly_free: int
+    changed: int
+
+
+def compare(now: Judgement, then: Judgement) -> Comparison:
+    """Compares two judgements of one order; each figure is 0 or 1."""
+    held_now, held_then = int(bool(now.holds)), int(bool(then.holds))
+    changed = _said(now) != _said(then)
+    return Comparison(held_now, held_then, int(held_then > held_now), int(held_now > held_then), int(changed))
+
+
+def _said(judgement: Judgement) -> tuple[list[str], int, list[str]]:
+    return (sorted({one.reason for one in judgement.holds}), judgement.fraud_score, judgement.hints)

@@ -42,6 +42,8 @@ class Item(Struct, frozen=True):
     restricted_countries: list[str]
     list_price_minor: int
     price_includes_tax: bool
+    hazmat_class: str = ""
+    export_control_class: str = ""
 
 
 class TaxCalculated(Struct, frozen=True, tag=True):

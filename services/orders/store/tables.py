@@ -1,11 +1,15 @@
 """The tables of orders. Quantities of lines are in stock units; `units` of them make one of the channel's."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from chassis.runtime.tables import chassis_tables, new_metadata
 
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
+
+# Orders of which something is still to ship, and those that were shipped and are not paid.
+OPEN = text("status < 5")
+OWING = text("receivable_minor > 0")
 
 ORDERS = Table(
     "orders", METADATA,
@@ -34,6 +38,16 @@ ORDERS = Table(
     Column("receivable_minor", BigInteger, nullable=False),
     Column("shipping_refunded", Integer, nullable=False),
     Column("shortage_policy", Integer, nullable=False),
+    Column("shipping_method", String(40), nullable=False, server_default=""),
+    Column("ship_by", BigInteger),
+    # What the rules hint at for sourcing, joined by commas.
+    Column("hints", Text, nullable=False, server_default=""),
+    # Who buys: the customer, or for guests what their address comes to; and what the order asks for, both as hashes.
+    Column("buyer", String(40), nullable=False, server_default=""),
+    Column("signature", String(40), nullable=False, server_default=""),
+    # Days after shipment by which the customer pays, and by when what was shipped first is to be paid.
+    Column("payment_days", Integer, nullable=False, server_default="0"),
+    Column("pay_by", BigInteger),
     Column("version", BigInteger, nullable=False),
     Column("placed_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -42,6 +56,9 @@ ORDERS = Table(
     Index("ix_orders_channel_id_order_id", "channel_id", "order_id"),
     Index("ix_orders_channel_id_status_order_id", "channel_id", "status", "order_id"),
     Index("ix_orders_external_order_id", "external_order_id", "order_id"),
+    Index("ix_orders_buyer", "buyer", "order_id"),
+    Index("ix_orders_customer_open", "customer_id", postgresql_where=OPEN, sqlite_where=OPEN),
+    Index("ix_orders_customer_owing", "customer_id", postgresql_where=OWING, sqlite_where=OWING),
     CheckConstraint("deposits_minor >= 0 AND receivable_minor >= 0", name="not_negative"),
 )  # fmt: skip
 
@@ -61,6 +78,8 @@ LINES = Table(
     Column("list_price_minor", BigInteger, nullable=False),
     Column("price_includes_tax", Integer, nullable=False),
     Column("restricted", Integer, nullable=False),
+    Column("hazmat_class", String(20), nullable=False, server_default=""),
+    Column("export_control_class", String(20), nullable=False, server_default=""),
     Column("ordered", BigInteger, nullable=False),
     Column("waiting", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
@@ -130,15 +149,55 @@ CUSTOMERS = Table(
     Column("name", String(200), nullable=False),
     Column("email", String(254), nullable=False),
     Column("external_customer_id", String(100), nullable=False, index=True),
+    Column("customer_group", String(40), nullable=False, server_default=""),
+    # -1 where nothing is on account.
+    Column("credit_limit_minor", BigInteger, nullable=False, server_default="-1"),
+    Column("credit_currency_code", String(3), nullable=False, server_default=""),
+    Column("payment_days", Integer, nullable=False, server_default="0"),
+    Column("tax_exemption", String(100), nullable=False, server_default=""),
+    Column("blocked", Integer, nullable=False, server_default="0"),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", BigInteger, nullable=False),
 )  # fmt: skip
 
+RULE_SETS = Table(
+    "rule_sets", METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("drafted_by", String(120), nullable=False),
+    Column("drafted_at", BigInteger, nullable=False),
+    Column("activated_by", String(120), nullable=False),
+    Column("activated_at", BigInteger),
+    # The set that was in force before this one; 0 for none.
+    Column("replaced", Integer, nullable=False),
+    # The contract's DryRun as JSON; empty where nobody tried it.
+    Column("dry_run", Text, nullable=False),
+    Column("approval_id", String(40), nullable=False),
+)  # fmt: skip
+
+# Never changed: what a set says is drafted once.
 RULES = Table(
     "rules", METADATA,
     Column("rule_id", String(60), primary_key=True),
     Column("version", Integer, primary_key=True),
+    Column("action", Integer, nullable=False, server_default="1"),
     Column("reason", String(60), nullable=False),
     Column("condition", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("points", Integer, nullable=False, server_default="0"),
+    Column("hint", String(40), nullable=False, server_default=""),
+    # Read by the release before rule sets only, while it is replaced.
     Column("active", Integer, nullable=False),
+)  # fmt: skip
+
+# How orders were judged, with all that was known then: never changed, so that any set of rules can judge them again.
+JUDGEMENTS = Table(
+    "judgements", METADATA,
+    Column("judgement_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("judged_at", BigInteger, nullable=False),
 )  # fmt: skip

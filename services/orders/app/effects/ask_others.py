@@ -21,7 +21,7 @@ from chassis.runtime.effects import Effect
 from chassis.runtime.status import from_status
 from services.orders.app.views import to_destination
 from services.orders.process import messages as m
-from services.orders.store.tables import LINES, ORDERS
+from services.orders.store.tables import CUSTOMERS, LINES, ORDERS
 
 LONG_S = 30
 Answers = Sequence[Struct | None]
@@ -45,6 +45,7 @@ class AskOthers:
     async def resolve_items(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks catalog what the SKUs mean."""
         orders, lines = await self._rows(database, effects)
+        customers = await _customers(database, orders)
         request = items_service_pb2.ResolveLinesRequest()
         for effect in effects:
             order = orders[effect.asked.order_id]
@@ -53,6 +54,7 @@ class AskOthers:
             request.orders.add(
                 channel_id=order.channel_id, channel_skus=skus, quantities=quantities,
                 placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code,
+                customer_group=customers[order.customer_id].customer_group if order.customer_id in customers else "",
             )  # fmt: skip
         answer = await ItemsServiceStub(self._channels.to("catalog")).ResolveLines(request, timeout=LONG_S)
         found: list[Struct | None] = []
@@ -61,7 +63,7 @@ class AskOthers:
             items = {
                 line.line_id: m.Item(
                     one.item_id, one.sku, one.units, one.tax_class, one.weight_g, list(one.restricted_countries),
-                    one.list_price_minor, one.price_includes_tax,
+                    one.list_price_minor, one.price_includes_tax, one.hazmat_class, one.export_control_class,
                 )
                 for line, one in own if one.item_id
             }  # fmt: skip
@@ -71,11 +73,15 @@ class AskOthers:
     async def calculate_tax(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks finance for the tax."""
         orders, lines = await self._rows(database, effects)
+        customers = await _customers(database, orders)
         request = finance_service_pb2.CalculateTaxRequest()
         for effect in effects:
             order = orders[effect.asked.order_id]
             asked = request.orders.add(
-                destination=to_destination(order), placed_at=to_timestamp(order.placed_at), shipping_minor=order.shipping_minor
+                destination=to_destination(order),
+                placed_at=to_timestamp(order.placed_at),
+                shipping_minor=order.shipping_minor,
+                exempt=order.customer_id in customers and bool(customers[order.customer_id].tax_exemption),
             )
             for line in lines[order.order_id]:
                 asked.lines.add(tax_class=line.tax_class, net_minor=line.amount_minor - line.discount_minor)
@@ -158,6 +164,14 @@ class AskOthers:
             batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchCancelReservation(batch, timeout=LONG_S)
         return [_answer(result, "unreserve", lambda _: m.ReservationCancelled()) for result in answer.results]
+
+
+async def _customers(database: Database, orders: dict[str, Any]) -> dict[str, Any]:
+    ids = sorted({order.customer_id for order in orders.values() if order.customer_id})
+    if not ids:
+        return {}
+    async with database.read() as tx:
+        return {row.customer_id: row for row in await tx.find(CUSTOMERS, ("customer_id",), [(one,) for one in ids])}
 
 
 def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Callable[[str], Struct] | None = None) -> Struct | None:

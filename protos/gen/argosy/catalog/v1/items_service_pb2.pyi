@@ -491,6 +491,8 @@ class ResolvedLine(_message.Message):
     RESTRICTED_COUNTRIES_FIELD_NUMBER: _builtins.int
     LIST_PRICE_MINOR_FIELD_NUMBER: _builtins.int
     PRICE_INCLUDES_TAX_FIELD_NUMBER: _builtins.int
+    HAZMAT_CLASS_FIELD_NUMBER: _builtins.int
+    EXPORT_CONTROL_CLASS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id; empty where the SKU is unknown or not sold."""
     sku: _builtins.str
@@ -505,6 +507,10 @@ class ResolvedLine(_message.Message):
     """List price of one unit of the channel's SKU, in the order's currency; -1 where none is kept."""
     price_includes_tax: _builtins.bool
     """True where the list price includes tax."""
+    hazmat_class: _builtins.str
+    """Hazmat class, e.g. 3 or 9; empty where it is none."""
+    export_control_class: _builtins.str
+    """Export control class; empty where it is free."""
     @_builtins.property
     def restricted_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Countries to which it must not be sent."""
@@ -520,10 +526,12 @@ class ResolvedLine(_message.Message):
         restricted_countries: _abc.Iterable[_builtins.str] | None = ...,
         list_price_minor: _builtins.int = ...,
         price_includes_tax: _builtins.bool = ...,
+        hazmat_class: _builtins.str = ...,
+        export_control_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "list_price_minor", b"list_price_minor", "price_includes_tax", b"price_includes_tax", "restricted_countries", b"restricted_countries", "sku", b"sku", "tax_class", b"tax_class", "units", b"units", "weight_g", b"weight_g"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export_control_class", b"export_control_class", "hazmat_class", b"hazmat_class", "item_id", b"item_id", "list_price_minor", b"list_price_minor", "price_includes_tax", b"price_includes_tax", "restricted_countries", b"restricted_countries", "sku", b"sku", "tax_class", b"tax_class", "units", b"units", "weight_g", b"weight_g"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

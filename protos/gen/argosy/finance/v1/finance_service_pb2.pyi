@@ -631,8 +631,11 @@ class TaxableOrder(_message.Message):
     PLACED_AT_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     SHIPPING_MINOR_FIELD_NUMBER: _builtins.int
+    EXEMPT_FIELD_NUMBER: _builtins.int
     shipping_minor: _builtins.int
     """Shipping, net."""
+    exempt: _builtins.bool
+    """True where the customer pays no tax: it is then 0, whatever the rates are."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes."""
@@ -652,10 +655,11 @@ class TaxableOrder(_message.Message):
         placed_at: _timestamp_pb2.Timestamp | None = ...,
         lines: _abc.Iterable[Global___TaxableLine] | None = ...,
         shipping_minor: _builtins.int = ...,
+        exempt: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "placed_at", b"placed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "lines", b"lines", "placed_at", b"placed_at", "shipping_minor", b"shipping_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "exempt", b"exempt", "lines", b"lines", "placed_at", b"placed_at", "shipping_minor", b"shipping_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

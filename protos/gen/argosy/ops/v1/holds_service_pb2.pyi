@@ -38,6 +38,14 @@ class Hold(_message.Message):
     DUE_AT_FIELD_NUMBER: _builtins.int
     RELEASED_AT_FIELD_NUMBER: _builtins.int
     RESOLUTION_FIELD_NUMBER: _builtins.int
+    SNOOZED_UNTIL_FIELD_NUMBER: _builtins.int
+    ESCALATED_FIELD_NUMBER: _builtins.int
+    ESCALATES_AT_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    MUST_LEAVE_BY_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    RANK_PARTS_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """The hold's id."""
     queue: _builtins.str
@@ -58,6 +66,14 @@ class Hold(_message.Message):
     """Who claimed it; empty where nobody did."""
     resolution: _builtins.str
     """How it was resolved."""
+    escalated: _builtins.int
+    """How many steps of its queue's escalation it has taken."""
+    value_minor: _builtins.int
+    """What is at stake, in minor units; 0 where that is not known."""
+    currency_code: _builtins.str
+    """ISO 4217 code of it."""
+    rank: _builtins.int
+    """Its place: the lower, the sooner it should be looked at. First the hour by which it is due or must leave, then the value at stake."""
     @_builtins.property
     def raised_at(self) -> _timestamp_pb2.Timestamp:
         """When it was raised."""
@@ -69,6 +85,22 @@ class Hold(_message.Message):
     @_builtins.property
     def released_at(self) -> _timestamp_pb2.Timestamp:
         """When it was released; unset while open."""
+
+    @_builtins.property
+    def snoozed_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is put aside; unset where it is not."""
+
+    @_builtins.property
+    def escalates_at(self) -> _timestamp_pb2.Timestamp:
+        """When it takes the next one; unset where none is left."""
+
+    @_builtins.property
+    def must_leave_by(self) -> _timestamp_pb2.Timestamp:
+        """By when what it is about must leave, as its channel demands; unset where it does not."""
+
+    @_builtins.property
+    def rank_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the rank is made of, for people."""
 
     def __init__(
         self,
@@ -86,10 +118,18 @@ class Hold(_message.Message):
         due_at: _timestamp_pb2.Timestamp | None = ...,
         released_at: _timestamp_pb2.Timestamp | None = ...,
         resolution: _builtins.str = ...,
+        snoozed_until: _timestamp_pb2.Timestamp | None = ...,
+        escalated: _builtins.int = ...,
+        escalates_at: _timestamp_pb2.Timestamp | None = ...,
+        value_minor: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        must_leave_by: _timestamp_pb2.Timestamp | None = ...,
+        rank: _builtins.int = ...,
+        rank_parts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "raised_at", b"raised_at", "released_at", b"released_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "escalates_at", b"escalates_at", "must_leave_by", b"must_leave_by", "raised_at", b"raised_at", "released_at", b"released_at", "snoozed_until", b"snoozed_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "detail", b"detail", "due_at", b"due_at", "hold_id", b"hold_id", "owner", b"owner", "owner_role", b"owner_role", "queue", b"queue", "raised_at", b"raised_at", "reason", b"reason", "released_at", b"released_at", "resolution", b"resolution", "subject_id", b"subject_id", "subject_type", b"subject_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "currency_code", b"currency_code", "detail", b"detail", "due_at", b"due_at", "escalated", b"escalated", "escalates_at", b"escalates_at", "hold_id", b"hold_id", "must_leave_by", b"must_leave_by", "owner", b"owner", "owner_role", b"owner_role", "queue", b"queue", "raised_at", b"raised_at", "rank", b"rank", "rank_parts", b"rank_parts", "reason", b"reason", "released_at", b"released_at", "resolution", b"resolution", "snoozed_until", b"snoozed_until", "subject_id", b"subject_id", "subject_type", b"subject_type", "value_minor", b"value_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +147,9 @@ class ListHoldsRequest(_message.Message):
     INCLUDE_RELEASED_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_SNOOZED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OWNER_ROLE_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """The service asked."""
     queue: _builtins.str
@@ -119,6 +162,12 @@ class ListHoldsRequest(_message.Message):
     """At most this many; 100 where 0."""
     page_token: _builtins.str
     """Where the previous page ended."""
+    include_snoozed: _builtins.bool
+    """Those that are put aside, too."""
+    reason: _builtins.str
+    """Only for this reason; all where empty."""
+    owner_role: _builtins.str
+    """Only those that somebody of this role owns; all where empty."""
     def __init__(
         self,
         *,
@@ -128,10 +177,13 @@ class ListHoldsRequest(_message.Message):
         include_released: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        include_snoozed: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        owner_role: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_released", b"include_released", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "service", b"service", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_released", b"include_released", "include_snoozed", b"include_snoozed", "owner_role", b"owner_role", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "reason", b"reason", "service", b"service", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,6 +339,11 @@ class QueueFigures(_message.Message):
     WITHIN_FOUR_HOURS_FIELD_NUMBER: _builtins.int
     LATER_FIELD_NUMBER: _builtins.int
     OLDEST_RAISED_AT_FIELD_NUMBER: _builtins.int
+    SNOOZED_FIELD_NUMBER: _builtins.int
+    RAISED_IN_DAY_FIELD_NUMBER: _builtins.int
+    RELEASED_IN_DAY_FIELD_NUMBER: _builtins.int
+    LATE_IN_DAY_FIELD_NUMBER: _builtins.int
+    MEAN_AGE_S_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The queue."""
     overdue: _builtins.int
@@ -297,6 +354,16 @@ class QueueFigures(_message.Message):
     """Due within four hours, not within one."""
     later: _builtins.int
     """Due later."""
+    snoozed: _builtins.int
+    """Of the open ones, how many are put aside."""
+    raised_in_day: _builtins.int
+    """Raised in the last 24 hours."""
+    released_in_day: _builtins.int
+    """Released in the last 24 hours."""
+    late_in_day: _builtins.int
+    """Of those released, how many after their due time."""
+    mean_age_s: _builtins.int
+    """The mean time from raised to released of those released in the last 24 hours, in seconds."""
     @_builtins.property
     def oldest_raised_at(self) -> _timestamp_pb2.Timestamp:
         """When the oldest of them was raised."""
@@ -310,11 +377,454 @@ class QueueFigures(_message.Message):
         within_four_hours: _builtins.int = ...,
         later: _builtins.int = ...,
         oldest_raised_at: _timestamp_pb2.Timestamp | None = ...,
+        snoozed: _builtins.int = ...,
+        raised_in_day: _builtins.int = ...,
+        released_in_day: _builtins.int = ...,
+        late_in_day: _builtins.int = ...,
+        mean_age_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_raised_at", b"oldest_raised_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["later", b"later", "oldest_raised_at", b"oldest_raised_at", "overdue", b"overdue", "queue", b"queue", "within_four_hours", b"within_four_hours", "within_hour", b"within_hour"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["late_in_day", b"late_in_day", "later", b"later", "mean_age_s", b"mean_age_s", "oldest_raised_at", b"oldest_raised_at", "overdue", b"overdue", "queue", b"queue", "raised_in_day", b"raised_in_day", "released_in_day", b"released_in_day", "snoozed", b"snoozed", "within_four_hours", b"within_four_hours", "within_hour", b"within_hour"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueueFigures: _TypeAlias = QueueFigures  # noqa: Y015
+
+@_typing.final
+class SnoozeHoldRequest(_message.Message):
+    """Asks to put a hold aside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    service: _builtins.str
+    """The service asked."""
+    hold_id: _builtins.str
+    """The hold."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Until when; at most 30 days from now."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        service: _builtins.str = ...,
+        hold_id: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_id", b"hold_id", "reason", b"reason", "request_id", b"request_id", "service", b"service", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnoozeHoldRequest: _TypeAlias = SnoozeHoldRequest  # noqa: Y015
+
+@_typing.final
+class PreviewReleaseRequest(_message.Message):
+    """Asks which holds would be released together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HOLD_IDS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service asked."""
+    queue: _builtins.str
+    """Only of this queue; of all where empty."""
+    reason: _builtins.str
+    """Only for this reason; for all where empty."""
+    @_builtins.property
+    def hold_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these; all that match where there are none."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        hold_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ids", b"hold_ids", "queue", b"queue", "reason", b"reason", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewReleaseRequest: _TypeAlias = PreviewReleaseRequest  # noqa: Y015
+
+@_typing.final
+class PreviewReleaseResponse(_message.Message):
+    """Which holds would be released together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASABLE_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    INELIGIBLE_FIELD_NUMBER: _builtins.int
+    INELIGIBLE_EXAMPLES_FIELD_NUMBER: _builtins.int
+    releasable: _builtins.int
+    """How many would be."""
+    ineligible: _builtins.int
+    """How many match and would not be."""
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
+        """Some of them, the most urgent first."""
+
+    @_builtins.property
+    def ineligible_examples(self) -> _containers.RepeatedCompositeFieldContainer[Global___IneligibleHold]:
+        """Some of those."""
+
+    def __init__(
+        self,
+        *,
+        releasable: _builtins.int = ...,
+        examples: _abc.Iterable[Global___Hold] | None = ...,
+        ineligible: _builtins.int = ...,
+        ineligible_examples: _abc.Iterable[Global___IneligibleHold] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "ineligible", b"ineligible", "ineligible_examples", b"ineligible_examples", "releasable", b"releasable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewReleaseResponse: _TypeAlias = PreviewReleaseResponse  # noqa: Y015
+
+@_typing.final
+class IneligibleHold(_message.Message):
+    """A hold that is not released together with others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    why: _builtins.str
+    """Why."""
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """The hold."""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___Hold | None = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IneligibleHold: _TypeAlias = IneligibleHold  # noqa: Y015
+
+@_typing.final
+class ReleaseHoldsRequest(_message.Message):
+    """Asks to release holds together: of a queue, for a reason, or by id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HOLD_IDS_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    service: _builtins.str
+    """The service asked."""
+    queue: _builtins.str
+    """Only of this queue."""
+    reason: _builtins.str
+    """Only for this reason."""
+    resolution: _builtins.str
+    """How they were resolved, in words."""
+    @_builtins.property
+    def hold_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        service: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        hold_ids: _abc.Iterable[_builtins.str] | None = ...,
+        resolution: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ids", b"hold_ids", "queue", b"queue", "reason", b"reason", "request_id", b"request_id", "resolution", b"resolution", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseHoldsRequest: _TypeAlias = ReleaseHoldsRequest  # noqa: Y015
+
+@_typing.final
+class WorkingHours(_message.Message):
+    """When somebody works on a day of the week."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEEKDAY_FIELD_NUMBER: _builtins.int
+    OPENS_FIELD_NUMBER: _builtins.int
+    CLOSES_FIELD_NUMBER: _builtins.int
+    weekday: _builtins.int
+    """1 for Monday to 7 for Sunday."""
+    opens: _builtins.str
+    """From when, HH:MM."""
+    closes: _builtins.str
+    """Until when, HH:MM."""
+    def __init__(
+        self,
+        *,
+        weekday: _builtins.int = ...,
+        opens: _builtins.str = ...,
+        closes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closes", b"closes", "opens", b"opens", "weekday", b"weekday"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkingHours: _TypeAlias = WorkingHours  # noqa: Y015
+
+@_typing.final
+class WorkingCalendar(_message.Message):
+    """When somebody works."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    CLOSED_DAYS_FIELD_NUMBER: _builtins.int
+    time_zone: _builtins.str
+    """IANA name, e.g. Europe/Berlin."""
+    country_code: _builtins.str
+    """The country whose public holidays are free; none where empty."""
+    region: _builtins.str
+    """Its region, as ISO 3166-2 writes it after the country, e.g. BE; only the whole country's where empty."""
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkingHours]:
+        """The hours of a week."""
+
+    @_builtins.property
+    def closed_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further days on which nobody works, as YYYY-MM-DD."""
+
+    def __init__(
+        self,
+        *,
+        time_zone: _builtins.str = ...,
+        hours: _abc.Iterable[Global___WorkingHours] | None = ...,
+        country_code: _builtins.str = ...,
+        region: _builtins.str = ...,
+        closed_days: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_days", b"closed_days", "country_code", b"country_code", "hours", b"hours", "region", b"region", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkingCalendar: _TypeAlias = WorkingCalendar  # noqa: Y015
+
+@_typing.final
+class EscalationStep(_message.Message):
+    """Who owns a hold from when on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_DUE_S_FIELD_NUMBER: _builtins.int
+    OWNER_ROLE_FIELD_NUMBER: _builtins.int
+    after_due_s: _builtins.int
+    """So long after it was due, by the queue's working time."""
+    owner_role: _builtins.str
+    """The role that owns it then."""
+    def __init__(
+        self,
+        *,
+        after_due_s: _builtins.int = ...,
+        owner_role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_due_s", b"after_due_s", "owner_role", b"owner_role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscalationStep: _TypeAlias = EscalationStep  # noqa: Y015
+
+@_typing.final
+class Queue(_message.Message):
+    """How a queue is worked on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    OWNER_ROLE_FIELD_NUMBER: _builtins.int
+    DUE_S_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    ESCALATION_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service."""
+    queue: _builtins.str
+    """The queue."""
+    owner_role: _builtins.str
+    """The role that owns its holds; as their reasons say where empty."""
+    due_s: _builtins.int
+    """Within how many seconds they are due; as their reasons say where 0."""
+    @_builtins.property
+    def calendar(self) -> Global___WorkingCalendar:
+        """When somebody works on them; always where unset."""
+
+    @_builtins.property
+    def escalation(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationStep]:
+        """Who owns what nobody resolved; operations, when it is due, where there is none."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        owner_role: _builtins.str = ...,
+        due_s: _builtins.int = ...,
+        calendar: Global___WorkingCalendar | None = ...,
+        escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "due_s", b"due_s", "escalation", b"escalation", "owner_role", b"owner_role", "queue", b"queue", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Queue: _TypeAlias = Queue  # noqa: Y015
+
+@_typing.final
+class SetQueueRequest(_message.Message):
+    """Says how a queue is worked on; holds that are open stay as they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    OWNER_ROLE_FIELD_NUMBER: _builtins.int
+    DUE_S_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    ESCALATION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    service: _builtins.str
+    """The service asked."""
+    queue: _builtins.str
+    """The queue."""
+    owner_role: _builtins.str
+    """The role that owns its holds; as their reasons say where empty."""
+    due_s: _builtins.int
+    """Within how many seconds they are due; as their reasons say where 0."""
+    @_builtins.property
+    def calendar(self) -> Global___WorkingCalendar:
+        """When somebody works on them; always where unset."""
+
+    @_builtins.property
+    def escalation(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationStep]:
+        """Who owns what nobody resolved; operations, when it is due, where there is none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        service: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        owner_role: _builtins.str = ...,
+        due_s: _builtins.int = ...,
+        calendar: Global___WorkingCalendar | None = ...,
+        escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "due_s", b"due_s", "escalation", b"escalation", "owner_role", b"owner_role", "queue", b"queue", "request_id", b"request_id", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetQueueRequest: _TypeAlias = SetQueueRequest  # noqa: Y015
+
+@_typing.final
+class ListQueuesRequest(_message.Message):
+    """Asks for queues."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service asked."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQueuesRequest: _TypeAlias = ListQueuesRequest  # noqa: Y015
+
+@_typing.final
+class ListQueuesResponse(_message.Message):
+    """The queues that were set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___Queue]:
+        """The queues, by name."""
+
+    def __init__(
+        self,
+        *,
+        queues: _abc.Iterable[Global___Queue] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "queues", b"queues"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQueuesResponse: _TypeAlias = ListQueuesResponse  # noqa: Y015

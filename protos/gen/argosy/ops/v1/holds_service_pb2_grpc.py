@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from argosy.ops.v1 import holds_service_pb2 as argosy_dot_ops_dot_v1_dot_holds__service__pb2
+from argosy.ops.v1 import jobs_service_pb2 as argosy_dot_ops_dot_v1_dot_jobs__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -50,6 +51,31 @@ class HoldsServiceStub:
                 request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ClaimHoldRequest.SerializeToString,
                 response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.FromString,
                 _registered_method=True)
+        self.SnoozeHold = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/SnoozeHold',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.SnoozeHoldRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.FromString,
+                _registered_method=True)
+        self.PreviewRelease = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/PreviewRelease',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseResponse.FromString,
+                _registered_method=True)
+        self.ReleaseHolds = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/ReleaseHolds',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ReleaseHoldsRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_jobs__service__pb2.Job.FromString,
+                _registered_method=True)
+        self.SetQueue = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/SetQueue',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.SetQueueRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Queue.FromString,
+                _registered_method=True)
+        self.ListQueues = channel.unary_unary(
+                '/argosy.ops.v1.HoldsService/ListQueues',
+                request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesRequest.SerializeToString,
+                response_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesResponse.FromString,
+                _registered_method=True)
         self.ReleaseHold = channel.unary_unary(
                 '/argosy.ops.v1.HoldsService/ReleaseHold',
                 request_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ReleaseHoldRequest.SerializeToString,
@@ -62,14 +88,14 @@ class HoldsServiceServicer:
     """
 
     def ListHolds(self, request, context):
-        """Lists holds, by due time.
+        """Lists holds, the most urgent first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetHoldFigures(self, request, context):
-        """Counts open holds by queue and by how soon they are due.
+        """Counts holds by queue: how soon the open ones are due, and how many came and went in the last day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +103,41 @@ class HoldsServiceServicer:
 
     def ClaimHold(self, request, context):
         """Takes a hold for oneself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SnoozeHold(self, request, context):
+        """Puts a hold aside until a moment; its due time stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRelease(self, request, context):
+        """Says which holds would be released together, and which would not, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHolds(self, request, context):
+        """Starts a job that releases holds together; each is looked at again when its turn comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQueue(self, request, context):
+        """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQueues(self, request, context):
+        """Lists the queues that were set; the others are as their reasons say.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +167,31 @@ def add_HoldsServiceServicer_to_server(servicer, server):
                     servicer.ClaimHold,
                     request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ClaimHoldRequest.FromString,
                     response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.SerializeToString,
+            ),
+            'SnoozeHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnoozeHold,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.SnoozeHoldRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.SerializeToString,
+            ),
+            'PreviewRelease': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRelease,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseResponse.SerializeToString,
+            ),
+            'ReleaseHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHolds,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ReleaseHoldsRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_jobs__service__pb2.Job.SerializeToString,
+            ),
+            'SetQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQueue,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.SetQueueRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.Queue.SerializeToString,
+            ),
+            'ListQueues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQueues,
+                    request_deserializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesRequest.FromString,
+                    response_serializer=argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesResponse.SerializeToString,
             ),
             'ReleaseHold': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseHold,
@@ -195,6 +281,141 @@ class HoldsService:
             '/argosy.ops.v1.HoldsService/ClaimHold',
             argosy_dot_ops_dot_v1_dot_holds__service__pb2.ClaimHoldRequest.SerializeToString,
             argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnoozeHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/SnoozeHold',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.SnoozeHoldRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.Hold.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRelease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/PreviewRelease',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.PreviewReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/ReleaseHolds',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.ReleaseHoldsRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_jobs__service__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/SetQueue',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.SetQueueRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.Queue.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQueues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.ops.v1.HoldsService/ListQueues',
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesRequest.SerializeToString,
+            argosy_dot_ops_dot_v1_dot_holds__service__pb2.ListQueuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from argosy.ops.v1 import holds_service_pb2 as _holds_service_pb2
+from argosy.ops.v1 import jobs_service_pb2 as _jobs_service_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -34,11 +35,21 @@ class HoldsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HoldsServiceAsyncStub: ...
     ListHolds: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ListHoldsRequest, _holds_service_pb2.ListHoldsResponse]
-    """Lists holds, by due time."""
+    """Lists holds, the most urgent first."""
     GetHoldFigures: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.GetHoldFiguresRequest, _holds_service_pb2.GetHoldFiguresResponse]
-    """Counts open holds by queue and by how soon they are due."""
+    """Counts holds by queue: how soon the open ones are due, and how many came and went in the last day."""
     ClaimHold: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ClaimHoldRequest, _holds_service_pb2.Hold]
     """Takes a hold for oneself."""
+    SnoozeHold: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.SnoozeHoldRequest, _holds_service_pb2.Hold]
+    """Puts a hold aside until a moment; its due time stays."""
+    PreviewRelease: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.PreviewReleaseRequest, _holds_service_pb2.PreviewReleaseResponse]
+    """Says which holds would be released together, and which would not, and why."""
+    ReleaseHolds: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldsRequest, _jobs_service_pb2.Job]
+    """Starts a job that releases holds together; each is looked at again when its turn comes."""
+    SetQueue: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.SetQueueRequest, _holds_service_pb2.Queue]
+    """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves."""
+    ListQueues: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ListQueuesRequest, _holds_service_pb2.ListQueuesResponse]
+    """Lists the queues that were set; the others are as their reasons say."""
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldRequest, _holds_service_pb2.Hold]
     """Lifts a hold; what it blocked goes on."""
 
@@ -48,11 +59,21 @@ class HoldsServiceAsyncStub(HoldsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHolds: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ListHoldsRequest, _holds_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
-    """Lists holds, by due time."""
+    """Lists holds, the most urgent first."""
     GetHoldFigures: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.GetHoldFiguresRequest, _holds_service_pb2.GetHoldFiguresResponse]  # type: ignore[assignment]
-    """Counts open holds by queue and by how soon they are due."""
+    """Counts holds by queue: how soon the open ones are due, and how many came and went in the last day."""
     ClaimHold: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ClaimHoldRequest, _holds_service_pb2.Hold]  # type: ignore[assignment]
     """Takes a hold for oneself."""
+    SnoozeHold: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.SnoozeHoldRequest, _holds_service_pb2.Hold]  # type: ignore[assignment]
+    """Puts a hold aside until a moment; its due time stays."""
+    PreviewRelease: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.PreviewReleaseRequest, _holds_service_pb2.PreviewReleaseResponse]  # type: ignore[assignment]
+    """Says which holds would be released together, and which would not, and why."""
+    ReleaseHolds: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldsRequest, _jobs_service_pb2.Job]  # type: ignore[assignment]
+    """Starts a job that releases holds together; each is looked at again when its turn comes."""
+    SetQueue: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.SetQueueRequest, _holds_service_pb2.Queue]  # type: ignore[assignment]
+    """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves."""
+    ListQueues: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ListQueuesRequest, _holds_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
+    """Lists the queues that were set; the others are as their reasons say."""
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldRequest, _holds_service_pb2.Hold]  # type: ignore[assignment]
     """Lifts a hold; what it blocked goes on."""
 
@@ -65,7 +86,7 @@ class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _holds_service_pb2.ListHoldsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_holds_service_pb2.ListHoldsResponse, _abc.Awaitable[_holds_service_pb2.ListHoldsResponse]]:
-        """Lists holds, by due time."""
+        """Lists holds, the most urgent first."""
 
     @_abc_1.abstractmethod
     def GetHoldFigures(
@@ -73,7 +94,7 @@ class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _holds_service_pb2.GetHoldFiguresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_holds_service_pb2.GetHoldFiguresResponse, _abc.Awaitable[_holds_service_pb2.GetHoldFiguresResponse]]:
-        """Counts open holds by queue and by how soon they are due."""
+        """Counts holds by queue: how soon the open ones are due, and how many came and went in the last day."""
 
     @_abc_1.abstractmethod
     def ClaimHold(
@@ -82,6 +103,46 @@ class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_holds_service_pb2.Hold, _abc.Awaitable[_holds_service_pb2.Hold]]:
         """Takes a hold for oneself."""
+
+    @_abc_1.abstractmethod
+    def SnoozeHold(
+        self,
+        request: _holds_service_pb2.SnoozeHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holds_service_pb2.Hold, _abc.Awaitable[_holds_service_pb2.Hold]]:
+        """Puts a hold aside until a moment; its due time stays."""
+
+    @_abc_1.abstractmethod
+    def PreviewRelease(
+        self,
+        request: _holds_service_pb2.PreviewReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holds_service_pb2.PreviewReleaseResponse, _abc.Awaitable[_holds_service_pb2.PreviewReleaseResponse]]:
+        """Says which holds would be released together, and which would not, and why."""
+
+    @_abc_1.abstractmethod
+    def ReleaseHolds(
+        self,
+        request: _holds_service_pb2.ReleaseHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.Job, _abc.Awaitable[_jobs_service_pb2.Job]]:
+        """Starts a job that releases holds together; each is looked at again when its turn comes."""
+
+    @_abc_1.abstractmethod
+    def SetQueue(
+        self,
+        request: _holds_service_pb2.SetQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holds_service_pb2.Queue, _abc.Awaitable[_holds_service_pb2.Queue]]:
+        """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves."""
+
+    @_abc_1.abstractmethod
+    def ListQueues(
+        self,
+        request: _holds_service_pb2.ListQueuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holds_service_pb2.ListQueuesResponse, _abc.Awaitable[_holds_service_pb2.ListQueuesResponse]]:
+        """Lists the queues that were set; the others are as their reasons say."""
 
     @_abc_1.abstractmethod
     def ReleaseHold(

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argosy/orders/v1/customers_service.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x1c\n\x14\x65xternal_customer_id\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x01\n\x15\x43reateCustomerRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05\x65mail\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12%\n\x14\x65xternal_customer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"4\n\x12GetCustomerRequest\x12\x1e\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"S\n\x14ListCustomersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"_\n\x15ListCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.argosy.orders.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcb\x03\n\x10\x43ustomersService\x12\x8b\x01\n\x0e\x43reateCustomer\x12\'.argosy.orders.v1.CreateCustomerRequest\x1a\x1a.argosy.orders.v1.Customer\"4\x8a\xb5\x18\x18\n\x16orders.customers.write\x82\xd3\xe4\x93\x02\x12\"\r/v1/customers:\x01*\x12\x91\x01\n\x0bGetCustomer\x12$.argosy.orders.v1.GetCustomerRequest\x1a\x1a.argosy.orders.v1.Customer\"@\x8a\xb5\x18\x19\n\x15orders.customers.read\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x12\x94\x01\n\rListCustomers\x12&.argosy.orders.v1.ListCustomersRequest\x1a\'.argosy.orders.v1.ListCustomersResponse\"2\x8a\xb5\x18\x19\n\x15orders.customers.read\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argosy/orders/v1/customers_service.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x02\n\x08\x43ustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x1c\n\x14\x65xternal_customer_id\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ustomer_group\x18\x06 \x01(\t\x12\x1a\n\x12\x63redit_limit_minor\x18\x07 \x01(\x03\x12\x1c\n\x14\x63redit_currency_code\x18\x08 \x01(\t\x12\x14\n\x0cpayment_days\x18\t \x01(\x05\x12\x12\n\ntax_exempt\x18\n \x01(\x08\x12\x15\n\rtax_exemption\x18\x0b \x01(\t\x12\x0f\n\x07\x62locked\x18\x0c \x01(\x08\x12\x0c\n\x04\x65tag\x18\r \x01(\t\"\x9b\x01\n\x15\x43reateCustomerRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05\x65mail\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xfe\x01\x12%\n\x14\x65xternal_customer_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"4\n\x12GetCustomerRequest\x12\x1e\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"S\n\x14ListCustomersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"_\n\x15ListCustomersResponse\x12-\n\tcustomers\x18\x01 \x03(\x0b\x32\x1a.argosy.orders.v1.Customer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x03\n\x17SetCustomerTermsRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1e\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x0e\x63ustomer_group\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x33\n\x12\x63redit_limit_minor\x18\x04 \x01(\x03\x42\x17\xbaH\x14\"\x12\x18\x80\xa0\x94\xa5\x8d\x1d(\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12\x32\n\x14\x63redit_currency_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$\x12 \n\x0cpayment_days\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xed\x02(\x00\x12\x12\n\ntax_exempt\x18\x07 \x01(\x08\x12\x1e\n\rtax_exemption\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x0f\n\x07\x62locked\x18\t \x01(\x08\x12\x15\n\x04\x65tag\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x1a\n\x06reason\x18\x0b \x01(\tB\n\xbaH\x07r\x05\x10\x02\x18\xf4\x03\"2\n\x10GetCreditRequest\x12\x1e\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"\x9f\x01\n\x06\x43redit\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x13\n\x0blimit_minor\x18\x03 \x01(\x03\x12\x12\n\nowed_minor\x18\x04 \x01(\x03\x12\x15\n\roverdue_minor\x18\x05 \x01(\x03\x12\x15\n\rordered_minor\x18\x06 \x01(\x03\x12\x12\n\nleft_minor\x18\x07 \x01(\x03\x32\x83\x06\n\x10\x43ustomersService\x12\x8b\x01\n\x0e\x43reateCustomer\x12\'.argosy.orders.v1.CreateCustomerRequest\x1a\x1a.argosy.orders.v1.Customer\"4\x8a\xb5\x18\x18\n\x16orders.customers.write\x82\xd3\xe4\x93\x02\x12\"\r/v1/customers:\x01*\x12\xa0\x01\n\x10SetCustomerTerms\x12).argosy.orders.v1.SetCustomerTermsRequest\x1a\x1a.argosy.orders.v1.Customer\"E\x8a\xb5\x18\x15\n\x13orders.credit.write\x82\xd3\xe4\x93\x02&\x1a!/v1/customers/{customer_id}/terms:\x01*\x12\x92\x01\n\tGetCredit\x12\".argosy.orders.v1.GetCreditRequest\x1a\x18.argosy.orders.v1.Credit\"G\x8a\xb5\x18\x19\n\x15orders.customers.read\x10\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/credit\x12\x91\x01\n\x0bGetCustomer\x12$.argosy.orders.v1.GetCustomerRequest\x1a\x1a.argosy.orders.v1.Customer\"@\x8a\xb5\x18\x19\n\x15orders.customers.read\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x12\x94\x01\n\rListCustomers\x12&.argosy.orders.v1.ListCustomersRequest\x1a\'.argosy.orders.v1.ListCustomersResponse\"2\x8a\xb5\x18\x19\n\x15orders.customers.read\x10\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/customersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,22 +49,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCUSTOMERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_LISTCUSTOMERSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCUSTOMERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\021r\017\020\020\030\377\0012\010^[ -~]+$'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['customer_group']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['customer_group']._serialized_options = b'\272H\004r\002\030('
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['credit_limit_minor']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['credit_limit_minor']._serialized_options = b'\272H\024\"\022\030\200\240\224\245\215\035(\377\377\377\377\377\377\377\377\377\001'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['credit_currency_code']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['credit_currency_code']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['payment_days']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['payment_days']._serialized_options = b'\272H\007\032\005\030\355\002(\000'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['tax_exemption']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['tax_exemption']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030\024'
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_SETCUSTOMERTERMSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\002\030\364\003'
+  _globals['_GETCREDITREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_GETCREDITREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CreateCustomer']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CreateCustomer']._serialized_options = b'\212\265\030\030\n\026orders.customers.write\202\323\344\223\002\022\"\r/v1/customers:\001*'
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['SetCustomerTerms']._loaded_options = None
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['SetCustomerTerms']._serialized_options = b'\212\265\030\025\n\023orders.credit.write\202\323\344\223\002&\032!/v1/customers/{customer_id}/terms:\001*'
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['GetCredit']._loaded_options = None
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['GetCredit']._serialized_options = b'\212\265\030\031\n\025orders.customers.read\020\001\202\323\344\223\002$\022\"/v1/customers/{customer_id}/credit'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['GetCustomer']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\212\265\030\031\n\025orders.customers.read\020\001\202\323\344\223\002\035\022\033/v1/customers/{customer_id}'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['ListCustomers']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['ListCustomers']._serialized_options = b'\212\265\030\031\n\025orders.customers.read\020\001\202\323\344\223\002\017\022\r/v1/customers'
   _globals['_CUSTOMER']._serialized_start=187
-  _globals['_CUSTOMER']._serialized_end=325
-  _globals['_CREATECUSTOMERREQUEST']._serialized_start=328
-  _globals['_CREATECUSTOMERREQUEST']._serialized_end=483
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=485
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=537
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=539
-  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=622
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=624
-  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=719
-  _globals['_CUSTOMERSSERVICE']._serialized_start=722
-  _globals['_CUSTOMERSSERVICE']._serialized_end=1181
+  _globals['_CUSTOMER']._serialized_end=503
+  _globals['_CREATECUSTOMERREQUEST']._serialized_start=506
+  _globals['_CREATECUSTOMERREQUEST']._serialized_end=661
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=663
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=715
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_start=717
+  _globals['_LISTCUSTOMERSREQUEST']._serialized_end=800
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_start=802
+  _globals['_LISTCUSTOMERSRESPONSE']._serialized_end=897
+  _globals['_SETCUSTOMERTERMSREQUEST']._serialized_start=900
+  _globals['_SETCUSTOMERTERMSREQUEST']._serialized_end=1291
+  _globals['_GETCREDITREQUEST']._serialized_start=1293
+  _globals['_GETCREDITREQUEST']._serialized_end=1343
+  _globals['_CREDIT']._serialized_start=1346
+  _globals['_CREDIT']._serialized_end=1505
+  _globals['_CUSTOMERSSERVICE']._serialized_start=1508
+  _globals['_CUSTOMERSSERVICE']._serialized_end=2279
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,14 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     EXTERNAL_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_GROUP_FIELD_NUMBER: _builtins.int
+    CREDIT_LIMIT_MINOR_FIELD_NUMBER: _builtins.int
+    CREDIT_CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    PAYMENT_DAYS_FIELD_NUMBER: _builtins.int
+    TAX_EXEMPT_FIELD_NUMBER: _builtins.int
+    TAX_EXEMPTION_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer's id."""
     name: _builtins.str
@@ -38,6 +46,22 @@ class Customer(_message.Message):
     """The e-mail address."""
     external_customer_id: _builtins.str
     """The number in the channel's or another system."""
+    customer_group: _builtins.str
+    """The group whose prices and rules hold for the customer; empty for none."""
+    credit_limit_minor: _builtins.int
+    """How much the customer may owe and have ordered unpaid; -1 where nothing is on account."""
+    credit_currency_code: _builtins.str
+    """ISO 4217 code of the limit; empty where there is none."""
+    payment_days: _builtins.int
+    """Days after shipment by which an account is to be paid."""
+    tax_exempt: _builtins.bool
+    """True where the customer pays no tax, with the reason kept in `tax_exemption`."""
+    tax_exemption: _builtins.str
+    """The certificate or number that exempts; empty where none does."""
+    blocked: _builtins.bool
+    """True where no order of the customer goes on without a person."""
+    etag: _builtins.str
+    """The version of it; send it back to change exactly this."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the customer was set up."""
@@ -50,10 +74,18 @@ class Customer(_message.Message):
         email: _builtins.str = ...,
         external_customer_id: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        customer_group: _builtins.str = ...,
+        credit_limit_minor: _builtins.int = ...,
+        credit_currency_code: _builtins.str = ...,
+        payment_days: _builtins.int = ...,
+        tax_exempt: _builtins.bool = ...,
+        tax_exemption: _builtins.str = ...,
+        blocked: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "customer_id", b"customer_id", "email", b"email", "external_customer_id", b"external_customer_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "created_at", b"created_at", "credit_currency_code", b"credit_currency_code", "credit_limit_minor", b"credit_limit_minor", "customer_group", b"customer_group", "customer_id", b"customer_id", "email", b"email", "etag", b"etag", "external_customer_id", b"external_customer_id", "name", b"name", "payment_days", b"payment_days", "tax_exempt", b"tax_exempt", "tax_exemption", b"tax_exemption"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,3 +200,133 @@ class ListCustomersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCustomersResponse: _TypeAlias = ListCustomersResponse  # noqa: Y015
+
+@_typing.final
+class SetCustomerTermsRequest(_message.Message):
+    """Sets what holds for a customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_GROUP_FIELD_NUMBER: _builtins.int
+    CREDIT_LIMIT_MINOR_FIELD_NUMBER: _builtins.int
+    CREDIT_CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    PAYMENT_DAYS_FIELD_NUMBER: _builtins.int
+    TAX_EXEMPT_FIELD_NUMBER: _builtins.int
+    TAX_EXEMPTION_FIELD_NUMBER: _builtins.int
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    customer_id: _builtins.str
+    """The customer."""
+    customer_group: _builtins.str
+    """The group whose prices and rules hold; empty for none."""
+    credit_limit_minor: _builtins.int
+    """How much the customer may owe and have ordered unpaid; -1 where nothing is on account."""
+    credit_currency_code: _builtins.str
+    """ISO 4217 code of the limit; needed where there is one."""
+    payment_days: _builtins.int
+    """Days after shipment by which an account is to be paid."""
+    tax_exempt: _builtins.bool
+    """True where the customer pays no tax."""
+    tax_exemption: _builtins.str
+    """The certificate or number that exempts; needed where tax_exempt is set."""
+    blocked: _builtins.bool
+    """True where no order of the customer goes on without a person."""
+    etag: _builtins.str
+    """The version that was looked at; any where empty."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        customer_group: _builtins.str = ...,
+        credit_limit_minor: _builtins.int = ...,
+        credit_currency_code: _builtins.str = ...,
+        payment_days: _builtins.int = ...,
+        tax_exempt: _builtins.bool = ...,
+        tax_exemption: _builtins.str = ...,
+        blocked: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "credit_currency_code", b"credit_currency_code", "credit_limit_minor", b"credit_limit_minor", "customer_group", b"customer_group", "customer_id", b"customer_id", "etag", b"etag", "payment_days", b"payment_days", "reason", b"reason", "request_id", b"request_id", "tax_exempt", b"tax_exempt", "tax_exemption", b"tax_exemption"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCustomerTermsRequest: _TypeAlias = SetCustomerTermsRequest  # noqa: Y015
+
+@_typing.final
+class GetCreditRequest(_message.Message):
+    """Asks for a customer's credit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """The customer."""
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCreditRequest: _TypeAlias = GetCreditRequest  # noqa: Y015
+
+@_typing.final
+class Credit(_message.Message):
+    """What a customer owes and has ordered unpaid, in the currency of the limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    LIMIT_MINOR_FIELD_NUMBER: _builtins.int
+    OWED_MINOR_FIELD_NUMBER: _builtins.int
+    OVERDUE_MINOR_FIELD_NUMBER: _builtins.int
+    ORDERED_MINOR_FIELD_NUMBER: _builtins.int
+    LEFT_MINOR_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """The customer."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    limit_minor: _builtins.int
+    """The limit; -1 where nothing is on account."""
+    owed_minor: _builtins.int
+    """Shipped and not paid."""
+    overdue_minor: _builtins.int
+    """Of it, past its day."""
+    ordered_minor: _builtins.int
+    """Ordered, not shipped, not paid."""
+    left_minor: _builtins.int
+    """What may still be ordered; below 0 where it is over the limit already."""
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        limit_minor: _builtins.int = ...,
+        owed_minor: _builtins.int = ...,
+        overdue_minor: _builtins.int = ...,
+        ordered_minor: _builtins.int = ...,
+        left_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "customer_id", b"customer_id", "left_minor", b"left_minor", "limit_minor", b"limit_minor", "ordered_minor", b"ordered_minor", "overdue_minor", b"overdue_minor", "owed_minor", b"owed_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Credit: _TypeAlias = Credit  # noqa: Y015

@@ -40,6 +40,16 @@ class CustomersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.CreateCustomerRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.FromString,
                 _registered_method=True)
+        self.SetCustomerTerms = channel.unary_unary(
+                '/argosy.orders.v1.CustomersService/SetCustomerTerms',
+                request_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.SetCustomerTermsRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.FromString,
+                _registered_method=True)
+        self.GetCredit = channel.unary_unary(
+                '/argosy.orders.v1.CustomersService/GetCredit',
+                request_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.GetCreditRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Credit.FromString,
+                _registered_method=True)
         self.GetCustomer = channel.unary_unary(
                 '/argosy.orders.v1.CustomersService/GetCustomer',
                 request_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.GetCustomerRequest.SerializeToString,
@@ -58,6 +68,20 @@ class CustomersServiceServicer:
 
     def CreateCustomer(self, request, context):
         """Sets a customer up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCustomerTerms(self, request, context):
+        """Changes a customer's group, credit, tax exemption and whether orders are blocked; orders that were taken stay as they were judged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCredit(self, request, context):
+        """Says what a customer owes and has ordered unpaid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +108,16 @@ def add_CustomersServiceServicer_to_server(servicer, server):
                     servicer.CreateCustomer,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.CreateCustomerRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.SerializeToString,
+            ),
+            'SetCustomerTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCustomerTerms,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.SetCustomerTermsRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.SerializeToString,
+            ),
+            'GetCredit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCredit,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.GetCreditRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_customers__service__pb2.Credit.SerializeToString,
             ),
             'GetCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomer,
@@ -124,6 +158,60 @@ class CustomersService:
             '/argosy.orders.v1.CustomersService/CreateCustomer',
             argosy_dot_orders_dot_v1_dot_customers__service__pb2.CreateCustomerRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCustomerTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.CustomersService/SetCustomerTerms',
+            argosy_dot_orders_dot_v1_dot_customers__service__pb2.SetCustomerTermsRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_customers__service__pb2.Customer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCredit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.CustomersService/GetCredit',
+            argosy_dot_orders_dot_v1_dot_customers__service__pb2.GetCreditRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_customers__service__pb2.Credit.FromString,
             options,
             channel_credentials,
             insecure,

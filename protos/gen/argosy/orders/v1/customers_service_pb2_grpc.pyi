@@ -35,6 +35,10 @@ class CustomersServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CustomersServiceAsyncStub: ...
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.CreateCustomerRequest, _customers_service_pb2.Customer]
     """Sets a customer up."""
+    SetCustomerTerms: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.SetCustomerTermsRequest, _customers_service_pb2.Customer]
+    """Changes a customer's group, credit, tax exemption and whether orders are blocked; orders that were taken stay as they were judged."""
+    GetCredit: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.GetCreditRequest, _customers_service_pb2.Credit]
+    """Says what a customer owes and has ordered unpaid."""
     GetCustomer: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.GetCustomerRequest, _customers_service_pb2.Customer]
     """Returns a customer."""
     ListCustomers: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.ListCustomersRequest, _customers_service_pb2.ListCustomersResponse]
@@ -47,6 +51,10 @@ class CustomersServiceAsyncStub(CustomersServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.CreateCustomerRequest, _customers_service_pb2.Customer]  # type: ignore[assignment]
     """Sets a customer up."""
+    SetCustomerTerms: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.SetCustomerTermsRequest, _customers_service_pb2.Customer]  # type: ignore[assignment]
+    """Changes a customer's group, credit, tax exemption and whether orders are blocked; orders that were taken stay as they were judged."""
+    GetCredit: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.GetCreditRequest, _customers_service_pb2.Credit]  # type: ignore[assignment]
+    """Says what a customer owes and has ordered unpaid."""
     GetCustomer: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.GetCustomerRequest, _customers_service_pb2.Customer]  # type: ignore[assignment]
     """Returns a customer."""
     ListCustomers: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.ListCustomersRequest, _customers_service_pb2.ListCustomersResponse]  # type: ignore[assignment]
@@ -62,6 +70,22 @@ class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customers_service_pb2.Customer, _abc.Awaitable[_customers_service_pb2.Customer]]:
         """Sets a customer up."""
+
+    @_abc_1.abstractmethod
+    def SetCustomerTerms(
+        self,
+        request: _customers_service_pb2.SetCustomerTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customers_service_pb2.Customer, _abc.Awaitable[_customers_service_pb2.Customer]]:
+        """Changes a customer's group, credit, tax exemption and whether orders are blocked; orders that were taken stay as they were judged."""
+
+    @_abc_1.abstractmethod
+    def GetCredit(
+        self,
+        request: _customers_service_pb2.GetCreditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customers_service_pb2.Credit, _abc.Awaitable[_customers_service_pb2.Credit]]:
+        """Says what a customer owes and has ordered unpaid."""
 
     @_abc_1.abstractmethod
     def GetCustomer(

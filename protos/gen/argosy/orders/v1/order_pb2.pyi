@@ -186,6 +186,9 @@ class Order(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     PLACED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    SHIP_BY_FIELD_NUMBER: _builtins.int
+    HINTS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order's id."""
     channel_id: _builtins.str
@@ -214,6 +217,8 @@ class Order(_message.Message):
     """What happens when stock does not suffice."""
     etag: _builtins.str
     """Changes with every change of the order."""
+    shipping_method: _builtins.str
+    """How the customer wants it shipped; empty for the channel's usual way."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes, coarsely; the address is asked with GetShipTo."""
@@ -233,6 +238,14 @@ class Order(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When Argosy took it."""
+
+    @_builtins.property
+    def ship_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the channel demands that it leaves; unset where it does not."""
+
+    @_builtins.property
+    def hints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the rules hint at for sourcing it."""
 
     def __init__(
         self,
@@ -256,10 +269,13 @@ class Order(_message.Message):
         etag: _builtins.str = ...,
         placed_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        shipping_method: _builtins.str = ...,
+        ship_by: _timestamp_pb2.Timestamp | None = ...,
+        hints: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination", "placed_at", b"placed_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination", "placed_at", b"placed_at", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "external_order_id", b"external_order_id", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "refunded_minor", b"refunded_minor", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "external_order_id", b"external_order_id", "hints", b"hints", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "refunded_minor", b"refunded_minor", "ship_by", b"ship_by", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

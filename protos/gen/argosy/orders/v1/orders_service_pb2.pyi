@@ -45,6 +45,8 @@ class CreateOrderRequest(_message.Message):
     PLACED_AT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     CART_ID_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    SHIP_BY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -71,6 +73,8 @@ class CreateOrderRequest(_message.Message):
     """What the customer wrote."""
     cart_id: _builtins.str
     """The cart whose stock was held for it; empty where there was none."""
+    shipping_method: _builtins.str
+    """How the customer wants it shipped, e.g. express; the channel's usual way where empty."""
     @_builtins.property
     def ship_to(self) -> _address_pb2.Address:
         """Where it goes."""
@@ -86,6 +90,10 @@ class CreateOrderRequest(_message.Message):
     @_builtins.property
     def placed_at(self) -> _timestamp_pb2.Timestamp:
         """When the customer placed it; now where unset."""
+
+    @_builtins.property
+    def ship_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the channel demands that it leaves; unset where it does not."""
 
     def __init__(
         self,
@@ -107,10 +115,12 @@ class CreateOrderRequest(_message.Message):
         placed_at: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
         cart_id: _builtins.str = ...,
+        shipping_method: _builtins.str = ...,
+        ship_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "ship_to", b"ship_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "ship_by", b"ship_by", "ship_to", b"ship_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "request_id", b"request_id", "ship_to", b"ship_to", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,204 @@
+"""DraftRuleSet, ActivateRuleSet, RollBackRuleSet, and what is read of rule sets and of judgements."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.json_format import Parse
+from sqlalchemy import func, select
+
+from argosy.orders.v1 import rules_service_pb2
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.kernel.rules import RuleError
+from chassis.runtime.approvals import PENDING, ApprovalKind, Weight, need_approval
+from chassis.runtime.database import Tx
+from chassis.runtime.pages import page
+from chassis.runtime.pipeline import Asked
+from chassis.runtime.work import Work
+from services.orders.domain.holds import REASONS
+from services.orders.domain.rules import FACTS, Action, Found, Judgement, compiled
+from services.orders.store.tables import CHASSIS, JUDGEMENTS, RULE_SETS, RULES
+
+RuleSet = rules_service_pb2.RuleSet
+DRAFT, WAITING, ACTIVE, RETIRED = range(1, 5)
+VERSION = ("version",)
+CELLS = ("rule_id", "action", "reason", "condition", "detail", "points", "hint")
+
+
+async def draft_rule_set(work: Work, request: rules_service_pb2.DraftRuleSetRequest) -> RuleSet:
+    """Refusals: INVALID_FIELD, BAD_RULE."""
+    rows = [_rule(index, rule) for index, rule in enumerate(request.rules)]
+    names = [row["rule_id"] for row in rows]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InvalidArgument("INVALID_FIELD", f"rules[{index}].rule_id: {name} is named twice", field=f"rules[{index}].rule_id")
+    version = int((await work.tx.read(select(func.max(RULE_SETS.c.version))))[0][0] or 0) + 1
+    drafted = {
+        "version": version, "status": DRAFT, "reason": request.reason, "drafted_by": work.cause.actor, "drafted_at": work.now,
+        "activated_by": "", "activated_at": None, "replaced": 0, "dry_run": "", "approval_id": "",
+    }  # fmt: skip
+    await work.tx.insert(RULE_SETS, [drafted])
+    await work.tx.insert(RULES, [{**row, "version": version, "active": 0} for row in rows])
+    return await _shown(work.tx, version)
+
+
+def _rule(index: int, rule: rules_service_pb2.Rule) -> dict[str, Any]:
+    """Returns a rule's row; raises InvalidArgument for one that says too much, too little, or nothing that can be judged."""
+    action = rule.action or rules_service_pb2.RULE_ACTION_HOLD
+
+    def bad(name: str, text: str, reason: str = "INVALID_FIELD") -> InvalidArgument:
+        field = f"rules[{index}].{name}"
+        return InvalidArgument(reason, f"{field}: {text}", field=field)
+
+    wanted = {Action.HOLD: "reason", Action.SCORE: "points", Action.HINT: "hint"}[Action(action)]
+    for name in ("reason", "points", "hint"):
+        if name == wanted and not getattr(rule, name):
+            raise bad(name, f"say it, since the rule is a {Action(action).name.lower()}")
+        if name != wanted and getattr(rule, name):
+            raise bad(name, f"leave it out, since the rule is a {Action(action).name.lower()}")
+    if rule.reason and rule.reason not in REASONS:
+        raise bad("reason", f"{rule.reason} is no reason to hold an order; choose one of {', '.join(sorted(REASONS))}")
+    try:
+        compiled(rule.condition).needs_bool()
+    except RuleError as error:
+        raise bad("condition", str(error), "BAD_RULE") from error
+    return {**{name: getattr(rule, name) for name in CELLS}, "action": int(action)}
+
+
+async def activate_rule_set(work: Work, request: rules_service_pb2.ActivateRuleSetRequest) -> RuleSet:
+    """One person is never enough. Refusals: NO_SUCH_RULE_SET, IN_FORCE, WAITS_ALREADY, NOT_TRIED."""
+    row = await _locked(work, request.version)
+    if row.status == ACTIVE:
+        raise FailedPrecondition("IN_FORCE", f"set {row.version} is in force already", field="version")
+    if row.approval_id in await _pending(work.tx, [row]):
+        raise FailedPrecondition("WAITS_ALREADY", f"approval {row.approval_id} decides about it", field="version")
+    if not row.dry_run:
+        raise FailedPrecondition("NOT_TRIED", f"try it first: POST /v1/ruleSets/{row.version}:dryRun", field="version")
+    run = Parse(row.dry_run, rules_service_pb2.DryRun())
+    summary = (
+        f"rules {row.version} ({row.reason}): of {run.judged} orders of {run.days} days, {run.newly_held} more would have been held, "
+        f"{run.newly_free} fewer, {run.changed} judged otherwise. {request.reason}"
+    )
+    approval_id = await need_approval(work, ACTIVATION, request, Weight("rules", str(row.version), summary, run.changed))
+    if not approval_id:
+        return await carry_out(work, request)
+    await work.tx.change(RULE_SETS, VERSION, [{"version": row.version, "approval_id": approval_id}])
+    return await _shown(work.tx, row.version)
+
+
+async def carry_out(work: Work, request: rules_service_pb2.ActivateRuleSetRequest) -> RuleSet:
+    """Puts a set in force instead of the one that is. Refusals: NO_SUCH_RULE_SET."""
+    row = await _locked(work, request.version)
+    active = await _active(work)
+    await _put_in_force(work, row.version, active)
+    await work.tx.change(RULE_SETS, VERSION, [{"version": row.version, "replaced": active}])
+    return await _shown(work.tx, row.version)
+
+
+ACTIVATION = ApprovalKind(
+    "orders.rules", "Rules of orders, by how many orders of the dry run they judge otherwise", "orders.rules.activate",
+    rules_service_pb2.ActivateRuleSetRequest, carry_out,
+)  # fmt: skip
+
+
+async def roll_back_rule_set(work: Work, request: rules_service_pb2.RollBackRuleSetRequest) -> RuleSet:
+    """What is in force must be able to go at once, by one person. Refusals: NOTHING_BEFORE."""
+    active = await _active(work)
+    before = (await _locked(work, active)).replaced
+    if not before:
+        raise FailedPrecondition("NOTHING_BEFORE", f"set {active} replaced none; draft another and activate it")
+    await _put_in_force(work, before, active)
+    work.note("rules", str(active), reason=request.reason, detail=f"set {before} is in force again")
+    return await _shown(work.tx, before)
+
+
+async def _put_in_force(work: Work, version: int, instead_of: int) -> None:
+    if instead_of:
+        await work.tx.change(RULE_SETS, VERSION, [{"version": instead_of, "status": RETIRED}])
+    row = {"version": version, "status": ACTIVE, "activated_by": work.cause.actor, "activated_at": work.now, "approval_id": ""}
+    await work.tx.change(RULE_SETS, VERSION, [row])
+
+
+async def _active(work: Work) -> int:
+    rows = await work.tx.read(select(RULE_SETS.c.version).where(RULE_SETS.c.status == ACTIVE).with_for_update())
+    return int(rows[0].version) if rows else 0
+
+
+async def _locked(work: Work, version: int) -> Any:
+    return await load(work.tx, version, lock=True)
+
+
+async def load(tx: Tx, version: int, *, lock: bool = False) -> Any:
+    """Returns a set's row; raises NotFound."""
+    rows = await tx.find(RULE_SETS, VERSION, [(version,)], lock=lock)
+    if not rows:
+        raise NotFound("NO_SUCH_RULE_SET", f"there is no set {version}", field="version")
+    return rows[0]
+
+
+async def get_rule_set(asked: Asked) -> RuleSet:
+    """Refusals: NO_SUCH_RULE_SET."""
+    version = asked.request.version
+    if not version:
+        rows = await asked.tx.read(select(RULE_SETS.c.version).where(RULE_SETS.c.status == ACTIVE))
+        version = rows[0].version if rows else 0
+    return await _shown(asked.tx, version)
+
+
+async def list_rule_sets(asked: Asked) -> rules_service_pb2.ListRuleSetsResponse:
+    """Lists newest first."""
+    rows, token = await page(asked.tx, select(RULE_SETS), [RULE_SETS.c.version], asked.request, descending=True)
+    pending = await _pending(asked.tx, rows)
+    return rules_service_pb2.ListRuleSetsResponse(rule_sets=[_message(row, (), pending) for row in rows], next_page_token=token)
+
+
+async def get_vocabulary(asked: Asked) -> rules_service_pb2.Vocabulary:
+    """Returns all names, by what they are about."""
+    del asked
+    facts = [rules_service_pb2.FactName(name=fact.name, type=fact.kind, meaning=fact.meaning) for fact in FACTS]
+    return rules_service_pb2.Vocabulary(facts=facts)
+
+
+async def list_judgements(asked: Asked) -> rules_service_pb2.ListJudgementsResponse:
+    """Lists newest first."""
+    query = select(JUDGEMENTS).where(JUDGEMENTS.c.order_id == asked.request.order_id)
+    rows, token = await page(asked.tx, query, [JUDGEMENTS.c.judgement_id], asked.request, descending=True)
+    return rules_service_pb2.ListJudgementsResponse(judgements=map(_judgement, rows), next_page_token=token)
+
+
+async def _shown(tx: Tx, version: int) -> RuleSet:
+    row = await load(tx, version)
+    return _message(row, await tx.find(RULES, VERSION, [(version,)], order=("rule_id",)), await _pending(tx, [row]))
+
+
+async def _pending(tx: Tx, rows: Sequence[Any]) -> set[str]:
+    """Returns which approvals of sets nobody has decided yet."""
+    ids = [(row.approval_id,) for row in rows if row.approval_id]
+    found = await tx.find(CHASSIS.approvals, ("approval_id",), ids, only=("approval_id", "status")) if ids else ()
+    return {one.approval_id for one in found if one.status == PENDING}
+
+
+def _message(row: Any, rules: Sequence[Any], pending: set[str]) -> RuleSet:
+    waits = row.approval_id in pending
+    status = rules_service_pb2.RuleSetStatus.ValueType(WAITING if waits else row.status)
+    return RuleSet(
+        version=row.version, status=status, reason=row.reason, drafted_by=row.drafted_by, drafted_at=to_timestamp(row.drafted_at),
+        activated_by=row.activated_by, activated_at=to_timestamp(row.activated_at) if row.activated_at is not None else None,
+        dry_run=Parse(row.dry_run, rules_service_pb2.DryRun()) if row.dry_run else None, approval_id=row.approval_id if waits else "",
+        rules=[rules_service_pb2.Rule(**{name: getattr(rule, name) for name in CELLS}) for rule in rules],
+    )  # fmt: skip
+
+
+def found_of(row: Any) -> Judgement:
+    """Returns a judgement as it was."""
+    return Judgement([Found(*one) for one in json.loads(row.found)])
+
+
+def _judgement(row: Any) -> rules_service_pb2.Judgement:
+    judgement = found_of(row)
+    return rules_service_pb2.Judgement(
+        judgement_id=row.judgement_id, order_id=row.order_id, version=row.version, judged_at=to_timestamp(row.judged_at),
+        facts={name: json.dumps(value) for name, value in json.loads(row.facts).items()}, fraud_score=judgement.fraud_score,
+        rules=[rules_service_pb2.JudgedRule(**one._asdict()) for one in judgement.found],
+    )  # fmt: skip

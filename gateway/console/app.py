@@ -76,6 +76,8 @@ DONE = {
     "/orders/{order_id}/return": order.authorise,
     "/holds/{service}/{hold_id}/claim": holds.claim,
     "/holds/{service}/{hold_id}/release": holds.release,
+    "/holds/{service}/{hold_id}/snooze": holds.snooze,
+    "/holds/{service}/release": holds.release_together,
     "/approvals/{service}/{approval_id}/decide": approvals.decide,
     "/approvals/{service}/{approval_id}/withdraw": approvals.withdraw,
     "/planning/run": planning.run,

@@ -41,6 +41,8 @@ DONE = {
     "created": "The order was taken.",
     "claimed": "The hold is yours.",
     "released": "The hold is released; what it blocked goes on.",
+    "snoozed": "The hold is put aside; it comes back by itself.",
+    "releasing": "They are being released, one after the other; what cannot be stays here.",
     "received": "The goods are in.",
     "adjusted": "The balance was corrected.",
     "planning": "Planning has begun; look again in a moment.",

@@ -28,7 +28,7 @@ GRANTS: dict[int, tuple[str, ...]] = {
     ),
     access_service_pb2.ROLE_OPERATIONS: (
         *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",
-        "ops.holds.*", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*", "ops.jobs.*",
+        "ops.holds.*", "ops.queues.write", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*", "ops.jobs.*",
         "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
     ),
     access_service_pb2.ROLE_INTEGRATION: (

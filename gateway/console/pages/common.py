@@ -34,7 +34,8 @@ async def holds_about(visit: Visit, subject_id: str) -> Sequence[tuple[str, Any]
     if not visit.may("ops.holds.read"):
         return []
     requests = {
-        service: holds_service_pb2.ListHoldsRequest(service=service, subject_id=subject_id, include_released=True) for service in HOLDERS
+        service: holds_service_pb2.ListHoldsRequest(service=service, subject_id=subject_id, include_released=True, include_snoozed=True)
+        for service in HOLDERS
     }
     answers = await asyncio.gather(*(visit.ask(visit.calls.holds(service).ListHolds, request) for service, request in requests.items()))
     return [(service, hold) for service, answer in zip(requests, answers, strict=True) for hold in answer.holds]

@@ -22,15 +22,11 @@ from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
 from tests.bench.measures import (
-    CALLS,
-    IN_FLIGHT,
     Value,
-    empty_server,
     measure_orders,
     measure_reserve,
-    naive_postgres,
-    naive_sqlite,
     set_up,
+    stand_in,
 )
 from tests.bench.pages import measure_pages
 from tests.bench.stock import measure_size, measure_stock
@@ -47,7 +43,7 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
     url, pid = "", 0
     if server is not None:
         connection = await asyncpg.connect(server.get_uri())
-        for service in (*SERVICES, "naive"):
+        for service in (*SERVICES, "classic"):
             await connection.execute(f'CREATE DATABASE "bench_{service}"')
         await connection.close()
         parsed = make_url(server.get_uri()).set(drivername="postgresql+asyncpg", database="bench_SERVICE")
@@ -55,17 +51,16 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
         pid = int((folder / "postgres/postmaster.pid").read_text().split()[0])
     settings = suite_settings(folder / database, url, trace_ratio=0.01)
 
-    async def naive(hot: bool, in_flight: int = IN_FLIGHT) -> float:
-        if server is not None:
-            address = url.format(service="naive").replace("+asyncpg", "")
-            return await naive_postgres(address, CALLS // 2, hot=hot, in_flight=in_flight)
-        return await naive_sqlite(str(settings.data_dir / "naive.db"), CALLS // 2, hot=hot, in_flight=in_flight)
-
+    own = url.format(service="classic").replace("+asyncpg", "") if url else str(settings.data_dir / "classic.db")
     try:
-        async with running_suite(settings, processes=True) as suite, empty_server(settings) as (empty, empty_pid):
-            bench = await set_up(suite, empty, empty_pid, pid)
+        async with (
+            running_suite(settings, processes=True) as suite,
+            stand_in(settings, "empty_server") as empty,
+            stand_in(settings, "classic_server", CLASSIC_DATABASE=own) as (classic, _),
+        ):
+            bench = await set_up(suite, empty, classic, pid)
             if name in ("reserve", "stock"):
-                found = await (measure_reserve if name == "reserve" else measure_stock)(bench, naive)
+                found = await (measure_reserve if name == "reserve" else measure_stock)(bench)
             else:
                 measure = {"orders": measure_orders, "pages": measure_pages, "size": measure_size}[name]
                 found = await measure(bench, settings)

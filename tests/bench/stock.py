@@ -67,14 +67,15 @@ def promise(channels: Channels, items: list[str]) -> Callable[[int], Awaitable[A
     return call
 
 
-async def measure_stock(bench: Bench, naive: Callable[..., Awaitable[float]]) -> list[Value]:
-    """Promises against an empty rpc, many together against the naive way, many units against one."""
+async def measure_stock(bench: Bench) -> list[Value]:
+    """Promises against an empty rpc, many together and a lone one against the classic way, many units against one."""
     real = bench.suite.channels
     calls = {
         "empty": reserve(bench.empty, bench.items), "ats": promise(real, bench.items), "three": lines_of(real, bench.items, 3),
         "one": lines_of(real, bench.items, 1), "thousand": lines_of(real, bench.items, 1, 1000),
+        "classic": lines_of(bench.classic, bench.items[:1], 1),
     }  # fmt: skip
-    rates: dict[str, list[float]] = {name: [] for name in (*calls, "together", "naive", "lone", "lone empty", "lone naive")}
+    rates: dict[str, list[float]] = {name: [] for name in (*calls, "together", "lone", "lone classic")}
     before = await reserved_units(bench)
     for call in calls.values():
         await drive(200, call)
@@ -82,10 +83,8 @@ async def measure_stock(bench: Bench, naive: Callable[..., Awaitable[float]]) ->
         for name, call in calls.items():
             rates[name].append(await drive(CALLS, call))
         rates["together"].append(TOGETHER * await drive(CALLS // 10, together(real, bench.items[:1])))
-        rates["naive"].append(await naive(True))
         rates["lone"].append(await drive(IDLE_CALLS, calls["one"], 1))
-        rates["lone empty"].append(await drive(IDLE_CALLS, calls["empty"], 1))
-        rates["lone naive"].append(await naive(True, 1))
+        rates["lone classic"].append(await drive(IDLE_CALLS, calls["classic"], 1))
     each = 200 + ROUNDS * CALLS
     made, expected = await reserved_units(bench) - before, each * (3 + 1 + 1000) + ROUNDS * ((CALLS // 10) * TOGETHER + IDLE_CALLS)
     if made != expected:
@@ -94,15 +93,13 @@ async def measure_stock(bench: Bench, naive: Callable[..., Awaitable[float]]) ->
         ratio("ATS read / empty rpc", rates["ats"], rates["empty"], "calls/s", floor=0.80),
         ratio("reserve of 3 lines / empty rpc", rates["three"], rates["empty"], "calls/s"),
         ratio("line of 1,000 units / of one", rates["thousand"], rates["one"], "calls/s", floor=0.90),
-        ratio("reserve 32 together, hot / naive hot", rates["together"], rates["naive"], "orders/s"),
-        ratio("a lone reserve / the naive way behind an empty rpc", *_times(rates), "µs", ceiling=1.15),
+        ratio("reserve 32 together, hot / classic hot", rates["together"], rates["classic"], "orders/s", floor=25),
+        ratio("a lone reserve / a lone classic one", _times(rates["lone"]), _times(rates["lone classic"]), "µs", ceiling=1.15),
     ]
 
 
-def _times(rates: dict[str, list[float]]) -> tuple[list[float], list[float]]:
-    """Returns what a lone reserve takes, and an empty rpc with the naive way behind it, in microseconds, round by round."""
-    naive = [1e6 / empty + 1e6 / rate for empty, rate in zip(rates["lone empty"], rates["lone naive"], strict=True)]
-    return [1e6 / rate for rate in rates["lone"]], naive
+def _times(rates: list[float]) -> list[float]:
+    return [1e6 / rate for rate in rates]
 
 
 async def measure_size(bench: Bench, settings: Settings) -> list[Value]:

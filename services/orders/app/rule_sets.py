@@ -5,25 +5,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.json_format import Parse
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from argosy.orders.v1 import rules_service_pb2
 from chassis.kernel.clock import to_timestamp
-from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.kernel.rules import RuleError
-from chassis.runtime.approvals import PENDING, ApprovalKind, Weight, need_approval
+from chassis.runtime.approvals import ApprovalKind, Weight
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.versions import VERSION, Versions, shown
 from chassis.runtime.work import Work
 from services.orders.domain.holds import REASONS
 from services.orders.domain.rules import FACTS, Action, Found, Judgement, compiled
 from services.orders.store.tables import CHASSIS, JUDGEMENTS, RULE_SETS, RULES
 
 RuleSet = rules_service_pb2.RuleSet
-DRAFT, WAITING, ACTIVE, RETIRED = range(1, 5)
-VERSION = ("version",)
 CELLS = ("rule_id", "action", "reason", "condition", "detail", "points", "hint")
+
+
+def _missing(version: int) -> NotFound:
+    return NotFound("NO_SUCH_RULE_SET", f"there is no set {version}", field="version")
+
+
+SETS = Versions(RULE_SETS, CHASSIS.approvals, _missing, "/v1/ruleSets/{version}:dryRun")
 
 
 async def draft_rule_set(work: Work, request: rules_service_pb2.DraftRuleSetRequest) -> RuleSet:
@@ -33,12 +39,7 @@ async def draft_rule_set(work: Work, request: rules_service_pb2.DraftRuleSetRequ
     for index, name in enumerate(names):
         if name in names[:index]:
             raise InvalidArgument("INVALID_FIELD", f"rules[{index}].rule_id: {name} is named twice", field=f"rules[{index}].rule_id")
-    version = int((await work.tx.read(select(func.max(RULE_SETS.c.version))))[0][0] or 0) + 1
-    drafted = {
-        "version": version, "status": DRAFT, "reason": request.reason, "drafted_by": work.cause.actor, "drafted_at": work.now,
-        "activated_by": "", "activated_at": None, "replaced": 0, "dry_run": "", "approval_id": "",
-    }  # fmt: skip
-    await work.tx.insert(RULE_SETS, [drafted])
+    version = await SETS.draft(work, request.reason)
     await work.tx.insert(RULES, [{**row, "version": version, "active": 0} for row in rows])
     return await _shown(work.tx, version)
 
@@ -68,32 +69,20 @@ def _rule(index: int, rule: rules_service_pb2.Rule) -> dict[str, Any]:
 
 async def activate_rule_set(work: Work, request: rules_service_pb2.ActivateRuleSetRequest) -> RuleSet:
     """One person is never enough. Refusals: NO_SUCH_RULE_SET, IN_FORCE, WAITS_ALREADY, NOT_TRIED."""
-    row = await _locked(work, request.version)
-    if row.status == ACTIVE:
-        raise FailedPrecondition("IN_FORCE", f"set {row.version} is in force already", field="version")
-    if row.approval_id in await _pending(work.tx, [row]):
-        raise FailedPrecondition("WAITS_ALREADY", f"approval {row.approval_id} decides about it", field="version")
-    if not row.dry_run:
-        raise FailedPrecondition("NOT_TRIED", f"try it first: POST /v1/ruleSets/{row.version}:dryRun", field="version")
+    row = await SETS.ready(work, request.version)
     run = Parse(row.dry_run, rules_service_pb2.DryRun())
     summary = (
         f"rules {row.version} ({row.reason}): of {run.judged} orders of {run.days} days, {run.newly_held} more would have been held, "
         f"{run.newly_free} fewer, {run.changed} judged otherwise. {request.reason}"
     )
-    approval_id = await need_approval(work, ACTIVATION, request, Weight("rules", str(row.version), summary, run.changed))
-    if not approval_id:
-        return await carry_out(work, request)
-    await work.tx.change(RULE_SETS, VERSION, [{"version": row.version, "approval_id": approval_id}])
+    await SETS.propose(work, ACTIVATION, request, Weight("rules", str(row.version), summary, run.changed))
     return await _shown(work.tx, row.version)
 
 
 async def carry_out(work: Work, request: rules_service_pb2.ActivateRuleSetRequest) -> RuleSet:
     """Puts a set in force instead of the one that is. Refusals: NO_SUCH_RULE_SET."""
-    row = await _locked(work, request.version)
-    active = await _active(work)
-    await _put_in_force(work, row.version, active)
-    await work.tx.change(RULE_SETS, VERSION, [{"version": row.version, "replaced": active}])
-    return await _shown(work.tx, row.version)
+    await SETS.put_in_force(work, request.version)
+    return await _shown(work.tx, request.version)
 
 
 ACTIVATION = ApprovalKind(
@@ -104,52 +93,18 @@ ACTIVATION = ApprovalKind(
 
 async def roll_back_rule_set(work: Work, request: rules_service_pb2.RollBackRuleSetRequest) -> RuleSet:
     """What is in force must be able to go at once, by one person. Refusals: NOTHING_BEFORE."""
-    active = await _active(work)
-    before = (await _locked(work, active)).replaced
-    if not before:
-        raise FailedPrecondition("NOTHING_BEFORE", f"set {active} replaced none; draft another and activate it")
-    await _put_in_force(work, before, active)
-    work.note("rules", str(active), reason=request.reason, detail=f"set {before} is in force again")
-    return await _shown(work.tx, before)
-
-
-async def _put_in_force(work: Work, version: int, instead_of: int) -> None:
-    if instead_of:
-        await work.tx.change(RULE_SETS, VERSION, [{"version": instead_of, "status": RETIRED}])
-    row = {"version": version, "status": ACTIVE, "activated_by": work.cause.actor, "activated_at": work.now, "approval_id": ""}
-    await work.tx.change(RULE_SETS, VERSION, [row])
-
-
-async def _active(work: Work) -> int:
-    rows = await work.tx.read(select(RULE_SETS.c.version).where(RULE_SETS.c.status == ACTIVE).with_for_update())
-    return int(rows[0].version) if rows else 0
-
-
-async def _locked(work: Work, version: int) -> Any:
-    return await load(work.tx, version, lock=True)
-
-
-async def load(tx: Tx, version: int, *, lock: bool = False) -> Any:
-    """Returns a set's row; raises NotFound."""
-    rows = await tx.find(RULE_SETS, VERSION, [(version,)], lock=lock)
-    if not rows:
-        raise NotFound("NO_SUCH_RULE_SET", f"there is no set {version}", field="version")
-    return rows[0]
+    return await _shown(work.tx, await SETS.roll_back(work, "rules", request.reason))
 
 
 async def get_rule_set(asked: Asked) -> RuleSet:
     """Refusals: NO_SUCH_RULE_SET."""
-    version = asked.request.version
-    if not version:
-        rows = await asked.tx.read(select(RULE_SETS.c.version).where(RULE_SETS.c.status == ACTIVE))
-        version = rows[0].version if rows else 0
-    return await _shown(asked.tx, version)
+    return await _shown(asked.tx, asked.request.version or await SETS.active(asked.tx))
 
 
 async def list_rule_sets(asked: Asked) -> rules_service_pb2.ListRuleSetsResponse:
     """Lists newest first."""
     rows, token = await page(asked.tx, select(RULE_SETS), [RULE_SETS.c.version], asked.request, descending=True)
-    pending = await _pending(asked.tx, rows)
+    pending = await SETS.pending(asked.tx, rows)
     return rules_service_pb2.ListRuleSetsResponse(rule_sets=[_message(row, (), pending) for row in rows], next_page_token=token)
 
 
@@ -168,26 +123,14 @@ async def list_judgements(asked: Asked) -> rules_service_pb2.ListJudgementsRespo
 
 
 async def _shown(tx: Tx, version: int) -> RuleSet:
-    row = await load(tx, version)
-    return _message(row, await tx.find(RULES, VERSION, [(version,)], order=("rule_id",)), await _pending(tx, [row]))
-
-
-async def _pending(tx: Tx, rows: Sequence[Any]) -> set[str]:
-    """Returns which approvals of sets nobody has decided yet."""
-    ids = [(row.approval_id,) for row in rows if row.approval_id]
-    found = await tx.find(CHASSIS.approvals, ("approval_id",), ids, only=("approval_id", "status")) if ids else ()
-    return {one.approval_id for one in found if one.status == PENDING}
+    row = await SETS.load(tx, version)
+    return _message(row, await tx.find(RULES, VERSION, [(version,)], order=("rule_id",)), await SETS.pending(tx, [row]))
 
 
 def _message(row: Any, rules: Sequence[Any], pending: set[str]) -> RuleSet:
-    waits = row.approval_id in pending
-    status = rules_service_pb2.RuleSetStatus.ValueType(WAITING if waits else row.status)
-    return RuleSet(
-        version=row.version, status=status, reason=row.reason, drafted_by=row.drafted_by, drafted_at=to_timestamp(row.drafted_at),
-        activated_by=row.activated_by, activated_at=to_timestamp(row.activated_at) if row.activated_at is not None else None,
-        dry_run=Parse(row.dry_run, rules_service_pb2.DryRun()) if row.dry_run else None, approval_id=row.approval_id if waits else "",
-        rules=[rules_service_pb2.Rule(**{name: getattr(rule, name) for name in CELLS}) for rule in rules],
-    )  # fmt: skip
+    dry_run = Parse(row.dry_run, rules_service_pb2.DryRun()) if row.dry_run else None
+    own = [rules_service_pb2.Rule(**{name: getattr(rule, name) for name in CELLS}) for rule in rules]
+    return RuleSet(**shown(row, pending), dry_run=dry_run, rules=own)
 
 
 def found_of(row: Any) -> Judgement:

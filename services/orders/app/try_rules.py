@@ -16,9 +16,10 @@ from argosy.orders.v1 import rules_service_pb2
 from chassis.kernel.clock import DAY, to_timestamp
 from chassis.kernel.ids import least_id
 from chassis.runtime.jobs import Job, JobKind, Reading, Result, Step, start_job
+from chassis.runtime.versions import VERSION
 from chassis.runtime.work import Work
 from services.orders.app.judge_orders import rules_in
-from services.orders.app.rule_sets import VERSION, found_of, load
+from services.orders.app.rule_sets import SETS, found_of
 from services.orders.domain.rules import Comparison, Judgement, Rule, compare, judge
 from services.orders.store.tables import JUDGEMENTS, RULE_SETS
 
@@ -29,7 +30,7 @@ SHOWN = 50
 
 async def dry_run_rule_set(work: Work, request: rules_service_pb2.DryRunRuleSetRequest) -> jobs_service_pb2.Job:
     """Refusals: NO_SUCH_RULE_SET."""
-    await load(work.tx, request.version)
+    await SETS.load(work.tx, request.version)
     days = request.days or DAYS
     since = least_id(work.now - days * DAY)
     state = {"version": request.version, "days": days, "after": since, "figures": None, "now": {}, "then": {}, "order_ids": []}

@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from chassis.runtime.tables import chassis_tables, new_metadata
+from chassis.runtime.versions import version_columns
 
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
@@ -160,21 +161,7 @@ CUSTOMERS = Table(
     Column("created_at", BigInteger, nullable=False),
 )  # fmt: skip
 
-RULE_SETS = Table(
-    "rule_sets", METADATA,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("status", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("drafted_by", String(120), nullable=False),
-    Column("drafted_at", BigInteger, nullable=False),
-    Column("activated_by", String(120), nullable=False),
-    Column("activated_at", BigInteger),
-    # The set that was in force before this one; 0 for none.
-    Column("replaced", Integer, nullable=False),
-    # The contract's DryRun as JSON; empty where nobody tried it.
-    Column("dry_run", Text, nullable=False),
-    Column("approval_id", String(40), nullable=False),
-)  # fmt: skip
+RULE_SETS = Table("rule_sets", METADATA, *version_columns())
 
 # Never changed: what a set says is drafted once.
 RULES = Table(

@@ -7,6 +7,8 @@ from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.fulfillment.v1.promise_service_pb2_grpc import PromiseServiceStub
+from argosy.fulfillment.v1.sourcing_service_pb2_grpc import SourcingServiceStub
 from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from argosy.gateway.v1.connections_service_pb2_grpc import ConnectionsServiceStub
 from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
@@ -62,6 +64,8 @@ class Calls:
         self.customers = CustomersServiceStub(channels.to("orders"))
         self.rules = RulesServiceStub(channels.to("orders"))
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
+        self.promises = PromiseServiceStub(channels.to("fulfillment"))
+        self.sourcing = SourcingServiceStub(channels.to("fulfillment"))
         self.returns = ReturnsServiceStub(channels.to("returns"))
         self.finance = FinanceServiceStub(channels.to("finance"))
         self.access = AccessServiceStub(channels.to("gateway"))

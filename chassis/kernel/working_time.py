@@ -35,9 +35,24 @@ class WorkingCalendar:
 
     def works_on(self, day: date) -> bool:
         """Says whether a day is neither a holiday nor closed."""
-        if day.isoformat() in self.closed_days:
-            return False
-        return not self.country_code or day not in _holidays(self.country_code, self.region, day.year)
+        return day.isoformat() not in self.closed_days and not is_holiday(day, self.country_code, self.region)
+
+    def open_on(self, day: date) -> bool:
+        """Says whether somebody works on a day."""
+        return any(one.weekday == day.isoweekday() for one in self.hours) and self.works_on(day)
+
+    def day_of(self, moment: int) -> date:
+        """Returns the day of a moment, there."""
+        return datetime.fromtimestamp(moment / SECOND, ZoneInfo(self.time_zone)).date()
+
+    def moment(self, day: date, minutes: int) -> int:
+        """Returns the moment so many minutes after a day's midnight, by the clock there."""
+        return _moment(day, minutes, ZoneInfo(self.time_zone))
+
+    def closes_on(self, day: date) -> int:
+        """Returns when the last hours of a day end; its end where nobody works."""
+        minutes = max((one.closes_min for one in self.hours if one.weekday == day.isoweekday()), default=24 * MINUTES_OF_HOUR)
+        return self.moment(day, minutes)
 
     def spans(self, since: int) -> Iterator[tuple[int, int]]:
         """Returns the working spans from a moment on, by time, for at most a year."""
@@ -70,11 +85,17 @@ def _moment(day: date, minutes: int, zone: ZoneInfo) -> int:
     return round((local.astimezone(UTC) - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1))
 
 
+def is_holiday(day: date, country_code: str, region: str = "") -> bool:
+    """Says whether a day is a public holiday of a country, or of its region; never where none are known."""
+    return bool(country_code) and knows_holidays(country_code, region) and day in _holidays(country_code, region, day.year)
+
+
 @cache
 def _holidays(country_code: str, region: str, year: int) -> frozenset[date]:
     return frozenset(holidays.country_holidays(country_code, subdiv=region or None, years=year))
 
 
+@cache
 def knows_holidays(country_code: str, region: str) -> bool:
     """Says whether a country's, and a region's, public holidays are known."""
     known = holidays.list_supported_countries(include_aliases=False)

@@ -6,21 +6,20 @@ working time, and who owns it next where nobody resolves it. Holds are worked on
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from sqlalchemy import Select, and_, case, func, or_, select, update
 
 from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2
-from chassis.kernel.clock import DAY, HOUR, SECOND, from_timestamp, is_day, to_timestamp
+from chassis.kernel.clock import DAY, HOUR, SECOND, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import least_id
-from chassis.kernel.working_time import knows_holidays
+from chassis.runtime.calendars import need_calendar
 from chassis.runtime.jobs import Job, JobKind, Reading, Result, Step, start_job
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
-from chassis.runtime.queues import from_row, load, minutes_of, moment_after, steps_of
+from chassis.runtime.queues import from_row, load, moment_after, steps_of
 from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Work
@@ -224,7 +223,7 @@ class Holds:
     async def _set_queue(self, work: Work, request: holds_service_pb2.SetQueueRequest) -> Message:
         """Refusals: INVALID_FIELD."""
         if request.HasField("calendar"):
-            _check(request.calendar)
+            need_calendar(request.calendar)
         late = [step.after_due_s for step in request.escalation]
         if late != sorted(late):
             raise InvalidArgument("INVALID_FIELD", "escalation: name the steps by time", field="escalation")
@@ -269,24 +268,6 @@ def _counts(conditions: dict[str, Any]) -> list[Any]:
 
 def _asked(request: Any) -> dict[str, Any]:
     return {"queue": request.queue, "reason": request.reason, "hold_ids": list(request.hold_ids)}
-
-
-def _check(calendar: holds_service_pb2.WorkingCalendar) -> None:
-    def bad(name: str, text: str) -> InvalidArgument:
-        return InvalidArgument("INVALID_FIELD", f"calendar.{name}: {text}", field=f"calendar.{name}")
-
-    try:
-        ZoneInfo(calendar.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise bad("time_zone", f"{calendar.time_zone} is no time zone; name one like Europe/Berlin") from error
-    for index, hours in enumerate(calendar.hours):
-        if minutes_of(hours.opens) >= minutes_of(hours.closes):
-            raise bad(f"hours[{index}].closes", "must be after opens")
-    if calendar.country_code and not knows_holidays(calendar.country_code, calendar.region):
-        raise bad("country_code", "the public holidays of that country or region are not known; name closed_days instead")
-    for index, day in enumerate(calendar.closed_days):
-        if not is_day(day):
-            raise bad(f"closed_days[{index}]", f"{day} is no day")
 
 
 def _message(row: Any) -> Hold:

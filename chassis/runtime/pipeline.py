@@ -38,7 +38,7 @@ log = structlog.get_logger()
 MOST_WATCHING = 1000
 Read = Callable[["Asked"], Awaitable[Message]]
 Watch = Callable[["Watching"], AsyncGenerator[Message]]
-Prepare = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
+Prepare = Callable[[Sequence[Any], Database], Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Pipeline:
 
     async def _calls(self, method: Method, requests: Sequence[Any], principal: Principal, cause: Cause) -> list[Call]:
         prepare = self._prepares.get(method.path)
-        contexts = await prepare(requests) if prepare is not None else [None] * len(requests)
+        contexts = await prepare(requests, self._database) if prepare is not None else [None] * len(requests)
         return [Call(method, r, principal, cause, context) for r, context in zip(requests, contexts, strict=True)]
 
     async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:

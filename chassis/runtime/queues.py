@@ -7,7 +7,7 @@ from google.protobuf.json_format import Parse
 
 from argosy.ops.v1 import holds_service_pb2
 from chassis.kernel.clock import HOUR, SECOND
-from chassis.kernel.working_time import Hours, WorkingCalendar
+from chassis.runtime.calendars import to_calendar
 from chassis.runtime.database import Tx
 from chassis.runtime.tables import ChassisTables
 
@@ -55,15 +55,4 @@ def moment_after(queue: Queue, since: int, seconds: int) -> int:
     """Returns the moment at which so many seconds of the queue's working time have passed."""
     if not queue.HasField("calendar"):
         return since + seconds * SECOND
-    return _calendar(queue.calendar).after(since, seconds)
-
-
-def _calendar(given: holds_service_pb2.WorkingCalendar) -> WorkingCalendar:
-    hours = tuple(Hours(one.weekday, minutes_of(one.opens), minutes_of(one.closes)) for one in given.hours)
-    return WorkingCalendar(given.time_zone, hours, given.country_code, given.region, frozenset(given.closed_days))
-
-
-def minutes_of(text: str) -> int:
-    """Returns minutes since midnight of HH:MM."""
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
+    return to_calendar(queue.calendar).after(since, seconds)

@@ -24,7 +24,8 @@ GRANTS: dict[int, tuple[str, ...]] = {
     ),
     access_service_pb2.ROLE_SUPPORT: (
         *LOOKING, "orders.orders.create", "orders.orders.cancel", "orders.shipto.read", "orders.customers.*", "orders.payments.refund",
-        "fulfillment.orders.read", "returns.returns.read", "returns.returns.write", "ops.holds.read", "ops.holds.release",
+        "fulfillment.orders.read", "fulfillment.promises.read", "returns.returns.read", "returns.returns.write", "ops.holds.read",
+        "ops.holds.release",
     ),
     access_service_pb2.ROLE_OPERATIONS: (
         *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",
@@ -32,7 +33,7 @@ GRANTS: dict[int, tuple[str, ...]] = {
         "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
     ),
     access_service_pb2.ROLE_INTEGRATION: (
-        *LOOKING, "orders.orders.create", "inventory.feeds.write", "inventory.sales.write",
+        *LOOKING, "orders.orders.create", "inventory.feeds.write", "inventory.sales.write", "fulfillment.promises.read",
         "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "ops.events.read",
         "ops.holds.read",
     ),

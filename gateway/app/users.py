@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from argosy.gateway.v1 import access_service_pb2
 from chassis.kernel.clock import HOUR, to_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from chassis.runtime.database import Tx
+from chassis.runtime.database import Database, Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
@@ -29,7 +29,7 @@ HASHING = ThreadPoolExecutor(2, thread_name_prefix="argon2")
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AmsRPNXa6v0QhltnZ3iT/A$2DiQSt4FMmWedkp0iWG8z9828XOA1yr3IMENpmYX704"
 
 
-async def hash_passwords(requests: Sequence[access_service_pb2.SetUserRequest]) -> list[str]:
+async def hash_passwords(requests: Sequence[access_service_pb2.SetUserRequest], _: Database) -> list[str]:
     """Returns what is kept of the passwords; empty where one is not changed."""
     return [await _off_the_loop(HASHER.hash, request.password) if request.password else "" for request in requests]
 

@@ -1,30 +1,39 @@
 """fulfillment, composed: what it serves."""
 
-from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.service import Service
 from chassis.runtime.writer import each
 from services.fulfillment.app import (
     confirm_pick,
     confirm_shipment,
+    nodes,
     plan_order,
+    policies,
+    promises,
+    rates,
     read_fulfillment,
     recall_order,
     record_tracking,
     release_order,
-    set_rate,
+    replay,
 )
-from services.fulfillment.clients.availability import Availability
 from services.fulfillment.store.tables import CHASSIS, METADATA
+
+CONTRACTS = (
+    (fulfillment_service_pb2, "FulfillmentService"),
+    (promise_service_pb2, "PromiseService"),
+    (sourcing_service_pb2, "SourcingService"),
+)
 
 
 def build(channels: Channels) -> Service:
-    """Returns the service; before it plans it asks inventory what can be promised."""
+    """Returns the service; before it plans or quotes it asks inventory what can be promised."""
     return Service(
         name="fulfillment",
         metadata=METADATA,
         tables=CHASSIS,
-        contracts=(fulfillment_service_pb2.DESCRIPTOR.services_by_name["FulfillmentService"],),
+        contracts=tuple(module.DESCRIPTOR.services_by_name[name] for module, name in CONTRACTS),
         writes={
             "PlanOrder": plan_order.plan_orders,
             "ReleaseOrder": release_order.release_orders,
@@ -32,14 +41,33 @@ def build(channels: Channels) -> Service:
             "ConfirmPick": each(confirm_pick.confirm_pick),
             "ConfirmShipment": confirm_shipment.confirm_shipments,
             "RecordTracking": each(record_tracking.record_tracking),
-            "SetRate": each(set_rate.set_rate),
+            "SetRate": each(rates.set_rate),
+            "SetLane": each(rates.set_lane),
+            "SetNode": each(nodes.set_node),
+            "SetTransit": each(nodes.set_transit),
+            "DraftPolicy": each(policies.draft_policy),
+            "ReplayDays": each(replay.replay_days),
+            "ActivatePolicy": each(policies.activate_policy),
+            "RollBackPolicy": each(policies.roll_back_policy),
         },
         reads={
             "ListDecisions": read_fulfillment.list_decisions,
             "GetFulfillmentOrder": read_fulfillment.get_fulfillment_order,
             "ListFulfillmentOrders": read_fulfillment.list_fulfillment_orders,
             "ListShipments": read_fulfillment.list_shipments,
-            "ListRates": read_fulfillment.list_rates,
+            "ListRates": rates.list_rates,
+            "ListLanes": rates.list_lanes,
+            "ListNodes": nodes.list_nodes,
+            "ListTransits": nodes.list_transits,
+            "QuotePromise": promises.Quotes(channels).quote_promise,
+            "ListPromises": promises.list_promises,
+            "GetPromiseFigures": promises.get_promise_figures,
+            "GetPolicy": policies.get_policy,
+            "ListPolicies": policies.list_policies,
+            "GetSourcingVocabulary": policies.get_vocabulary,
+            "GetReplay": replay.get_replay,
         },
-        prepares={"PlanOrder": Availability(channels).prepare},
+        prepares={"PlanOrder": plan_order.Planner(channels).prepare},
+        approvals=(policies.ACTIVATION,),
+        jobs=(replay.REPLAY,),
     )

@@ -7,6 +7,7 @@ from argosy.orders.v1 import orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from chassis.kernel.errors import Refusal
 from chassis.runtime.channels import Channels
+from chassis.runtime.database import Database
 
 DAYS = 28
 
@@ -22,7 +23,7 @@ class SkuUse:
         request = orders_service_pb2.GetSkuUseRequest(channel_id=channel_id, channel_sku=channel_sku, days=days)
         return await OrdersServiceStub(self._channels.to("orders")).GetSkuUse(request)
 
-    async def prepare(self, requests: Sequence[Any]) -> Sequence[orders_service_pb2.SkuUse | str]:
+    async def prepare(self, requests: Sequence[Any], _: Database) -> Sequence[orders_service_pb2.SkuUse | str]:
         """Returns the use of each request's SKU; where orders do not answer, why: a proposal then says so."""
         found: list[orders_service_pb2.SkuUse | str] = []
         for request in requests:

@@ -8,10 +8,11 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, need_un
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.fulfillment.app.plan_order import load_rates
 from services.fulfillment.app.save_lines import OpenOrder, save
 from services.fulfillment.app.views import to_shipment
-from services.fulfillment.domain.sourcing import Rate, cheapest
+from services.fulfillment.app.world import load_world
+from services.fulfillment.domain.planning import World
+from services.fulfillment.domain.sourcing import cheapest
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
 
 
@@ -23,11 +24,7 @@ class _Row:
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
     orders = await _open(work, sorted({call.request.fulfillment_order_id for call in calls}))
-    rates: dict[tuple[str, str], list[Rate]] = {}
-    for order in orders.values():
-        key = (order.row.country_code, order.row.currency_code)
-        if key not in rates:
-            rates[key] = await load_rates(work, *key)
+    world = await load_world(work.tx, work.now, loads=False)
     outcomes: list[Outcome] = []
     shipments, parcel_lines = [], []
     changed: dict[str, OpenOrder] = {}
@@ -38,7 +35,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         except Refusal as refusal:
             outcomes.append(refusal)
             continue
-        row = _ship(work, order, call.request, parcel, rates[order.row.country_code, order.row.currency_code])
+        row = _ship(work, order, call.request, parcel, world)
         lines = [{"shipment_id": row["shipment_id"], "line_id": line_id, "quantity": quantity} for line_id, quantity in parcel.items()]
         shipments.append(row)
         parcel_lines += lines
@@ -86,17 +83,21 @@ def _parcel(
 
 
 def _ship(
-    work: Work, order: OpenOrder, request: fulfillment_service_pb2.ConfirmShipmentRequest, parcel: dict[str, int], rates: Sequence[Rate]
+    work: Work, order: OpenOrder, request: fulfillment_service_pb2.ConfirmShipmentRequest, parcel: dict[str, int], world: World
 ) -> dict[str, Any]:
     weight_g = sum(order.lines[line_id].weight_g * quantity for line_id, quantity in parcel.items())
+    to = order.row
+    rates = world.rates_for(to.country_code, to.currency_code, to.method)
     own = [r for r in rates if request.carrier in ("", r.carrier) and request.service in ("", r.service)]
     rate = cheapest(own, weight_g)
+    freight = rate.cost(weight_g) + world.surcharge(to.location_id, to.country_code, to.postal_prefix, to.currency_code)
     row = {
         "shipment_id": new_id(), "fulfillment_order_id": order.row.fulfillment_order_id, "order_id": order.row.order_id,
         "location_id": order.row.location_id, "carrier": request.carrier or rate.carrier,
         "service": request.service or rate.service, "tracking_number": request.tracking_number,
-        "tracking_status": "IN_TRANSIT", "tracked_at": 0, "freight_minor": request.freight_minor or rate.cost(weight_g),
+        "tracking_status": "IN_TRANSIT", "tracked_at": 0, "freight_minor": request.freight_minor or freight,
         "currency_code": order.row.currency_code, "shipped_at": work.now,
+        "method": to.method, "ship_by": to.ship_by, "deliver_by": to.deliver_by, "delivered_at": None,
     }  # fmt: skip
     event = fulfillment_events_pb2.ShipmentShipped(
         fulfillment_order_id=row["fulfillment_order_id"], shipment_id=row["shipment_id"], order_id=row["order_id"],

@@ -1,116 +1,174 @@
-"""PlanOrder: decides which locations ship orders, over what inventory can promise, and keeps every decision."""
+"""PlanOrder: decides which locations ship orders, over what inventory can promise, and keeps every decision.
 
-from collections import defaultdict
+All is decided before the transaction, so that nobody waits for it: the writer only keeps what was decided.
+"""
+
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from typing import Any
 
-from google.protobuf.json_format import MessageToJson
-from sqlalchemy import or_, select
+import msgspec
+import structlog
 
-from argosy.fulfillment.v1 import fulfillment_pb2
-from chassis.kernel.clock import to_timestamp
-from chassis.kernel.errors import FailedPrecondition
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from chassis.kernel.clock import from_timestamp, to_timestamp
+from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
+from chassis.runtime.channels import Channels
+from chassis.runtime.database import Database
+from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.fulfillment.domain.sourcing import Outcome as Sourced
-from services.fulfillment.domain.sourcing import Place, Policy, Rate, Want, source
-from services.fulfillment.store.tables import DECISIONS, POLICIES, RATES
+from services.fulfillment.app.world import load_world, policy_in
+from services.fulfillment.clients.availability import Availability, Picture
+from services.fulfillment.domain.optimise import Answer, optimise
+from services.fulfillment.domain.planning import Batch, Contest, Decided, Location, Question, together
+from services.fulfillment.domain.policy import Policy
+from services.fulfillment.domain.sourcing import Plan, Want
+from services.fulfillment.store.tables import DECISIONS, PROMISES
+
+# Nobody waits longer than this for a better plan; a few orders are solved where they are, in some milliseconds.
+LIMIT_S = Fraction(1, 5)
+A_FEW = 16
+SOLVING = ThreadPoolExecutor(1, "sourcing")
+log = structlog.get_logger()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What was asked and what was known of stock: enough to decide again."""
+
+    question: Question
+    stock: list[tuple[str, str, int]]
+    locations: list[Location]
+
+
+class Planner:
+    """Decides for the orders of a batch."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._availability = Availability(channels)
+
+    async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence["tuple[Decided, Policy, str] | Refusal"]:
+        """Returns for each request the decision, its policy, and what was asked as it is kept."""
+        questions = [to_question(request) for request in requests]
+        picture = await self._availability.of(want.item_id for question in questions for want in question.wants)
+        now = wall_clock()
+        try:
+            async with database.read() as tx:
+                policy, world = await policy_in(tx), await load_world(tx, now)
+        except Refusal as refusal:
+            return [refusal] * len(requests)
+        kept = [_kept(question, picture) for question in questions]
+        batch = Batch(policy, world, picture.locations, picture.stock, now)
+        decided, contested = batch.in_turn(questions)
+        contest = batch.contest(decided, contested) if len(contested) > 1 else None
+        if contest is not None and (answer := await _solve(contest)) is not None:
+            together(decided, contested, contest, answer)
+        return [(one, policy, text) for one, text in zip(decided, kept, strict=True)]
+
+
+async def _solve(contest: Contest) -> Answer | None:
+    """Returns what is found in time; None where the solver fails: what was planned in turn holds then."""
+    asked = (contest.asks, contest.known, contest.stock, LIMIT_S)
+    try:
+        if len(contest.asks) <= A_FEW:
+            return optimise(*asked)
+        return await asyncio.get_running_loop().run_in_executor(SOLVING, optimise, *asked)
+    except ArithmeticError as error:
+        log.warning("orders are sourced in turn", orders=len(contest.asks), error=str(error))
+        return None
+
+
+def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
+    """Returns an order as decisions see it."""
+    to = request.destination
+    return Question(
+        request.order_id, request.channel_id, request.entity, to.country_code, to.region, to.postal_prefix, request.method,
+        request.currency_code, [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines],
+        request.ship_complete, list(request.hints), list(request.excluded_location_ids),
+        from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
+        from_timestamp(request.deliver_by) if request.HasField("deliver_by") else None,
+    )  # fmt: skip
+
+
+def _kept(question: Question, picture: Picture) -> str:
+    stock = [
+        (want.item_id, location_id, quantity)
+        for want in question.wants for location_id in picture.locations
+        if (quantity := picture.stock.get((want.item_id, location_id))) is not None
+    ]  # fmt: skip
+    used = {location_id for _, location_id, _ in stock}
+    return msgspec.json.encode(Kept(question, stock, [picture.locations[one] for one in sorted(used)])).decode()
 
 
 async def plan_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its decision; what nothing can fill is `short`. Refusals: NO_POLICY."""
-    policy = await _policy(work)
-    rates = await _rates(work)
     outcomes: list[Outcome] = []
-    rows = []
+    rows, promises = [], {}
     for call in calls:
-        if policy is None:
-            outcomes.append(FailedPrecondition("NO_POLICY", "no sourcing policy is active"))
+        if isinstance(call.context, Refusal):
+            outcomes.append(call.context)
             continue
-        decision = _decide(work, call, policy, rates)
+        decided, policy, question = call.context
+        decision = _to_decision(decided, policy, work.now)
         rows.append(
             {
-                "decision_id": decision.decision_id, "order_id": decision.order_id, "policy_version": policy.version,
-                "body": MessageToJson(decision, preserving_proto_field_name=True, indent=None), "decided_at": work.now,
+                "decision_id": decision.decision_id, "order_id": decision.order_id, "policy_version": policy.version, "body": "{}",
+                "decided_at": work.now, "answer": decision.SerializeToString(), "question": question,
             }
         )  # fmt: skip
+        for location_id, own in decided.own_dates.items():
+            promises[decision.order_id, location_id] = {
+                "order_id": decision.order_id, "location_id": location_id, "method": decided.question.method,
+                "ship_day": own.ship_day.toordinal() if own.ship_day is not None else None, "ship_by": own.ship_by,
+                "deliver_by": own.deliver_by, "promised_at": work.now,
+            }  # fmt: skip
         outcomes.append(decision)
     await work.tx.insert(DECISIONS, rows)
+    await work.tx.merge(PROMISES, ("order_id", "location_id"), list(promises.values()))
     return outcomes
 
 
-async def _policy(work: Work) -> Policy | None:
-    rows = await work.tx.read(select(POLICIES).where(POLICIES.c.active == 1).order_by(POLICIES.c.version.desc()).limit(1))
-    return Policy(rows[0].version, rows[0].handling_minor, rows[0].split_penalty_minor, rows[0].most_locations) if rows else None
-
-
-async def _rates(work: Work) -> dict[tuple[str, str], list[Rate]]:
-    rates = defaultdict(list)
-    for row in await work.tx.read(select(RATES)):
-        rates[row.country_code, row.currency_code].append(Rate(row.carrier, row.service, row.base_minor, row.per_kg_minor))
-    return rates
-
-
-def rates_for(rates: dict[tuple[str, str], list[Rate]], country_code: str, currency_code: str) -> list[Rate]:
-    """Returns the rates to a country, the general ones included."""
-    return [*rates.get((country_code, currency_code), []), *rates.get(("", currency_code), [])]
-
-
-async def load_rates(work: Work, country_code: str, currency_code: str) -> list[Rate]:
-    """Reads the rates to a country, the general ones included."""
-    where = or_(RATES.c.country_code == country_code, RATES.c.country_code == ""), RATES.c.currency_code == currency_code
-    return [Rate(r.carrier, r.service, r.base_minor, r.per_kg_minor) for r in await work.tx.read(select(RATES).where(*where))]
-
-
-def _decide(work: Work, call: Call, policy: Policy, rates: dict[tuple[str, str], list[Rate]]) -> fulfillment_pb2.Decision:
-    request, picture = call.request, call.context
-    wants = [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines]
-    places, eliminated = _places(request, picture)
-    own = rates_for(rates, request.destination.country_code, request.currency_code)
-    sourced = source(wants, places, own, policy, complete=request.ship_complete)
-    _take_from(picture, sourced)
+def _to_decision(decided: Decided, policy: Policy, now: int) -> fulfillment_pb2.Decision:
+    outcome = decided.outcome
     decision = fulfillment_pb2.Decision(
-        decision_id=new_id(),
-        order_id=request.order_id,
-        policy_version=policy.version,
-        decided_at=to_timestamp(work.now),
-        eliminated=eliminated,
-    )
-    for share in sourced.chosen.shares if sourced.chosen is not None else ():
+        decision_id=new_id(), order_id=decided.question.order_id, policy_version=policy.version, decided_at=to_timestamp(now),
+        method=fulfillment_pb2.SourcingMethod.Value(f"SOURCING_METHOD_{decided.how}"), gap_ppm=decided.gap_ppm,
+        strategy=decided.strategy, candidates=map(to_candidate, outcome.candidates),
+        eliminated=[fulfillment_pb2.Elimination(location_id=where, reason=why) for where, why in decided.eliminated],
+    )  # fmt: skip
+    for share in decided.shares:
         decision.assignments.add(line_id=share.line_id, item_id=share.item_id, location_id=share.location_id, quantity=share.quantity)
-    for want in sourced.short:
+    for want in outcome.short:
         decision.short.add(line_id=want.line_id, item_id=want.item_id, quantity=want.quantity)
-    for plan in sourced.candidates:
-        decision.candidates.add(
-            location_ids=plan.location_ids, filled=plan.filled, shipping_cost_minor=plan.shipping_minor,
-            handling_cost_minor=plan.handling_minor, split_penalty_minor=plan.split_minor, total_cost_minor=plan.total_minor,
-        )  # fmt: skip
+    if outcome.chosen is not None:
+        decision.chosen.CopyFrom(to_candidate(outcome.chosen))
+    ship_by, deliver_by = last_dates(decided)
+    if ship_by is not None:
+        decision.ship_by.CopyFrom(to_timestamp(ship_by))
+    if deliver_by is not None:
+        decision.deliver_by.CopyFrom(to_timestamp(deliver_by))
     return decision
 
 
-def _places(request: Any, picture: dict[str, list[Any]]) -> tuple[list[Place], list[fulfillment_pb2.Elimination]]:
-    promisable: dict[str, dict[str, int]] = defaultdict(dict)
-    countries, reasons = {}, {}
-    for item_id in {line.item_id for line in request.lines}:
-        for location in picture.get(item_id, []):
-            if location.location_id in request.excluded_location_ids:
-                reasons[location.location_id] = "EXCLUDED"
-            elif request.entity and location.entity != request.entity:
-                reasons[location.location_id] = "ENTITY"
-            elif location.available_to_promise <= 0:
-                reasons.setdefault(location.location_id, "NO_STOCK")
-            else:
-                promisable[location.location_id][item_id] = location.available_to_promise
-                countries[location.location_id] = location.country_code
-    places = [Place(location_id, countries[location_id], items) for location_id, items in sorted(promisable.items())]
-    gone = sorted((where, why) for where, why in reasons.items() if where not in promisable)
-    return places, [fulfillment_pb2.Elimination(location_id=where, reason=why) for where, why in gone]
+def last_dates(decided: Decided) -> tuple[int | None, int | None]:
+    """Returns when the last parcel leaves and has arrived; None where that is not known of one of them."""
+    own = decided.own_dates.values()
+    return _last([one.ship_by for one in own]), _last([one.deliver_by for one in own])
 
 
-def _take_from(picture: dict[str, list[Any]], sourced: Sourced) -> None:
-    """What this plan takes is not promised to the next order of the batch."""
-    for share in sourced.chosen.shares if sourced.chosen is not None else ():
-        for location in picture[share.item_id]:
-            if location.location_id == share.location_id:
-                location.available_to_promise -= share.quantity
+def _last(moments: Sequence[int | None]) -> int | None:
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if known and len(known) == len(moments) else None
+
+
+def to_candidate(plan: Plan) -> fulfillment_pb2.Candidate:
+    """Returns a plan with its parts."""
+    return fulfillment_pb2.Candidate(
+        location_ids=plan.location_ids, filled=plan.filled, shipping_cost_minor=plan.shipping_minor,
+        handling_cost_minor=plan.handling_minor, split_penalty_minor=plan.split_minor, total_cost_minor=plan.total_minor,
+        late_penalty_minor=plan.late_minor, balance_penalty_minor=plan.balance_minor, capacity_penalty_minor=plan.capacity_minor,
+        late_days=plan.late_days,
+    )  # fmt: skip

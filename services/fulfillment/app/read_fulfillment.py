@@ -10,15 +10,19 @@ from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from services.fulfillment.app.views import load, to_fulfillment_order, to_shipment
-from services.fulfillment.store.tables import DECISIONS, FULFILLMENT_ORDERS, LINES, RATES, SHIPMENT_LINES, SHIPMENTS
+from services.fulfillment.store.tables import DECISIONS, FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
 
 
 async def list_decisions(asked: Asked) -> fulfillment_service_pb2.ListDecisionsResponse:
     """Lists oldest first."""
     query = select(DECISIONS).where(DECISIONS.c.order_id == asked.request.order_id)
     rows, token = await page(asked.tx, query, [DECISIONS.c.decision_id], asked.request)
-    decisions = [Parse(row.body, fulfillment_pb2.Decision()) for row in rows]
+    decisions = [_decision(row) for row in rows]
     return fulfillment_service_pb2.ListDecisionsResponse(decisions=decisions, next_page_token=token)
+
+
+def _decision(row: Any) -> fulfillment_pb2.Decision:
+    return fulfillment_pb2.Decision.FromString(row.answer) if row.answer is not None else Parse(row.body, fulfillment_pb2.Decision())
 
 
 async def get_fulfillment_order(asked: Asked) -> fulfillment_pb2.FulfillmentOrder:
@@ -53,13 +57,4 @@ async def list_shipments(asked: Asked) -> fulfillment_service_pb2.ListShipmentsR
         lines[line.shipment_id].append(line)
     return fulfillment_service_pb2.ListShipmentsResponse(
         shipments=[to_shipment(row, lines[row.shipment_id]) for row in rows], next_page_token=token
-    )
-
-
-async def list_rates(asked: Asked) -> fulfillment_service_pb2.ListRatesResponse:
-    """Lists by carrier and service."""
-    keys = [RATES.c.carrier, RATES.c.service, RATES.c.country_code, RATES.c.currency_code]
-    rows, token = await page(asked.tx, select(RATES), keys, asked.request)
-    return fulfillment_service_pb2.ListRatesResponse(
-        rates=[fulfillment_service_pb2.Rate(**row._mapping) for row in rows], next_page_token=token
     )

@@ -20,8 +20,10 @@ async def record_tracking(work: Work, request: fulfillment_service_pb2.RecordTra
     at = from_timestamp(request.occurred_at) if request.HasField("occurred_at") else work.now
     downgrade = row.tracking_status == "DELIVERED" and request.status != "RETURNED"
     if at >= row.tracked_at and not downgrade:
-        change = update(SHIPMENTS).where(SHIPMENTS.c.shipment_id == row.shipment_id)
-        await work.tx.write(change.values(tracking_status=request.status, tracked_at=at))
+        values = {"tracking_status": request.status, "tracked_at": at}
+        if request.status == "DELIVERED":
+            values["delivered_at"] = at
+        await work.tx.write(update(SHIPMENTS).where(SHIPMENTS.c.shipment_id == row.shipment_id).values(**values))
         if request.status == "DELIVERED":
             work.emit(
                 fulfillment_events_pb2.ShipmentDelivered(

@@ -10,7 +10,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.fulfillment.app.views import to_fulfillment_order
 from services.fulfillment.domain.progress import Status
-from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, PROMISES
 
 
 class _Row:
@@ -19,7 +19,8 @@ class _Row:
 
 
 async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its fulfilment orders."""
+    """Answers each with its fulfilment orders; they keep what was promised."""
+    promises = await _promises(work, sorted({call.request.order_id for call in calls}))
     orders: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
@@ -30,7 +31,7 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         for line in call.request.lines:
             by_location[line.location_id].append(line)
         for location_id, own in sorted(by_location.items()):
-            order = _order(work, call.request, location_id)
+            order = _order(work, call.request, location_id, promises.get((call.request.order_id, location_id)))
             rows = _lines(order["fulfillment_order_id"], own)
             orders.append(order)
             lines += rows
@@ -42,13 +43,19 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     return outcomes
 
 
-def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, location_id: str) -> dict[str, Any]:
+async def _promises(work: Work, order_ids: Sequence[str]) -> dict[tuple[str, str], Any]:
+    rows = await work.tx.find(PROMISES, ("order_id",), [(one,) for one in order_ids])
+    return {(row.order_id, row.location_id): row for row in rows}
+
+
+def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, location_id: str, promise: Any) -> dict[str, Any]:
     return {
         "fulfillment_order_id": new_id(), "order_id": request.order_id, "channel_id": request.channel_id,
         "location_id": location_id, "entity": request.entity, "currency_code": request.currency_code,
         "status": int(Status.RELEASED), "country_code": request.destination.country_code,
         "region": request.destination.region, "postal_prefix": request.destination.postal_prefix, "version": 1,
-        "created_at": work.now,
+        "created_at": work.now, "method": promise.method if promise is not None else "",
+        **{name: getattr(promise, name, None) for name in ("ship_day", "ship_by", "deliver_by")},
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select
 
 from argosy.common.v1 import address_pb2
@@ -27,7 +28,7 @@ def to_fulfillment_order(row: Any, lines: Sequence[Any]) -> fulfillment_pb2.Fulf
             )
             for line in lines
         ],
-        created_at=to_timestamp(row.created_at),
+        created_at=to_timestamp(row.created_at), method=row.method, ship_by=_moment(row.ship_by), deliver_by=_moment(row.deliver_by),
     )  # fmt: skip
 
 
@@ -38,8 +39,12 @@ def to_shipment(row: Any, lines: Sequence[Any]) -> fulfillment_pb2.Shipment:
         location_id=row.location_id, carrier=row.carrier, service=row.service, tracking_number=row.tracking_number,
         tracking_status=row.tracking_status, freight_minor=row.freight_minor, currency_code=row.currency_code,
         lines=[fulfillment_pb2.ParcelLine(line_id=line.line_id, quantity=line.quantity) for line in lines],
-        shipped_at=to_timestamp(row.shipped_at),
+        shipped_at=to_timestamp(row.shipped_at), delivered_at=_moment(row.delivered_at),
     )  # fmt: skip
+
+
+def _moment(moment: int | None) -> Timestamp | None:
+    return to_timestamp(moment) if moment is not None else None
 
 
 def counts(line: Any) -> Counts:

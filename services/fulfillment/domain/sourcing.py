@@ -1,34 +1,39 @@
 """Which locations ship an order: every split over at most so many locations, the fullest first, then the cheapest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
 MOST_CANDIDATES = 10
 MOST_PLACES = 12
+THOUSAND = 1000
 
 
 class Rate(NamedTuple):
-    """What a parcel costs."""
+    """What a parcel costs, and the shipping method it serves; those that no rate names where empty."""
 
     carrier: str
     service: str
     base_minor: int
     per_kg_minor: int
+    method: str = ""
 
     def cost(self, weight_g: int) -> int:
         """Returns the price of a parcel: base and each kilogram begun."""
-        return self.base_minor + self.per_kg_minor * -(-weight_g // 1000)
+        return self.base_minor + self.per_kg_minor * -(-weight_g // THOUSAND)
 
 
-class Policy(NamedTuple):
-    """How a plan is judged. Amounts in minor units."""
+class Terms(NamedTuple):
+    """How plans for an order are judged. Amounts in minor units of its currency."""
 
-    version: int
     handling_minor: int
     split_penalty_minor: int
     most_locations: int
+    late_day_minor: int = 0
+    balance_minor: int = 0
+    capacity_minor: int = 0
 
 
 class Want(NamedTuple):
@@ -41,11 +46,21 @@ class Want(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A location and what it can promise: item → stock units."""
+    """A location and what it can promise: item → stock units; what a parcel from there costs more than the rate.
+
+    And by how many days it would be late, and how full its day is.
+    """
 
     location_id: str
     country_code: str
     promisable: Mapping[str, int]
+    surcharge_minor: int = 0
+    late_days: int = 0
+    load_permille: int = 0
+
+    def has(self, item_id: str) -> int:
+        """Returns what it can promise of an item."""
+        return max(0, self.promisable.get(item_id, 0))
 
 
 class Share(NamedTuple):
@@ -59,7 +74,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A way to ship."""
+    """A way to ship, and what it costs with all that counts against it."""
 
     location_ids: tuple[str, ...]
     shares: tuple[Share, ...]
@@ -67,11 +82,105 @@ class Plan:
     shipping_minor: int
     handling_minor: int
     split_minor: int
+    late_minor: int = 0
+    balance_minor: int = 0
+    capacity_minor: int = 0
+    late_days: int = 0
 
     @property
     def total_minor(self) -> int:
-        """What it costs, the split penalty included."""
-        return self.shipping_minor + self.handling_minor + self.split_minor
+        """Returns the sum of all parts."""
+        return (
+            self.shipping_minor + self.handling_minor + self.split_minor + self.late_minor + self.balance_minor + self.capacity_minor
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An order to source: what it wants, which places may ship it, and how plans are judged; nothing but all where `complete`."""
+
+    wants: Sequence[Want]
+    places: Sequence[Place]
+    rates: Sequence[Rate]
+    terms: Terms
+    complete: bool = False
+
+    @cached_property
+    def wanted(self) -> int:
+        """Returns how many units are wanted."""
+        return sum(want.quantity for want in self.wants)
+
+    @cached_property
+    def _weights(self) -> dict[str, int]:
+        return {want.line_id: want.weight_g for want in self.wants}
+
+    @cached_property
+    def _places(self) -> dict[str, Place]:
+        return {place.location_id: place for place in self.places}
+
+    @cached_property
+    def _most(self) -> dict[str, int]:
+        return {want.item_id: max((place.has(want.item_id) for place in self.places), default=0) for want in self.wants}
+
+    @cached_property
+    def fillable(self) -> int:
+        """Returns how many units all places together can fill."""
+        by_item: dict[str, int] = {}
+        for want in self.wants:
+            by_item[want.item_id] = by_item.get(want.item_id, 0) + want.quantity
+        return sum(min(wanted, sum(place.has(item_id) for place in self.places)) for item_id, wanted in by_item.items())
+
+    @cached_property
+    def least_parcel(self) -> int:
+        """Returns what no parcel of this order costs less than."""
+        return min((rate.base_minor for rate in self.rates), default=0) + self.terms.handling_minor
+
+    def reach(self, place: Place) -> int:
+        """Returns how much of the order a place has, line by line."""
+        return sum(min(want.quantity, place.has(want.item_id)) for want in self.wants)
+
+    def scarcity(self, item_id: str, place: Place) -> tuple[int, int]:
+        """Returns as a fraction how much less a place has of an item than the one that has most."""
+        most = self._most[item_id]
+        return (most - place.has(item_id), most) if most else (0, 1)
+
+    def parcel(self, place: Place, weight_g: int) -> int:
+        """Returns what a parcel from a place costs, with all that counts against it but its split and its units."""
+        return self._shipping(place, weight_g) + self.terms.handling_minor + self._late(place) + self._full(place)
+
+    def _shipping(self, place: Place, weight_g: int) -> int:
+        return cheapest(self.rates, weight_g).cost(weight_g) + place.surcharge_minor
+
+    def _late(self, place: Place) -> int:
+        return self.terms.late_day_minor * place.late_days
+
+    def _full(self, place: Place) -> int:
+        return self.terms.capacity_minor * place.load_permille // THOUSAND
+
+    def plan(self, shares: Sequence[Share]) -> Plan:
+        """Returns what it costs to ship such shares: a parcel from each of their places."""
+        weights: dict[str, int] = {}
+        balance = 0
+        for share in shares:
+            weights[share.location_id] = weights.get(share.location_id, 0) + share.quantity * self._weights[share.line_id]
+            if self.terms.balance_minor:
+                above, below = self.scarcity(share.item_id, self._places[share.location_id])
+                balance += self.terms.balance_minor * share.quantity * above // below
+        used = [self._places[location_id] for location_id in sorted(weights)]
+        return Plan(
+            tuple(sorted(weights)), tuple(shares), sum(share.quantity for share in shares),
+            sum(self._shipping(place, weights[place.location_id]) for place in used), self.terms.handling_minor * len(used),
+            self.terms.split_penalty_minor * max(0, len(used) - 1), sum(map(self._late, used)), balance, sum(map(self._full, used)),
+            sum(place.late_days for place in used),
+        )  # fmt: skip
+
+    def short(self, shares: Iterable[Share]) -> list[Want]:
+        """Returns what shares leave unfilled."""
+        got: dict[str, int] = {}
+        for share in shares:
+            got[share.line_id] = got.get(share.line_id, 0) + share.quantity
+        short = [want._replace(quantity=want.quantity - got.get(want.line_id, 0)) for want in self.wants]
+        return [want for want in short if want.quantity]
 
 
 @dataclass
@@ -82,53 +191,65 @@ class Outcome:
     candidates: list[Plan] = field(default_factory=list)
     short: list[Want] = field(default_factory=list)
 
+    @property
+    def filled(self) -> int:
+        """Returns how many units ship."""
+        return self.chosen.filled if self.chosen is not None else 0
+
 
 def cheapest(rates: Sequence[Rate], weight_g: int) -> Rate:
     """Returns the cheapest rate for a parcel; one that costs nothing where no rate is kept."""
     return min(rates, key=lambda rate: (rate.cost(weight_g), rate.carrier, rate.service), default=Rate("", "", 0, 0))
 
 
-def source(wants: Sequence[Want], places: Sequence[Place], rates: Sequence[Rate], policy: Policy, *, complete: bool) -> Outcome:
-    """Compares all splits over the places that have something, and chooses; nothing where `complete` cannot be met."""
-    useful = [place for place in places if any(place.promisable.get(want.item_id, 0) > 0 for want in wants)]
-    useful = sorted(useful, key=lambda place: -_reach(place, wants))[:MOST_PLACES]
-    plans = [_plan(wants, chosen, rates, policy) for count in range(1, policy.most_locations + 1) for chosen in combinations(useful, count)]
-    plans = [plan for plan in plans if len({share.location_id for share in plan.shares}) == len(plan.location_ids)]
-    plans.sort(key=lambda plan: (-plan.filled, plan.total_minor, plan.location_ids))
+def serving(rates: Sequence[Rate], method: str) -> list[Rate]:
+    """Returns the rates of a method; those that serve any where none is its own."""
+    return [rate for rate in rates if rate.method == method] or [rate for rate in rates if not rate.method]
+
+
+def source(ask: Ask) -> Outcome:
+    """Compares the splits over the places that have something, and chooses; nothing where `complete` cannot be met."""
+    plans = sorted(_plans(ask), key=lambda plan: (-plan.filled, plan.total_minor, plan.location_ids))
     best = plans[0] if plans and plans[0].filled else None
-    wanted = sum(want.quantity for want in wants)
-    if best is None or (complete and best.filled < wanted):
-        return Outcome(None, plans[:MOST_CANDIDATES], list(wants))
-    got: dict[str, int] = {}
-    for share in best.shares:
-        got[share.line_id] = got.get(share.line_id, 0) + share.quantity
-    short = [want._replace(quantity=want.quantity - got.get(want.line_id, 0)) for want in wants]
-    return Outcome(best, plans[:MOST_CANDIDATES], [want for want in short if want.quantity])
+    if best is None or (ask.complete and best.filled < ask.wanted):
+        return Outcome(None, plans[:MOST_CANDIDATES], list(ask.wants))
+    return Outcome(best, plans[:MOST_CANDIDATES], ask.short(best.shares))
 
 
-def _reach(place: Place, wants: Sequence[Want]) -> int:
-    return sum(min(want.quantity, place.promisable.get(want.item_id, 0)) for want in wants)
+def useful(ask: Ask) -> list[Place]:
+    """Returns the places that have anything of what is wanted: most of it first, then soonest, then cheapest."""
+    reach = {place.location_id: ask.reach(place) for place in ask.places}
+    found = [place for place in ask.places if reach[place.location_id]]
+    return sorted(found, key=lambda place: (-reach[place.location_id], place.late_days, place.surcharge_minor, place.location_id))
 
 
-def _plan(wants: Sequence[Want], places: Sequence[Place], rates: Sequence[Rate], policy: Policy) -> Plan:
-    """Fills the lines from the places, the one that reaches furthest first."""
-    ordered = sorted(places, key=lambda place: (-_reach(place, wants), place.location_id))
-    left = [dict(place.promisable) for place in ordered]
-    shares, weights = [], [0] * len(ordered)
-    for want in wants:
+def _plans(ask: Ask) -> Iterator[Plan]:
+    """Returns the plans of one place, of two, and so on, while more places may fill more or cost less."""
+    places = useful(ask)[:MOST_PLACES]
+    filled, least = 0, 0
+    for count in range(1, ask.terms.most_locations + 1):
+        bound = count * ask.least_parcel + (count - 1) * ask.terms.split_penalty_minor
+        if filled == ask.fillable and bound >= least:
+            return
+        for chosen in combinations(places, count):
+            plan = ask.plan(_fill(ask, chosen))
+            if len(plan.location_ids) < count:
+                continue
+            if plan.filled > filled or (plan.filled == filled and plan.total_minor < least):
+                filled, least = plan.filled, plan.total_minor
+            yield plan
+
+
+def _fill(ask: Ask, places: Sequence[Place]) -> list[Share]:
+    """Fills the lines from the places, in their order: the one that reaches furthest first."""
+    left = [dict(place.promisable) for place in places]
+    shares = []
+    for want in ask.wants:
         open_units = want.quantity
-        for index, place in enumerate(ordered):
-            part = min(open_units, left[index].get(want.item_id, 0))
+        for place, there in zip(places, left, strict=True):
+            part = min(open_units, there.get(want.item_id, 0))
             if part > 0:
-                left[index][want.item_id] -= part
+                there[want.item_id] -= part
                 open_units -= part
-                weights[index] += part * want.weight_g
                 shares.append(Share(want.line_id, want.item_id, place.location_id, part))
-    used = {share.location_id for share in shares}
-    shipping = sum(
-        cheapest(rates, weight).cost(weight) for place, weight in zip(ordered, weights, strict=True) if place.location_id in used
-    )
-    return Plan(
-        tuple(sorted(place.location_id for place in ordered)), tuple(shares), sum(share.quantity for share in shares),
-        shipping, policy.handling_minor * len(used), policy.split_penalty_minor * max(0, len(used) - 1),
-    )  # fmt: skip
+    return shares

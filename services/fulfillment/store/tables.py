@@ -1,13 +1,15 @@
 """The tables of fulfillment."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text, text
 
 from chassis.runtime.tables import chassis_tables, new_metadata
+from chassis.runtime.versions import version_columns
 
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
+OPEN = text("status < 4")
 
-# Decisions are never changed; the body is the contract's message as it was answered.
+# Decisions are never changed. `answer` is the contract's message as it was answered; before, `body` was that as JSON.
 DECISIONS = Table(
     "decisions", METADATA,
     Column("decision_id", String(40), primary_key=True),
@@ -15,6 +17,9 @@ DECISIONS = Table(
     Column("policy_version", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Column("decided_at", BigInteger, nullable=False),
+    Column("answer", LargeBinary),
+    # What was asked, and what was known of stock, as JSON: enough to decide again.
+    Column("question", Text, nullable=False, server_default=""),
     Index("ix_decisions_order_id_decision_id", "order_id", "decision_id"),
 )  # fmt: skip
 
@@ -32,6 +37,13 @@ FULFILLMENT_ORDERS = Table(
     Column("postal_prefix", String(3), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # What was promised; unset where nothing is known of the location, or of the way. The day as its ordinal.
+    Column("method", String(40), nullable=False, server_default=""),
+    Column("ship_day", Integer),
+    Column("ship_by", BigInteger),
+    Column("deliver_by", BigInteger),
+    Index("ix_fulfillment_orders_ship_day", "ship_day", "location_id"),
+    Index("ix_fulfillment_orders_overdue", "ship_by", postgresql_where=OPEN, sqlite_where=OPEN),
     Index("ix_fulfillment_orders_status", "status", "fulfillment_order_id"),
     Index("ix_fulfillment_orders_location", "location_id", "fulfillment_order_id"),
 )  # fmt: skip
@@ -65,6 +77,11 @@ SHIPMENTS = Table(
     Column("freight_minor", BigInteger, nullable=False),
     Column("currency_code", String(3), nullable=False),
     Column("shipped_at", BigInteger, nullable=False),
+    Column("method", String(40), nullable=False, server_default=""),
+    Column("ship_by", BigInteger),
+    Column("deliver_by", BigInteger),
+    Column("delivered_at", BigInteger),
+    Index("ix_shipments_shipped_at", "shipped_at"),
 )  # fmt: skip
 
 SHIPMENT_LINES = Table(
@@ -82,8 +99,62 @@ RATES = Table(
     Column("currency_code", String(3), primary_key=True),
     Column("base_minor", BigInteger, nullable=False),
     Column("per_kg_minor", BigInteger, nullable=False),
+    # The shipping method it serves; empty where it serves those that no rate names.
+    Column("method", String(40), nullable=False, server_default=""),
 )  # fmt: skip
 
+# What a parcel from a location costs more than the rate, by how much of the postal code is named.
+LANES = Table(
+    "lanes", METADATA,
+    Column("location_id", String(64), primary_key=True),
+    Column("country_code", String(2), primary_key=True),
+    Column("postal_prefix", String(3), primary_key=True),
+    Column("currency_code", String(3), primary_key=True),
+    Column("surcharge_minor", BigInteger, nullable=False),
+)  # fmt: skip
+
+# How long parcels are on their way; what is empty stands for any.
+TRANSITS = Table(
+    "transits", METADATA,
+    Column("location_id", String(64), primary_key=True),
+    Column("country_code", String(2), primary_key=True),
+    Column("postal_prefix", String(3), primary_key=True),
+    Column("method", String(40), primary_key=True),
+    Column("least_days", Integer, nullable=False),
+    Column("most_days", Integer, nullable=False),
+    Column("saturdays", Integer, nullable=False),
+)  # fmt: skip
+
+# When and how much locations ship; the body is the contract's Node as JSON.
+NODES = Table(
+    "nodes", METADATA,
+    Column("location_id", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# What was promised of an order, by the location that shall ship it: the last word.
+PROMISES = Table(
+    "promises", METADATA,
+    Column("order_id", String(64), primary_key=True),
+    Column("location_id", String(64), primary_key=True),
+    Column("method", String(40), nullable=False),
+    Column("ship_day", Integer),
+    Column("ship_by", BigInteger),
+    Column("deliver_by", BigInteger),
+    Column("promised_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+# How orders are sourced; never changed once drafted. The body is JSON: strategies, exclusions and weights.
+POLICY_VERSIONS = Table("policy_versions", METADATA, *version_columns(), Column("body", Text, nullable=False))
+
+# What replays of past orders found: the contract's Replay as JSON.
+REPLAYS = Table(
+    "replays", METADATA,
+    Column("job_id", String(40), primary_key=True),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+# What the release before this one sources by.
 POLICIES = Table(
     "sourcing_policies", METADATA,
     Column("version", Integer, primary_key=True),

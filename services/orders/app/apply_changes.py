@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from argosy.orders.v1 import orders_events_pb2
-from chassis.kernel.clock import DAY
+from chassis.kernel.clock import DAY, SECOND, day_of, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import share
 from chassis.runtime.work import HoldKind, Stake, Work
@@ -22,6 +22,7 @@ from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUND
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
 JUDGED = ("hints", "payment_days")
+PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
 TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
 NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
@@ -43,6 +44,7 @@ class _Book:
         self.shipments: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
+        self.promised: set[str] = set()
         self.judge: Judge | None = None
 
     def record(self, order_id: str, kind: str, detail: str) -> None:
@@ -87,6 +89,8 @@ def _apply(book: _Book, order_id: str, change: Struct) -> None:
             _keep_items(book, order_id, items)
         case m.KeepTax():
             _keep_tax(book, order_id, change)
+        case m.KeepPromise(deliver_by, partial):
+            _keep_promise(book, order_id, deliver_by, partial=partial)
         case m.KeepQuantities(lines):
             for line_id, counts in lines.items():
                 book.lines[order_id][line_id].update({name: getattr(counts, name) for name in COUNTS[1:]})
@@ -253,6 +257,23 @@ def _complete(book: _Book, order_id: str) -> None:
         book.lift(order_id, reason)
 
 
+def _keep_promise(book: _Book, order_id: str, deliver_by: int, *, partial: bool) -> None:
+    """The first date is the promise, where the checkout made none; a later one is told as a delay, once for each date."""
+    order = book.orders[order_id]
+    before = order["expected_by"]
+    expected = max(deliver_by, before or 0) if partial else deliver_by
+    promised = order["promised_by"] = order["promised_by"] or expected
+    order["expected_by"] = expected
+    book.promised.add(order_id)
+    if expected > promised and expected != before:
+        book.record(order_id, "DELAYED", f"expected on {day_of(expected - SECOND)}, promised for {day_of(promised - SECOND)}")
+        book.work.emit(
+            orders_events_pb2.OrderDelayed(
+                order_id=order_id, channel_id=order["channel_id"], promised_by=to_timestamp(promised), expected_by=to_timestamp(expected)
+            )
+        )
+
+
 async def _write(book: _Book) -> None:
     work = book.work
     await work.release_holds(book.lifted, "the reason is gone")
@@ -272,6 +293,8 @@ async def _write(book: _Book) -> None:
         judged = [{"order_id": order_id, **{name: order[name] for name in JUDGED}} for order_id, order in book.orders.items()]
         await work.tx.change(ORDERS, ORDER, judged)
         await book.judge.write()
+    promised = [{name: book.orders[order_id][name] for name in PROMISED} for order_id in sorted(book.promised)]
+    await work.tx.change(ORDERS, ORDER, promised)
     await _write_lines(book)
     await work.tx.insert(SHIPMENTS, book.shipments)
     await work.tx.insert(REFUNDS, book.refunds)

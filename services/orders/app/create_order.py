@@ -106,6 +106,7 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         "signature": signature_of(buyer, [(line.channel_sku, line.quantity) for line in request.lines]) if buyer else "",
         "shipping_method": request.shipping_method, "hints": "", "payment_days": 0, "pay_by": None,
         "ship_by": from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
+        "promised_by": from_timestamp(request.promised_by) if request.HasField("promised_by") else None, "expected_by": None,
         "cart_id": request.cart_id, "shipping_minor": request.shipping_minor,
         "shipping_tax_minor": request.shipping_tax_minor, "tax_charged": int(request.tax_charged), "total_minor": total,
         "captured_minor": captured, "refunded_minor": 0, "deposits_minor": captured, "receivable_minor": 0,

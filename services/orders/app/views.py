@@ -24,6 +24,8 @@ def to_header(row: Any) -> order_pb2.Order:
         shortage_policy=row.shortage_policy, etag=str(row.version), placed_at=to_timestamp(row.placed_at),
         created_at=to_timestamp(row.created_at), shipping_method=row.shipping_method,
         ship_by=to_timestamp(row.ship_by) if row.ship_by is not None else None, hints=row.hints.split(",") if row.hints else [],
+        promised_by=to_timestamp(row.promised_by) if row.promised_by is not None else None,
+        expected_by=to_timestamp(row.expected_by) if row.expected_by is not None else None,
     )  # fmt: skip
 
 

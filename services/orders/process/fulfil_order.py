@@ -21,6 +21,7 @@ from services.orders.process.messages import (
     Item,
     ItemsResolved,
     KeepItems,
+    KeepPromise,
     KeepQuantities,
     KeepTax,
     LiftHold,
@@ -120,8 +121,8 @@ def _told(state: State, message: Struct) -> Step:
             return state, (KeepTax(line_tax_minor, shipping_tax_minor, unknown),)
         case Validated(reasons):
             return _validated(state, reasons)
-        case Planned(parts, short):
-            return _planned(state, parts, short)
+        case Planned():
+            return _planned(state, message)
         case Reserved():
             return _reserved(state)
         case ReserveRefused(reason):
@@ -230,12 +231,14 @@ def _validated(state: State, reasons: list[str]) -> Step:
     return replace(state, holds=sorted({*state.holds, *reasons})), changes
 
 
-def _planned(state: State, parts: list[Part], short: list[LineCount]) -> Step:
+def _planned(state: State, message: Planned) -> Step:
     state = replace(state, asking="")
-    plan = _whole_units(state, parts)
-    if not plan or (short and state.policy in (SHIP_COMPLETE, HOLD_SHORT)):
+    plan = _whole_units(state, message.parts)
+    if not plan or (message.short and state.policy in (SHIP_COMPLETE, HOLD_SHORT)):
         return _out_of_stock(replace(state, plan=[]))
-    return replace(state, plan=plan), ()
+    under_way = any(line.reserved or line.released or line.shipped for line in state.lines.values())
+    promise = (KeepPromise(message.deliver_by, under_way),) if message.deliver_by is not None else ()
+    return replace(state, plan=plan), promise
 
 
 def _whole_units(state: State, parts: list[Part]) -> list[Part]:

@@ -65,6 +65,7 @@ class Planned(Struct, frozen=True, tag=True):
 
     parts: list[Part]
     short: list[LineCount]
+    deliver_by: int | None = None
 
 
 class Reserved(Struct, frozen=True, tag=True):
@@ -204,6 +205,13 @@ class KeepTax(Struct, frozen=True, tag=True):
     line_tax_minor: dict[str, int]
     shipping_tax_minor: int
     unknown: bool
+
+
+class KeepPromise(Struct, frozen=True, tag=True):
+    """Write by when the order, or what is left of it where it is `partial`, arrives."""
+
+    deliver_by: int
+    partial: bool
 
 
 class KeepQuantities(Struct, frozen=True, tag=True):

@@ -41,6 +41,9 @@ ORDERS = Table(
     Column("shortage_policy", Integer, nullable=False),
     Column("shipping_method", String(40), nullable=False, server_default=""),
     Column("ship_by", BigInteger),
+    # By when the customer was told that all arrives, and by when it is expected now.
+    Column("promised_by", BigInteger),
+    Column("expected_by", BigInteger),
     # What the rules hint at for sourcing, joined by commas.
     Column("hints", Text, nullable=False, server_default=""),
     # Who buys: the customer, or for guests what their address comes to; and what the order asks for, both as hashes.

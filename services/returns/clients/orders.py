@@ -21,7 +21,7 @@ class Orders:
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
-    async def prepare(self, requests: Sequence[Any]) -> Sequence[Any]:
+    async def prepare(self, requests: Sequence[Any], _: Database) -> Sequence[Any]:
         """Returns the order of each request, with lines; an empty message where there is none."""
         ids = [request.order_id for request in requests]
         answer = await OrdersServiceStub(self._channels.to("orders")).GetOrderLines(orders_service_pb2.GetOrderLinesRequest(order_ids=ids))

@@ -13,7 +13,7 @@ from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.inventory.v1 import reservations_service_pb2
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
-from chassis.kernel.clock import to_timestamp
+from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database
@@ -105,6 +105,9 @@ class AskOthers:
                 request_id=effect.request_id, order_id=order.order_id, channel_id=order.channel_id, entity=order.entity,
                 destination=to_destination(order), currency_code=order.currency_code,
                 excluded_location_ids=effect.asked.excluded_location_ids, ship_complete=effect.asked.ship_complete,
+                method=order.shipping_method, hints=order.hints.split(",") if order.hints else (),
+                ship_by=to_timestamp(order.ship_by) if order.ship_by is not None else None,
+                deliver_by=to_timestamp(order.promised_by) if order.promised_by is not None else None,
             )  # fmt: skip
             for count in effect.asked.lines:
                 line = own[count.line_id]
@@ -191,4 +194,5 @@ def _parts(lines: Sequence[Any]) -> list[m.Part]:
 
 def _planned(decision: fulfillment_pb2.Decision) -> m.Planned:
     short = [m.LineCount(line.line_id, line.quantity) for line in decision.short]
-    return m.Planned(_parts(decision.assignments), short)
+    deliver_by = from_timestamp(decision.deliver_by) if decision.HasField("deliver_by") else None
+    return m.Planned(_parts(decision.assignments), short, deliver_by)

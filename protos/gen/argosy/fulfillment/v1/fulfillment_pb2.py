@@ -27,7 +27,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argosy/fulfillment/v1/fulfillment.proto\x12\x15\x61rgosy.fulfillment.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x16\n\x0epolicy_version\x18\x03 \x01(\x05\x12\x36\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12.\n\x05short\x18\x05 \x03(\x0b\x32\x1f.argosy.fulfillment.v1.Shortage\x12\x34\n\ncandidates\x18\x06 \x03(\x0b\x32 .argosy.fulfillment.v1.Candidate\x12\x36\n\neliminated\x18\x07 \x03(\x0b\x32\".argosy.fulfillment.v1.Elimination\x12.\n\ndecided_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\nAssignment\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\">\n\x08Shortage\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\"\xa2\x01\n\tCandidate\x12\x14\n\x0clocation_ids\x18\x01 \x03(\t\x12\x0e\n\x06\x66illed\x18\x02 \x01(\x03\x12\x1b\n\x13shipping_cost_minor\x18\x03 \x01(\x03\x12\x1b\n\x13handling_cost_minor\x18\x04 \x01(\x03\x12\x1b\n\x13split_penalty_minor\x18\x05 \x01(\x03\x12\x18\n\x10total_cost_minor\x18\x06 \x01(\x03\"2\n\x0b\x45limination\x12\x13\n\x0blocation_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xde\x02\n\x10\x46ulfillmentOrder\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x13\n\x0blocation_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x38\n\x06status\x18\x06 \x01(\x0e\x32(.argosy.fulfillment.v1.FulfillmentStatus\x12\x32\n\x0b\x64\x65stination\x18\x07 \x01(\x0b\x32\x1d.argosy.common.v1.Destination\x12\x35\n\x05lines\x18\x08 \x03(\x0b\x32&.argosy.fulfillment.v1.FulfillmentLine\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\x0f\x46ulfillmentLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0b\n\x03sku\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06picked\x18\x05 \x01(\x03\x12\x0f\n\x07shorted\x18\x06 \x01(\x03\x12\x0f\n\x07shipped\x18\x07 \x01(\x03\x12\x11\n\tcancelled\x18\x08 \x01(\x03\"\xc8\x02\n\x08Shipment\x12\x13\n\x0bshipment_id\x18\x01 \x01(\t\x12\x1c\n\x14\x66ulfillment_order_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x13\n\x0blocation_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x17\n\x0ftracking_number\x18\x07 \x01(\t\x12\x17\n\x0ftracking_status\x18\x08 \x01(\t\x12\x15\n\rfreight_minor\x18\t \x01(\x03\x12\x15\n\rcurrency_code\x18\n \x01(\t\x12\x30\n\x05lines\x18\x0b \x03(\x0b\x32!.argosy.fulfillment.v1.ParcelLine\x12.\n\nshipped_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\nParcelLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00*\xe3\x01\n\x11\x46ulfillmentStatus\x12\"\n\x1e\x46ULFILLMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46ULFILLMENT_STATUS_RELEASED\x10\x01\x12\x1d\n\x19\x46ULFILLMENT_STATUS_PICKED\x10\x02\x12(\n$FULFILLMENT_STATUS_PARTIALLY_SHIPPED\x10\x03\x12\x1e\n\x1a\x46ULFILLMENT_STATUS_SHIPPED\x10\x04\x12 \n\x1c\x46ULFILLMENT_STATUS_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argosy/fulfillment/v1/fulfillment.proto\x12\x15\x61rgosy.fulfillment.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x04\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x16\n\x0epolicy_version\x18\x03 \x01(\x05\x12\x36\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12.\n\x05short\x18\x05 \x03(\x0b\x32\x1f.argosy.fulfillment.v1.Shortage\x12\x34\n\ncandidates\x18\x06 \x03(\x0b\x32 .argosy.fulfillment.v1.Candidate\x12\x36\n\neliminated\x18\x07 \x03(\x0b\x32\".argosy.fulfillment.v1.Elimination\x12.\n\ndecided_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x06method\x18\t \x01(\x0e\x32%.argosy.fulfillment.v1.SourcingMethod\x12\x0f\n\x07gap_ppm\x18\n \x01(\x05\x12\x30\n\x06\x63hosen\x18\x0b \x01(\x0b\x32 .argosy.fulfillment.v1.Candidate\x12\x10\n\x08strategy\x18\x0c \x01(\t\x12+\n\x07ship_by\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeliver_by\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\nAssignment\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\">\n\x08Shortage\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\"\x90\x02\n\tCandidate\x12\x14\n\x0clocation_ids\x18\x01 \x03(\t\x12\x0e\n\x06\x66illed\x18\x02 \x01(\x03\x12\x1b\n\x13shipping_cost_minor\x18\x03 \x01(\x03\x12\x1b\n\x13handling_cost_minor\x18\x04 \x01(\x03\x12\x1b\n\x13split_penalty_minor\x18\x05 \x01(\x03\x12\x18\n\x10total_cost_minor\x18\x06 \x01(\x03\x12\x1a\n\x12late_penalty_minor\x18\x07 \x01(\x03\x12\x1d\n\x15\x62\x61lance_penalty_minor\x18\x08 \x01(\x03\x12\x1e\n\x16\x63\x61pacity_penalty_minor\x18\t \x01(\x03\x12\x11\n\tlate_days\x18\n \x01(\x03\"2\n\x0b\x45limination\x12\x13\n\x0blocation_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xcb\x03\n\x10\x46ulfillmentOrder\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x13\n\x0blocation_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x38\n\x06status\x18\x06 \x01(\x0e\x32(.argosy.fulfillment.v1.FulfillmentStatus\x12\x32\n\x0b\x64\x65stination\x18\x07 \x01(\x0b\x32\x1d.argosy.common.v1.Destination\x12\x35\n\x05lines\x18\x08 \x03(\x0b\x32&.argosy.fulfillment.v1.FulfillmentLine\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06method\x18\x0b \x01(\t\x12+\n\x07ship_by\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeliver_by\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x97\x01\n\x0f\x46ulfillmentLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0b\n\x03sku\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0e\n\x06picked\x18\x05 \x01(\x03\x12\x0f\n\x07shorted\x18\x06 \x01(\x03\x12\x0f\n\x07shipped\x18\x07 \x01(\x03\x12\x11\n\tcancelled\x18\x08 \x01(\x03\"\xfa\x02\n\x08Shipment\x12\x13\n\x0bshipment_id\x18\x01 \x01(\t\x12\x1c\n\x14\x66ulfillment_order_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x13\n\x0blocation_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x17\n\x0ftracking_number\x18\x07 \x01(\t\x12\x17\n\x0ftracking_status\x18\x08 \x01(\t\x12\x15\n\rfreight_minor\x18\t \x01(\x03\x12\x15\n\rcurrency_code\x18\n \x01(\t\x12\x30\n\x05lines\x18\x0b \x03(\x0b\x32!.argosy.fulfillment.v1.ParcelLine\x12.\n\nshipped_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\nParcelLine\x12\x1a\n\x07line_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00*\x87\x01\n\x0eSourcingMethod\x12\x1f\n\x1bSOURCING_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15SOURCING_METHOD_ALONE\x10\x01\x12\x1c\n\x18SOURCING_METHOD_TOGETHER\x10\x02\x12\x1b\n\x17SOURCING_METHOD_IN_TURN\x10\x03*\xe3\x01\n\x11\x46ulfillmentStatus\x12\"\n\x1e\x46ULFILLMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x46ULFILLMENT_STATUS_RELEASED\x10\x01\x12\x1d\n\x19\x46ULFILLMENT_STATUS_PICKED\x10\x02\x12(\n$FULFILLMENT_STATUS_PARTIALLY_SHIPPED\x10\x03\x12\x1e\n\x1a\x46ULFILLMENT_STATUS_SHIPPED\x10\x04\x12 \n\x1c\x46ULFILLMENT_STATUS_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,24 +38,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARCELLINE'].fields_by_name['line_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PARCELLINE'].fields_by_name['quantity']._loaded_options = None
   _globals['_PARCELLINE'].fields_by_name['quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003 \000'
-  _globals['_FULFILLMENTSTATUS']._serialized_start=1780
-  _globals['_FULFILLMENTSTATUS']._serialized_end=2007
+  _globals['_SOURCINGMETHOD']._serialized_start=2282
+  _globals['_SOURCINGMETHOD']._serialized_end=2417
+  _globals['_FULFILLMENTSTATUS']._serialized_start=2420
+  _globals['_FULFILLMENTSTATUS']._serialized_end=2647
   _globals['_DECISION']._serialized_start=161
-  _globals['_DECISION']._serialized_end=496
-  _globals['_ASSIGNMENT']._serialized_start=498
-  _globals['_ASSIGNMENT']._serialized_end=583
-  _globals['_SHORTAGE']._serialized_start=585
-  _globals['_SHORTAGE']._serialized_end=647
-  _globals['_CANDIDATE']._serialized_start=650
-  _globals['_CANDIDATE']._serialized_end=812
-  _globals['_ELIMINATION']._serialized_start=814
-  _globals['_ELIMINATION']._serialized_end=864
-  _globals['_FULFILLMENTORDER']._serialized_start=867
-  _globals['_FULFILLMENTORDER']._serialized_end=1217
-  _globals['_FULFILLMENTLINE']._serialized_start=1220
-  _globals['_FULFILLMENTLINE']._serialized_end=1371
-  _globals['_SHIPMENT']._serialized_start=1374
-  _globals['_SHIPMENT']._serialized_end=1702
-  _globals['_PARCELLINE']._serialized_start=1704
-  _globals['_PARCELLINE']._serialized_end=1777
+  _globals['_DECISION']._serialized_end=729
+  _globals['_ASSIGNMENT']._serialized_start=731
+  _globals['_ASSIGNMENT']._serialized_end=816
+  _globals['_SHORTAGE']._serialized_start=818
+  _globals['_SHORTAGE']._serialized_end=880
+  _globals['_CANDIDATE']._serialized_start=883
+  _globals['_CANDIDATE']._serialized_end=1155
+  _globals['_ELIMINATION']._serialized_start=1157
+  _globals['_ELIMINATION']._serialized_end=1207
+  _globals['_FULFILLMENTORDER']._serialized_start=1210
+  _globals['_FULFILLMENTORDER']._serialized_end=1669
+  _globals['_FULFILLMENTLINE']._serialized_start=1672
+  _globals['_FULFILLMENTLINE']._serialized_end=1823
+  _globals['_SHIPMENT']._serialized_start=1826
+  _globals['_SHIPMENT']._serialized_end=2204
+  _globals['_PARCELLINE']._serialized_start=2206
+  _globals['_PARCELLINE']._serialized_end=2279
 # @@protoc_insertion_point(module_scope)

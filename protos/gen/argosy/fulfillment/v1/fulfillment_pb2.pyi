@@ -21,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SourcingMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SourcingMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SourcingMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SOURCING_METHOD_UNSPECIFIED: _SourcingMethod.ValueType  # 0
+    """Unset: decided before this was told."""
+    SOURCING_METHOD_ALONE: _SourcingMethod.ValueType  # 1
+    """All splits were compared, and nobody else wanted the same stock: the best."""
+    SOURCING_METHOD_TOGETHER: _SourcingMethod.ValueType  # 2
+    """Several orders wanted the same stock and were decided together."""
+    SOURCING_METHOD_IN_TURN: _SourcingMethod.ValueType  # 3
+    """Several orders wanted the same stock, and each had the best of what those before it left."""
+
+class SourcingMethod(_SourcingMethod, metaclass=_SourcingMethodEnumTypeWrapper):
+    """How a decision was found."""
+
+SOURCING_METHOD_UNSPECIFIED: SourcingMethod.ValueType  # 0
+"""Unset: decided before this was told."""
+SOURCING_METHOD_ALONE: SourcingMethod.ValueType  # 1
+"""All splits were compared, and nobody else wanted the same stock: the best."""
+SOURCING_METHOD_TOGETHER: SourcingMethod.ValueType  # 2
+"""Several orders wanted the same stock and were decided together."""
+SOURCING_METHOD_IN_TURN: SourcingMethod.ValueType  # 3
+"""Several orders wanted the same stock, and each had the best of what those before it left."""
+Global___SourcingMethod: _TypeAlias = SourcingMethod  # noqa: Y015
+
 class _FulfillmentStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -71,12 +99,24 @@ class Decision(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     ELIMINATED_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    GAP_PPM_FIELD_NUMBER: _builtins.int
+    CHOSEN_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SHIP_BY_FIELD_NUMBER: _builtins.int
+    DELIVER_BY_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """The decision's id."""
     order_id: _builtins.str
     """The order."""
     policy_version: _builtins.int
     """The version of the sourcing policy."""
+    method: Global___SourcingMethod.ValueType
+    """How it was found."""
+    gap_ppm: _builtins.int
+    """How far all that was decided together may be from the best, in millionths of its cost; 0 where it is the best."""
+    strategy: _builtins.str
+    """The policy's strategy that chose it."""
     @_builtins.property
     def assignments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Assignment]:
         """What ships from where; empty where nothing can."""
@@ -97,6 +137,18 @@ class Decision(_message.Message):
     def decided_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
 
+    @_builtins.property
+    def chosen(self) -> Global___Candidate:
+        """The plan that was chosen; unset where nothing can ship."""
+
+    @_builtins.property
+    def ship_by(self) -> _timestamp_pb2.Timestamp:
+        """When the last parcel leaves; unset where nothing is known of a location."""
+
+    @_builtins.property
+    def deliver_by(self) -> _timestamp_pb2.Timestamp:
+        """When all has arrived; unset where no transit time is known."""
+
     def __init__(
         self,
         *,
@@ -108,10 +160,16 @@ class Decision(_message.Message):
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         eliminated: _abc.Iterable[Global___Elimination] | None = ...,
         decided_at: _timestamp_pb2.Timestamp | None = ...,
+        method: Global___SourcingMethod.ValueType = ...,
+        gap_ppm: _builtins.int = ...,
+        chosen: Global___Candidate | None = ...,
+        strategy: _builtins.str = ...,
+        ship_by: _timestamp_pb2.Timestamp | None = ...,
+        deliver_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chosen", b"chosen", "decided_at", b"decided_at", "deliver_by", b"deliver_by", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "candidates", b"candidates", "decided_at", b"decided_at", "decision_id", b"decision_id", "eliminated", b"eliminated", "order_id", b"order_id", "policy_version", b"policy_version", "short", b"short"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "candidates", b"candidates", "chosen", b"chosen", "decided_at", b"decided_at", "decision_id", b"decision_id", "deliver_by", b"deliver_by", "eliminated", b"eliminated", "gap_ppm", b"gap_ppm", "method", b"method", "order_id", b"order_id", "policy_version", b"policy_version", "ship_by", b"ship_by", "short", b"short", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +251,10 @@ class Candidate(_message.Message):
     HANDLING_COST_MINOR_FIELD_NUMBER: _builtins.int
     SPLIT_PENALTY_MINOR_FIELD_NUMBER: _builtins.int
     TOTAL_COST_MINOR_FIELD_NUMBER: _builtins.int
+    LATE_PENALTY_MINOR_FIELD_NUMBER: _builtins.int
+    BALANCE_PENALTY_MINOR_FIELD_NUMBER: _builtins.int
+    CAPACITY_PENALTY_MINOR_FIELD_NUMBER: _builtins.int
+    LATE_DAYS_FIELD_NUMBER: _builtins.int
     filled: _builtins.int
     """Stock units it can fill."""
     shipping_cost_minor: _builtins.int
@@ -202,7 +264,15 @@ class Candidate(_message.Message):
     split_penalty_minor: _builtins.int
     """What the split is held against it."""
     total_cost_minor: _builtins.int
-    """The sum."""
+    """The sum of all."""
+    late_penalty_minor: _builtins.int
+    """What its lateness is held against it."""
+    balance_penalty_minor: _builtins.int
+    """What taking scarce stock is held against it."""
+    capacity_penalty_minor: _builtins.int
+    """What using full days is held against it."""
+    late_days: _builtins.int
+    """By how many days its parcels are late in all."""
     @_builtins.property
     def location_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The locations it ships from."""
@@ -216,10 +286,14 @@ class Candidate(_message.Message):
         handling_cost_minor: _builtins.int = ...,
         split_penalty_minor: _builtins.int = ...,
         total_cost_minor: _builtins.int = ...,
+        late_penalty_minor: _builtins.int = ...,
+        balance_penalty_minor: _builtins.int = ...,
+        capacity_penalty_minor: _builtins.int = ...,
+        late_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filled", b"filled", "handling_cost_minor", b"handling_cost_minor", "location_ids", b"location_ids", "shipping_cost_minor", b"shipping_cost_minor", "split_penalty_minor", b"split_penalty_minor", "total_cost_minor", b"total_cost_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_penalty_minor", b"balance_penalty_minor", "capacity_penalty_minor", b"capacity_penalty_minor", "filled", b"filled", "handling_cost_minor", b"handling_cost_minor", "late_days", b"late_days", "late_penalty_minor", b"late_penalty_minor", "location_ids", b"location_ids", "shipping_cost_minor", b"shipping_cost_minor", "split_penalty_minor", b"split_penalty_minor", "total_cost_minor", b"total_cost_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,7 +310,7 @@ class Elimination(_message.Message):
     location_id: _builtins.str
     """The location."""
     reason: _builtins.str
-    """Why: NO_STOCK, EXCLUDED, KIND or ENTITY."""
+    """Why: NO_STOCK, EXCLUDED, ENTITY, NETWORK, or the name of the policy's exclusion."""
     def __init__(
         self,
         *,
@@ -267,6 +341,9 @@ class FulfillmentOrder(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    SHIP_BY_FIELD_NUMBER: _builtins.int
+    DELIVER_BY_FIELD_NUMBER: _builtins.int
     fulfillment_order_id: _builtins.str
     """The id."""
     order_id: _builtins.str
@@ -281,6 +358,8 @@ class FulfillmentOrder(_message.Message):
     """How far it got."""
     etag: _builtins.str
     """Changes with every change."""
+    method: _builtins.str
+    """The shipping method."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes, coarsely."""
@@ -292,6 +371,14 @@ class FulfillmentOrder(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was released."""
+
+    @_builtins.property
+    def ship_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it was promised to leave; unset where nothing was promised."""
+
+    @_builtins.property
+    def deliver_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it was promised to arrive; unset where nothing was promised."""
 
     def __init__(
         self,
@@ -306,10 +393,13 @@ class FulfillmentOrder(_message.Message):
         lines: _abc.Iterable[Global___FulfillmentLine] | None = ...,
         etag: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        method: _builtins.str = ...,
+        ship_by: _timestamp_pb2.Timestamp | None = ...,
+        deliver_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_at", b"created_at", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "method", b"method", "order_id", b"order_id", "ship_by", b"ship_by", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,6 +473,7 @@ class Shipment(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     SHIPPED_AT_FIELD_NUMBER: _builtins.int
+    DELIVERED_AT_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
     """The shipment's id."""
     fulfillment_order_id: _builtins.str
@@ -411,6 +502,10 @@ class Shipment(_message.Message):
     def shipped_at(self) -> _timestamp_pb2.Timestamp:
         """When it left."""
 
+    @_builtins.property
+    def delivered_at(self) -> _timestamp_pb2.Timestamp:
+        """When it arrived; unset before."""
+
     def __init__(
         self,
         *,
@@ -426,10 +521,11 @@ class Shipment(_message.Message):
         currency_code: _builtins.str = ...,
         lines: _abc.Iterable[Global___ParcelLine] | None = ...,
         shipped_at: _timestamp_pb2.Timestamp | None = ...,
+        delivered_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["shipped_at", b"shipped_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "shipped_at", b"shipped_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "currency_code", b"currency_code", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "service", b"service", "shipment_id", b"shipment_id", "shipped_at", b"shipped_at", "tracking_number", b"tracking_number", "tracking_status", b"tracking_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "currency_code", b"currency_code", "delivered_at", b"delivered_at", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "service", b"service", "shipment_id", b"shipment_id", "shipped_at", b"shipped_at", "tracking_number", b"tracking_number", "tracking_status", b"tracking_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

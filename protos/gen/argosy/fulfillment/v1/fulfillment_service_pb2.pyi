@@ -37,6 +37,10 @@ class PlanOrderRequest(_message.Message):
     EXCLUDED_LOCATION_IDS_FIELD_NUMBER: _builtins.int
     SHIP_COMPLETE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HINTS_FIELD_NUMBER: _builtins.int
+    SHIP_BY_FIELD_NUMBER: _builtins.int
+    DELIVER_BY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
@@ -49,6 +53,8 @@ class PlanOrderRequest(_message.Message):
     """True where nothing ships unless all can."""
     currency_code: _builtins.str
     """ISO 4217 code of all amounts here."""
+    method: _builtins.str
+    """The shipping method; any where empty."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes."""
@@ -60,6 +66,18 @@ class PlanOrderRequest(_message.Message):
     @_builtins.property
     def excluded_location_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Locations that must not be used again."""
+
+    @_builtins.property
+    def hints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the rules hint at."""
+
+    @_builtins.property
+    def ship_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it must leave; unset where nobody said."""
+
+    @_builtins.property
+    def deliver_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it must arrive; unset where nobody said."""
 
     def __init__(
         self,
@@ -73,10 +91,14 @@ class PlanOrderRequest(_message.Message):
         excluded_location_ids: _abc.Iterable[_builtins.str] | None = ...,
         ship_complete: _builtins.bool = ...,
         currency_code: _builtins.str = ...,
+        method: _builtins.str = ...,
+        hints: _abc.Iterable[_builtins.str] | None = ...,
+        ship_by: _timestamp_pb2.Timestamp | None = ...,
+        deliver_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "lines", b"lines", "order_id", b"order_id", "request_id", b"request_id", "ship_complete", b"ship_complete"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "hints", b"hints", "lines", b"lines", "method", b"method", "order_id", b"order_id", "request_id", b"request_id", "ship_by", b"ship_by", "ship_complete", b"ship_complete"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -986,6 +1008,7 @@ class Rate(_message.Message):
     BASE_MINOR_FIELD_NUMBER: _builtins.int
     PER_KG_MINOR_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     carrier: _builtins.str
     """The carrier."""
     service: _builtins.str
@@ -998,6 +1021,8 @@ class Rate(_message.Message):
     """For every kilogram begun."""
     currency_code: _builtins.str
     """ISO 4217 code."""
+    method: _builtins.str
+    """The shipping method it serves; empty where it serves those that no rate names."""
     def __init__(
         self,
         *,
@@ -1007,10 +1032,11 @@ class Rate(_message.Message):
         base_minor: _builtins.int = ...,
         per_kg_minor: _builtins.int = ...,
         currency_code: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_minor", b"base_minor", "carrier", b"carrier", "country_code", b"country_code", "currency_code", b"currency_code", "per_kg_minor", b"per_kg_minor", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_minor", b"base_minor", "carrier", b"carrier", "country_code", b"country_code", "currency_code", b"currency_code", "method", b"method", "per_kg_minor", b"per_kg_minor", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1029,6 +1055,7 @@ class SetRateRequest(_message.Message):
     BASE_MINOR_FIELD_NUMBER: _builtins.int
     PER_KG_MINOR_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     carrier: _builtins.str
@@ -1043,6 +1070,8 @@ class SetRateRequest(_message.Message):
     """For every kilogram begun."""
     currency_code: _builtins.str
     """ISO 4217 code of all amounts here."""
+    method: _builtins.str
+    """The shipping method it serves; empty where it serves those that no rate names."""
     def __init__(
         self,
         *,
@@ -1053,10 +1082,11 @@ class SetRateRequest(_message.Message):
         base_minor: _builtins.int = ...,
         per_kg_minor: _builtins.int = ...,
         currency_code: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_minor", b"base_minor", "carrier", b"carrier", "country_code", b"country_code", "currency_code", b"currency_code", "per_kg_minor", b"per_kg_minor", "request_id", b"request_id", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_minor", b"base_minor", "carrier", b"carrier", "country_code", b"country_code", "currency_code", b"currency_code", "method", b"method", "per_kg_minor", b"per_kg_minor", "request_id", b"request_id", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

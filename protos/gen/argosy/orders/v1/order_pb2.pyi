@@ -189,6 +189,8 @@ class Order(_message.Message):
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
     SHIP_BY_FIELD_NUMBER: _builtins.int
     HINTS_FIELD_NUMBER: _builtins.int
+    PROMISED_BY_FIELD_NUMBER: _builtins.int
+    EXPECTED_BY_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order's id."""
     channel_id: _builtins.str
@@ -247,6 +249,14 @@ class Order(_message.Message):
     def hints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the rules hint at for sourcing it."""
 
+    @_builtins.property
+    def promised_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the customer was told that all arrives: as quoted at checkout, else as first planned; unset where nobody said."""
+
+    @_builtins.property
+    def expected_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it is expected to arrive now."""
+
     def __init__(
         self,
         *,
@@ -272,10 +282,12 @@ class Order(_message.Message):
         shipping_method: _builtins.str = ...,
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         hints: _abc.Iterable[_builtins.str] | None = ...,
+        promised_by: _timestamp_pb2.Timestamp | None = ...,
+        expected_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination", "placed_at", b"placed_at", "ship_by", b"ship_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination", "expected_by", b"expected_by", "placed_at", b"placed_at", "promised_by", b"promised_by", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "external_order_id", b"external_order_id", "hints", b"hints", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "refunded_minor", b"refunded_minor", "ship_by", b"ship_by", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "expected_by", b"expected_by", "external_order_id", b"external_order_id", "hints", b"hints", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "promised_by", b"promised_by", "refunded_minor", b"refunded_minor", "ship_by", b"ship_by", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

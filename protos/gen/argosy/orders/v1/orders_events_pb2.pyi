@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -441,3 +442,41 @@ class OrderCompleted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderCompleted: _TypeAlias = OrderCompleted  # noqa: Y015
+
+@_typing.final
+class OrderDelayed(_message.Message):
+    """An order will arrive later than the customer was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    PROMISED_BY_FIELD_NUMBER: _builtins.int
+    EXPECTED_BY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    @_builtins.property
+    def promised_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the customer was told that all arrives."""
+
+    @_builtins.property
+    def expected_by(self) -> _timestamp_pb2.Timestamp:
+        """By when it is expected now."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        promised_by: _timestamp_pb2.Timestamp | None = ...,
+        expected_by: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_by", b"expected_by", "promised_by", b"promised_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "expected_by", b"expected_by", "order_id", b"order_id", "promised_by", b"promised_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDelayed: _TypeAlias = OrderDelayed  # noqa: Y015

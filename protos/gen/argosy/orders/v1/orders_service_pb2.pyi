@@ -47,6 +47,7 @@ class CreateOrderRequest(_message.Message):
     CART_ID_FIELD_NUMBER: _builtins.int
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
     SHIP_BY_FIELD_NUMBER: _builtins.int
+    PROMISED_BY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -95,6 +96,10 @@ class CreateOrderRequest(_message.Message):
     def ship_by(self) -> _timestamp_pb2.Timestamp:
         """By when the channel demands that it leaves; unset where it does not."""
 
+    @_builtins.property
+    def promised_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the checkout told the customer that all arrives; what is planned first where unset."""
+
     def __init__(
         self,
         *,
@@ -117,10 +122,11 @@ class CreateOrderRequest(_message.Message):
         cart_id: _builtins.str = ...,
         shipping_method: _builtins.str = ...,
         ship_by: _timestamp_pb2.Timestamp | None = ...,
+        promised_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "ship_by", b"ship_by", "ship_to", b"ship_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "promised_by", b"promised_by", "ship_by", b"ship_by", "ship_to", b"ship_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "promised_by", b"promised_by", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,314 @@
+"""Sources the orders of a batch: each by the policy's strategies, and those that want the same stock together."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from services.fulfillment.domain.calendar import Dates, Node, Transit, Wanted, dates
+from services.fulfillment.domain.optimise import Answer
+from services.fulfillment.domain.policy import Exclusion, Policy, Strategy
+from services.fulfillment.domain.sourcing import MOST_CANDIDATES, Ask, Outcome, Place, Rate, Share, Want, serving, source
+
+Key = tuple[str, str]
+Lane = tuple[str, str, str, str]
+
+
+class Location(NamedTuple):
+    """A location that may ship."""
+
+    location_id: str
+    kind: str
+    country_code: str
+    entity: str
+
+
+class Question(NamedTuple):
+    """An order to source, as it was asked."""
+
+    order_id: str
+    channel_id: str
+    entity: str
+    country_code: str
+    region: str
+    postal_prefix: str
+    method: str
+    currency_code: str
+    wants: Sequence[Want]
+    complete: bool = False
+    hints: Sequence[str] = ()
+    excluded: Sequence[str] = ()
+    ship_by: int | None = None
+    deliver_by: int | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Returns what conditions may ask of the order."""
+        return {
+            "channel": self.channel_id, "entity": self.entity, "country": self.country_code, "region": self.region,
+            "postal_prefix": self.postal_prefix, "method": self.method, "currency": self.currency_code, "hints": list(self.hints),
+            "lines": len(self.wants), "units": sum(want.quantity for want in self.wants),
+            "weight_g": sum(want.quantity * want.weight_g for want in self.wants), "ship_complete": self.complete,
+            "has_date": self.ship_by is not None or self.deliver_by is not None,
+        }  # fmt: skip
+
+
+@dataclass
+class World:
+    """What is kept of rates, lanes, transit times and nodes, and how many parcels locations have on their days."""
+
+    rates: Mapping[tuple[str, str], Sequence[Rate]] = field(default_factory=dict)
+    lanes: Mapping[Lane, int] = field(default_factory=dict)
+    transits: Mapping[Lane, Transit] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    load: defaultdict[str, Counter[date]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def rates_for(self, country_code: str, currency_code: str, method: str) -> list[Rate]:
+        """Returns the rates to a country, the general ones included, that serve a method."""
+        found = [*self.rates.get((country_code, currency_code), ()), *self.rates.get(("", currency_code), ())]
+        return serving(found, method)
+
+    def surcharge(self, location_id: str, country_code: str, postal_prefix: str, currency_code: str) -> int:
+        """Returns what a parcel costs more: the lane that names most of the postal code, then the country, then any."""
+        if self.lanes:
+            for country, prefix in _narrowing(country_code, postal_prefix):
+                found = self.lanes.get((location_id, country, prefix, currency_code))
+                if found is not None:
+                    return found
+        return 0
+
+    def transit(self, location_id: str, question: Question) -> Transit | None:
+        """Returns how long parcels take: what names the location holds first, then most of the postal code, then the method."""
+        for place in (location_id, ""):
+            for country, prefix in _narrowing(question.country_code, question.postal_prefix):
+                for method in dict.fromkeys((question.method, "")):
+                    found = self.transits.get((place, country, prefix, method))
+                    if found is not None:
+                        return found
+        return None
+
+    def dates(self, location_id: str, question: Question, now: int) -> Dates:
+        """Returns when a parcel leaves a location and arrives; nothing is known of one that is no node."""
+        node = self.nodes.get(location_id)
+        if node is None:
+            return Dates()
+        wanted = Wanted(question.ship_by, question.deliver_by)
+        return dates(node, now, self.load[location_id], self.transit(location_id, question), question.country_code, wanted)
+
+    def kept_load(self) -> dict[str, dict[int, int]]:
+        """Returns the load as it can be kept: location → ordinal of the day → parcels."""
+        return {
+            location_id: {day.toordinal(): parcels for day, parcels in days.items() if parcels} for location_id, days in self.load.items()
+        }
+
+    def take_load(self, kept: Mapping[str, Mapping[int | str, int]]) -> None:
+        """Takes a load that was kept."""
+        for location_id, days in kept.items():
+            self.load[location_id].update({date.fromordinal(int(day)): parcels for day, parcels in days.items()})
+
+    def load_permille(self, location_id: str, day: date | None) -> int:
+        """Returns how full a location's day is."""
+        node = self.nodes.get(location_id)
+        return node.load_permille(self.load[location_id][day]) if node is not None and day is not None else 0
+
+
+def _narrowing(country_code: str, postal_prefix: str) -> Iterable[tuple[str, str]]:
+    for length in range(len(postal_prefix), -1, -1):
+        yield country_code, postal_prefix[:length]
+    yield "", ""
+
+
+@dataclass
+class Decided:
+    """How an order is sourced: by which strategy, the plan, what it was compared with, who was left out, and when it leaves."""
+
+    question: Question
+    ask: Ask
+    outcome: Outcome
+    strategy: str
+    eliminated: list[tuple[str, str]]
+    dates: Mapping[str, Dates]
+    how: str = "ALONE"
+    gap_ppm: int = 0
+
+    @property
+    def shares(self) -> Sequence[Share]:
+        """Returns what ships from where."""
+        return self.outcome.chosen.shares if self.outcome.chosen is not None else ()
+
+    @property
+    def own_dates(self) -> dict[str, Dates]:
+        """Returns the dates of the locations that ship."""
+        used = self.outcome.chosen.location_ids if self.outcome.chosen is not None else ()
+        return {location_id: self.dates[location_id] for location_id in used}
+
+
+@dataclass
+class Batch:
+    """Orders that are sourced at one moment, over one picture of what is promised: (item, location) → units."""
+
+    policy: Policy
+    world: World
+    locations: Mapping[str, Location]
+    stock: dict[Key, int]
+    now: int
+
+    def decide(self, question: Question, stock: Mapping[Key, int]) -> Decided:
+        """Sources an order: strategies in turn until one fills it, else the one that fills most. Its parcels count as load."""
+        places, dated, gone = self._places(question, stock)
+        facts, best = question.facts, None
+        for strategy in self.policy.strategies:
+            if not strategy.suits(facts):
+                continue
+            own = self._try(question, strategy, places, dated, gone)
+            if best is None or own.outcome.filled > best.outcome.filled:
+                best = own
+            if own.outcome.filled == own.ask.wanted:
+                break
+        if best is None:
+            nothing = Ask(question.wants, (), (), self.policy.strategies[0].terms)
+            best = Decided(question, nothing, Outcome(None, [], list(question.wants)), "", [*gone, ("", "STRATEGY")], dated)
+        self._count(best, 1)
+        return best
+
+    def _try(
+        self, question: Question, strategy: Strategy, places: Sequence[Place], dated: Mapping[str, Dates], gone: list[tuple[str, str]]
+    ) -> Decided:
+        inside = [place for place in places if not strategy.network or place.location_id in strategy.network]
+        outside = [(place.location_id, "NETWORK") for place in places if strategy.network and place.location_id not in strategy.network]
+        rates = self.world.rates_for(question.country_code, question.currency_code, question.method)
+        ask = Ask(question.wants, inside, rates, strategy.terms, question.complete or strategy.complete)
+        return Decided(question, ask, source(ask), strategy.name, [*gone, *outside], dated)
+
+    def _count(self, decided: Decided, parcels: int) -> None:
+        for location_id, own in decided.own_dates.items():
+            if own.ship_day is not None:
+                self.world.load[location_id][own.ship_day] += parcels
+
+    def _places(self, question: Question, stock: Mapping[Key, int]) -> tuple[list[Place], dict[str, Dates], list[tuple[str, str]]]:
+        items = sorted({want.item_id for want in question.wants})
+        facts = question.facts if self.policy.exclusions else {}
+        places, dated, gone = [], {}, []
+        for location_id, location in sorted(self.locations.items()):
+            known = [item_id for item_id in items if (item_id, location_id) in stock]
+            if not known:
+                continue
+            promisable = {item_id: stock[item_id, location_id] for item_id in known if stock[item_id, location_id] > 0}
+            if why := self._barred(question, location, promisable):
+                gone.append((location_id, why))
+                continue
+            own = dated[location_id] = self.world.dates(location_id, question, self.now)
+            full = self.world.load_permille(location_id, own.ship_day)
+            place = self._place(question, location, promisable, own, full)
+            if why := _excluded(self.policy.exclusions, facts, location, place):
+                gone.append((location_id, why))
+            else:
+                places.append(place)
+        return places, dated, gone
+
+    def _place(self, question: Question, location: Location, promisable: Mapping[str, int], own: Dates, full: int) -> Place:
+        more = self.world.surcharge(location.location_id, question.country_code, question.postal_prefix, question.currency_code)
+        return Place(location.location_id, location.country_code, promisable, more, own.late_days, full)
+
+    @staticmethod
+    def _barred(question: Question, location: Location, promisable: Mapping[str, int]) -> str:
+        if location.location_id in question.excluded:
+            return "EXCLUDED"
+        if question.entity and location.entity != question.entity:
+            return "ENTITY"
+        return "" if promisable else "NO_STOCK"
+
+    def in_turn(self, questions: Sequence[Question]) -> tuple[list[Decided], list[int]]:
+        """Decides each alone; those that then want more than there is, in turn. Returns all, and which of them are contested."""
+        decided = [self.decide(question, self.stock) for question in questions]
+        contested = self._contested(decided)
+        for index in contested:
+            self._count(decided[index], -1)
+        left = dict(self.stock)
+        for index, one in enumerate(decided):
+            if index not in contested:
+                _take(left, one)
+        for index in sorted(contested):
+            one = decided[index] = self.decide(questions[index], left)
+            one.how = "IN_TURN"
+            _take(left, one)
+        return decided, sorted(contested)
+
+    def _contested(self, decided: Sequence[Decided]) -> set[int]:
+        """Returns the orders that want what is too little, and those that share an item with one of them."""
+        taken = Counter[Key]()
+        for one in decided:
+            for share in one.shares:
+                taken[share.item_id, share.location_id] += share.quantity
+        scarce = {item_id for (item_id, location_id), quantity in taken.items() if quantity > self.stock[item_id, location_id]}
+        wanting = defaultdict(set)
+        for index, one in enumerate(decided):
+            for want in one.question.wants:
+                wanting[want.item_id].add(index)
+        found: set[int] = set()
+        waiting = list(scarce)
+        while waiting:
+            for index in wanting.pop(waiting.pop(), ()):
+                if index not in found and decided[index].strategy:
+                    found.add(index)
+                    waiting += [want.item_id for want in decided[index].question.wants]
+        return found
+
+    def contest(self, decided: Sequence[Decided], contested: Sequence[int]) -> "Contest | None":
+        """Returns what the contested orders ask together; None where no other place could help any of them."""
+        others = set(range(len(decided))) - set(contested)
+        left = dict(self.stock)
+        for index in others:
+            _take(left, decided[index])
+        asks = [self._over(decided[index], left) for index in contested]
+        if not any(len(ask.places) > 1 for ask in asks):
+            return None
+        return Contest(asks, [list(decided[index].shares) for index in contested], left)
+
+    def _over(self, one: Decided, left: Mapping[Key, int]) -> Ask:
+        """Returns an order's question over all that the contested may have, not only what those before it left."""
+        places, dated, _ = self._places(one.question, left)
+        one.dates = {**dated, **one.dates}
+        network = next(strategy.network for strategy in self.policy.strategies if strategy.name == one.strategy)
+        found = {place.location_id: place for place in places if not network or place.location_id in network}
+        for place in one.ask.places:
+            if any(share.location_id == place.location_id for share in one.shares):
+                items = {want.item_id for want in one.question.wants}
+                promisable = {item_id: left[item_id, place.location_id] for item_id in items if left.get((item_id, place.location_id))}
+                found[place.location_id] = place._replace(promisable=promisable)
+        return Ask(one.ask.wants, list(found.values()), one.ask.rates, one.ask.terms, one.ask.complete)
+
+
+class Contest(NamedTuple):
+    """Orders that want the same stock, a plan for them that fits, and the stock."""
+
+    asks: list[Ask]
+    known: list[list[Share]]
+    stock: Mapping[Key, int]
+
+
+def together(decided: Sequence[Decided], contested: Sequence[int], contest: Contest, answer: Answer) -> None:
+    """Takes over what was found for the contested orders together."""
+    for index, ask, shares in zip(contested, contest.asks, answer.shares, strict=True):
+        one = decided[index]
+        plan = ask.plan(shares) if shares else None
+        others = [each for each in one.outcome.candidates if plan is None or each.shares != plan.shares]
+        candidates = [plan, *others] if plan is not None else others
+        one.outcome = Outcome(plan, candidates[:MOST_CANDIDATES], ask.short(shares))
+        one.how, one.gap_ppm = "TOGETHER", answer.gap_ppm
+
+
+def _take(left: dict[Key, int], decided: Decided) -> None:
+    for share in decided.shares:
+        left[share.item_id, share.location_id] -= share.quantity
+
+
+def _excluded(exclusions: Sequence[Exclusion], facts: Mapping[str, Any], location: Location, place: Place) -> str:
+    if not exclusions:
+        return ""
+    own = {
+        **facts, "location_id": location.location_id, "location_kind": location.kind, "location_country": location.country_code,
+        "location_entity": location.entity, "late_days": place.late_days, "load_permille": place.load_permille,
+    }  # fmt: skip
+    return next((one.name for one in exclusions if one.forbids(own)), "")

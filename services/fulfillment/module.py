@@ -2,9 +2,10 @@
 
 from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2
 from chassis.runtime.channels import Channels
-from chassis.runtime.service import Service
+from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each
 from services.fulfillment.app import (
+    acknowledge,
     confirm_pick,
     confirm_shipment,
     nodes,
@@ -38,6 +39,8 @@ def build(channels: Channels) -> Service:
             "PlanOrder": plan_order.plan_orders,
             "ReleaseOrder": release_order.release_orders,
             "RecallOrder": each(recall_order.recall_order),
+            "AcceptFulfillmentOrder": each(acknowledge.accept),
+            "RejectFulfillmentOrder": each(acknowledge.reject),
             "ConfirmPick": each(confirm_pick.confirm_pick),
             "ConfirmShipment": confirm_shipment.confirm_shipments,
             "RecordTracking": each(record_tracking.record_tracking),
@@ -70,4 +73,5 @@ def build(channels: Channels) -> Service:
         prepares={"PlanOrder": plan_order.Planner(channels).prepare},
         approvals=(policies.ACTIVATION,),
         jobs=(replay.REPLAY,),
+        periodics=(Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),),
     )

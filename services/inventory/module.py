@@ -173,6 +173,7 @@ def build(channels: Channels) -> Service:
             fulfillment_events_pb2.FulfillmentOrderReleased: on_fulfillment.on_released,
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
             fulfillment_events_pb2.FulfillmentOrderRecalled: on_fulfillment.on_recalled,
+            fulfillment_events_pb2.FulfillmentOrderRejected: on_fulfillment.on_recalled,
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
             returns_events_pb2.ReturnAuthorized: expected_returns.on_return_authorized,
             returns_events_pb2.ReturnClosed: expected_returns.on_return_closed,

@@ -75,6 +75,7 @@ def build(channels: Channels) -> Service:
         },
         reactions={
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
+            fulfillment_events_pb2.FulfillmentOrderRejected: on_fulfillment.on_rejected,
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
             fulfillment_events_pb2.ShipmentDelivered: on_fulfillment.on_delivered,
             inventory_events_pb2.DemandFilled: on_inventory.on_demand_filled,

@@ -11,6 +11,7 @@ async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickR
     """Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
     order = OpenOrder(*await load(work.tx, request.fulfillment_order_id, lock=True))
     need_unchanged(request.etag, order.row.version)
+    order.work_on()
     event = fulfillment_events_pb2.PickShorted(
         fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id
     )

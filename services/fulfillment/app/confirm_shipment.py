@@ -105,6 +105,7 @@ def _ship(
         currency_code=row["currency_code"], freight_minor=row["freight_minor"], carrier=row["carrier"],
         tracking_number=row["tracking_number"],
     )  # fmt: skip
+    order.work_on()
     for line_id, quantity in parcel.items():
         order.add(line_id, shipped=quantity)
         event.lines.add(line_id=line_id, item_id=order.lines[line_id].item_id, location_id=row["location_id"], quantity=quantity)

@@ -22,7 +22,7 @@ async def set_node(work: Work, request: promise_service_pb2.SetNodeRequest) -> p
     need_calendar(request.calendar)
     node = promise_service_pb2.Node(
         location_id=request.location_id, calendar=request.calendar, cut_off=request.cut_off, handling_days=request.handling_days,
-        capacity_parcels=request.capacity_parcels,
+        capacity_parcels=request.capacity_parcels, acknowledge_within_s=request.acknowledge_within_s,
     )  # fmt: skip
     body = MessageToJson(node, preserving_proto_field_name=True, indent=None)
     await work.tx.merge(NODES, ("location_id",), [{"location_id": node.location_id, "body": body}])

@@ -100,7 +100,7 @@ async def get_promise_figures(asked: Asked) -> promise_service_pb2.PromiseFigure
     for row in await asked.tx.read(_shipped(since)):
         own = of(row)
         own.parcels, own.left_late, own.arrived, own.arrived_late = row.parcels, row.left_late, row.arrived, row.arrived_late
-        own.late_s = row.late // SECOND // row.arrived_late if row.arrived_late else 0
+        own.late_s = int(row.late) // SECOND // row.arrived_late if row.arrived_late else 0
     columns = FULFILLMENT_ORDERS.c
     overdue = select(columns.location_id, columns.method, func.count().label("overdue")).where(columns.ship_by < now, OPEN)
     for row in await asked.tx.read(overdue.group_by(columns.location_id, columns.method)):

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
+from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
+from services.fulfillment.app.nodes import node_in
 from services.fulfillment.app.views import to_fulfillment_order
-from services.fulfillment.domain.progress import Status
-from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, PROMISES
+from services.fulfillment.domain.progress import Handshake, Status
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, NODES, PROMISES
 
 
 class _Row:
@@ -21,6 +23,7 @@ class _Row:
 async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its fulfilment orders; they keep what was promised."""
     promises = await _promises(work, sorted({call.request.order_id for call in calls}))
+    answer_within = await _answer_within(work, sorted({line.location_id for call in calls for line in call.request.lines}))
     orders: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
@@ -32,6 +35,8 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             by_location[line.location_id].append(line)
         for location_id, own in sorted(by_location.items()):
             order = _order(work, call.request, location_id, promises.get((call.request.order_id, location_id)))
+            if within_s := answer_within.get(location_id):
+                order |= {"handshake": int(Handshake.SUBMITTED), "acknowledge_by": work.now + within_s * SECOND}
             rows = _lines(order["fulfillment_order_id"], own)
             orders.append(order)
             lines += rows
@@ -48,13 +53,20 @@ async def _promises(work: Work, order_ids: Sequence[str]) -> dict[tuple[str, str
     return {(row.order_id, row.location_id): row for row in rows}
 
 
+async def _answer_within(work: Work, location_ids: Sequence[str]) -> dict[str, int]:
+    """Returns within how many seconds locations must answer; nothing of those that need not."""
+    rows = await work.tx.find(NODES, ("location_id",), [(one,) for one in location_ids])
+    return {row.location_id: node_in(row).acknowledge_within_s for row in rows}
+
+
 def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, location_id: str, promise: Any) -> dict[str, Any]:
     return {
         "fulfillment_order_id": new_id(), "order_id": request.order_id, "channel_id": request.channel_id,
         "location_id": location_id, "entity": request.entity, "currency_code": request.currency_code,
         "status": int(Status.RELEASED), "country_code": request.destination.country_code,
         "region": request.destination.region, "postal_prefix": request.destination.postal_prefix, "version": 1,
-        "created_at": work.now, "method": promise.method if promise is not None else "",
+        "created_at": work.now, "handshake": int(Handshake.NONE), "acknowledge_by": None, "refusal": "",
+        "method": promise.method if promise is not None else "",
         **{name: getattr(promise, name, None) for name in ("ship_day", "ship_by", "deliver_by")},
     }  # fmt: skip
 

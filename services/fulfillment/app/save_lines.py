@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.runtime.work import Work
-from services.fulfillment.domain.progress import Counts, derive
+from services.fulfillment.domain.progress import Counts, Handshake, derive
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 
 NAMES = ("picked", "shorted", "shipped", "cancelled")
@@ -15,8 +15,15 @@ class OpenOrder:
 
     def __init__(self, row: Any, lines: Sequence[Any]) -> None:
         self.row = row
+        self.handshake = int(row.handshake)
+        self.refusal = str(row.refusal)
         self.lines = {line.line_id: line for line in lines}
         self.counts = {line.line_id: Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled) for line in lines}
+
+    def work_on(self) -> None:
+        """Who works on what it was told has accepted it."""
+        if self.handshake == Handshake.SUBMITTED:
+            self.handshake = int(Handshake.ACCEPTED)
 
     def add(self, line_id: str, **changes: int) -> None:
         """Adds to a line's quantities."""
@@ -25,11 +32,14 @@ class OpenOrder:
 
 
 async def save(work: Work, orders: Sequence[OpenOrder]) -> None:
-    """Writes quantities and derived statuses, two statements for all."""
+    """Writes quantities, derived statuses and what locations say, two statements for all."""
     rows = [
-        {"fulfillment_order_id": order.row.fulfillment_order_id, "status": int(derive(list(order.counts.values()))), "version": 1}
+        {
+            "fulfillment_order_id": order.row.fulfillment_order_id, "status": int(derive(list(order.counts.values()))), "version": 1,
+            "handshake": order.handshake, "refusal": order.refusal,
+        }
         for order in orders
-    ]
+    ]  # fmt: skip
     await work.tx.change(FULFILLMENT_ORDERS, ("fulfillment_order_id",), rows, add=("version",))
     lines = [
         {"fulfillment_order_id": order.row.fulfillment_order_id, "line_id": line_id, **{name: getattr(own, name) for name in NAMES}}

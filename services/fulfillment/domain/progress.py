@@ -15,6 +15,15 @@ class Status(IntEnum):
     CANCELLED = 5
 
 
+class Handshake(IntEnum):
+    """What a location says, numbered as in the contract."""
+
+    NONE = 0
+    SUBMITTED = 1
+    ACCEPTED = 2
+    REJECTED = 3
+
+
 class Counts(NamedTuple):
     """A line's quantities."""
 

@@ -8,6 +8,7 @@ from chassis.runtime.versions import version_columns
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
 OPEN = text("status < 4")
+SUBMITTED = text("handshake = 1")
 
 # Decisions are never changed. `answer` is the contract's message as it was answered; before, `body` was that as JSON.
 DECISIONS = Table(
@@ -42,6 +43,11 @@ FULFILLMENT_ORDERS = Table(
     Column("ship_day", Integer),
     Column("ship_by", BigInteger),
     Column("deliver_by", BigInteger),
+    # What the location says of it, by when it must, and why it will not.
+    Column("handshake", Integer, nullable=False, server_default="0"),
+    Column("acknowledge_by", BigInteger),
+    Column("refusal", Text, nullable=False, server_default=""),
+    Index("ix_fulfillment_orders_silent", "acknowledge_by", postgresql_where=SUBMITTED, sqlite_where=SUBMITTED),
     Index("ix_fulfillment_orders_ship_day", "ship_day", "location_id"),
     Index("ix_fulfillment_orders_overdue", "ship_by", postgresql_where=OPEN, sqlite_where=OPEN),
     Index("ix_fulfillment_orders_status", "status", "fulfillment_order_id"),

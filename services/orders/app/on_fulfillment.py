@@ -8,7 +8,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
-from services.orders.process.messages import Part, Shipped, Shorted
+from services.orders.process.messages import Part, Rejected, Shipped, Shorted
 from services.orders.store.tables import ORDERS, SHIPMENTS
 
 
@@ -16,6 +16,13 @@ async def on_shorted(work: Work, events: Sequence[Received]) -> None:
     """Units were not found."""
     for event in events:
         work.deliver(fulfil_order.NAME, event.message.order_id, Shorted(_parts(event)))
+
+
+async def on_rejected(work: Work, events: Sequence[Received]) -> None:
+    """A location will not ship what it was told."""
+    for event in events:
+        text = f"{event.message.reason}: {event.message.detail}"
+        work.deliver(fulfil_order.NAME, event.message.order_id, Rejected(_parts(event), text))
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:

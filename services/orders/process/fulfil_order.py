@@ -35,6 +35,7 @@ from services.orders.process.messages import (
     Recalled,
     RecallOrder,
     Record,
+    Rejected,
     Released,
     ReleaseOrder,
     ReservationCancelled,
@@ -135,6 +136,8 @@ def _told(state: State, message: Struct) -> Step:
             return _reservation_cancelled(state)
         case Shorted(parts):
             return _shorted(_caught_up(state, parts), parts)
+        case Rejected(parts, reason):
+            return _given_up(_caught_up(state, parts), parts, "REJECTED", f"{_places(parts)}: {reason}")
         case Shipped(shipment_id, parts):
             return _shipped(_caught_up(state, parts), shipment_id, parts)
         case CancelRequested(lines, reason):
@@ -307,15 +310,21 @@ def _caught_up(state: State, parts: list[Part]) -> State:
 
 def _shorted(state: State, parts: list[Part]) -> Step:
     """What a location does not find is sourced again, elsewhere."""
+    return _given_up(state, parts, "SHORT_PICK", f"{sum(part.quantity for part in parts)} units not found at {_places(parts)}")
+
+
+def _places(parts: list[Part]) -> str:
+    return ", ".join(sorted({part.location_id for part in parts}))
+
+
+def _given_up(state: State, parts: list[Part], kind: str, detail: str) -> Step:
     lines = dict(state.lines)
     for part in parts:
         line = lines[part.line_id]
         released = _less(line.released, part.location_id, part.quantity)
         lines[part.line_id] = replace(line, released=released, waiting=line.waiting + part.quantity)
-    places = sorted({part.location_id for part in parts})
-    excluded = sorted({*state.excluded, *places})
-    following = replace(state, lines=lines, excluded=excluded, short=False, plans=0)
-    return following, (Record("SHORT_PICK", f"{sum(p.quantity for p in parts)} units not found at {', '.join(places)}"),)
+    excluded = sorted({*state.excluded, *(part.location_id for part in parts)})
+    return replace(state, lines=lines, excluded=excluded, short=False, plans=0), (Record(kind, detail),)
 
 
 def _supply_came(state: State, parts: list[Part]) -> Step:

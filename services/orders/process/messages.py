@@ -105,6 +105,13 @@ class Shorted(Struct, frozen=True, tag=True):
     parts: list[Part]
 
 
+class Rejected(Struct, frozen=True, tag=True):
+    """A location will not ship this."""
+
+    parts: list[Part]
+    reason: str
+
+
 class Shipped(Struct, frozen=True, tag=True):
     """A parcel left."""
 

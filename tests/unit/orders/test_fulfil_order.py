@@ -156,9 +156,12 @@ class World:
         quantity = self.dice.randrange(1, self.released[line_id, place] + 1)
         self.released[line_id, place] -= quantity
         part = m.Part(line_id, place, quantity)
-        if self.dice.random() < 0.1:
+        chance = self.dice.random()
+        if chance < 0.1:
             self.stock[line_id, place] = 0
             self.tell(m.Shorted([part]))
+        elif chance < 0.2:
+            self.tell(m.Rejected([part], "REJECTED: the line is down"))
         else:
             self.shipped[line_id] += quantity
             self.tell(m.Shipped(f"s{len(self.steps)}", [part]))
@@ -322,3 +325,13 @@ def test_what_inventory_does_by_itself_waits_for_the_answer_that_is_asked() -> N
     assert (told.asking, told.lines["1"].waiting) == ("plan", 2)
     after = f.decide(told, m.Planned([], []), 0).state
     assert (after.later, after.lines["1"].waiting, after.lines["1"].reserved) == ([], 3, {})
+
+
+def test_what_a_location_rejects_is_sourced_elsewhere_and_its_promise_is_kept() -> None:
+    following = walk(*PLANNED[:-1], m.Planned([m.Part("a", "X", 2)], [], 500), m.Reserved(), m.Released())
+    assert m.KeepPromise(500, partial=False) in walk(*PLANNED[:-1], m.Planned([m.Part("a", "X", 2)], [], 500)).changes
+    following = f.decide(following.state, m.Rejected([m.Part("a", "X", 2)], "NO_ACK: silent"), 0)
+    assert following.changes[0] == m.Record("REJECTED", "X: NO_ACK: silent")
+    (do,) = following.do
+    assert isinstance(do.effect, m.PlanOrder)
+    assert do.effect.excluded_location_ids == ["X"]

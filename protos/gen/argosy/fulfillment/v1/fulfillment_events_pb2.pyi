@@ -196,6 +196,50 @@ class FulfillmentOrderRecalled(_message.Message):
 Global___FulfillmentOrderRecalled: _TypeAlias = FulfillmentOrderRecalled  # noqa: Y015
 
 @_typing.final
+class FulfillmentOrderRejected(_message.Message):
+    """A location will not ship what is left, or was silent for too long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """The location."""
+    reason: _builtins.str
+    """REJECTED, or NO_ACK where it was silent."""
+    detail: _builtins.str
+    """What it said."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What it will not ship."""
+
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FulfillmentOrderRejected: _TypeAlias = FulfillmentOrderRejected  # noqa: Y015
+
+@_typing.final
 class ShipmentDelivered(_message.Message):
     """The carrier says that a parcel arrived."""
 

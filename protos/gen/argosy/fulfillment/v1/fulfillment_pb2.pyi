@@ -49,6 +49,34 @@ SOURCING_METHOD_IN_TURN: SourcingMethod.ValueType  # 3
 """Several orders wanted the same stock, and each had the best of what those before it left."""
 Global___SourcingMethod: _TypeAlias = SourcingMethod  # noqa: Y015
 
+class _Handshake:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HandshakeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Handshake.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HANDSHAKE_UNSPECIFIED: _Handshake.ValueType  # 0
+    """The location need not say anything."""
+    HANDSHAKE_SUBMITTED: _Handshake.ValueType  # 1
+    """It was told and has not answered."""
+    HANDSHAKE_ACCEPTED: _Handshake.ValueType  # 2
+    """It will ship it."""
+    HANDSHAKE_REJECTED: _Handshake.ValueType  # 3
+    """It will not, or was silent for too long: what is left is sourced again elsewhere."""
+
+class Handshake(_Handshake, metaclass=_HandshakeEnumTypeWrapper):
+    """What a location says of a fulfilment order."""
+
+HANDSHAKE_UNSPECIFIED: Handshake.ValueType  # 0
+"""The location need not say anything."""
+HANDSHAKE_SUBMITTED: Handshake.ValueType  # 1
+"""It was told and has not answered."""
+HANDSHAKE_ACCEPTED: Handshake.ValueType  # 2
+"""It will ship it."""
+HANDSHAKE_REJECTED: Handshake.ValueType  # 3
+"""It will not, or was silent for too long: what is left is sourced again elsewhere."""
+Global___Handshake: _TypeAlias = Handshake  # noqa: Y015
+
 class _FulfillmentStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -344,6 +372,9 @@ class FulfillmentOrder(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     SHIP_BY_FIELD_NUMBER: _builtins.int
     DELIVER_BY_FIELD_NUMBER: _builtins.int
+    HANDSHAKE_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_BY_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     fulfillment_order_id: _builtins.str
     """The id."""
     order_id: _builtins.str
@@ -360,6 +391,10 @@ class FulfillmentOrder(_message.Message):
     """Changes with every change."""
     method: _builtins.str
     """The shipping method."""
+    handshake: Global___Handshake.ValueType
+    """What the location says of it."""
+    refusal: _builtins.str
+    """Why the location will not ship it."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes, coarsely."""
@@ -380,6 +415,10 @@ class FulfillmentOrder(_message.Message):
     def deliver_by(self) -> _timestamp_pb2.Timestamp:
         """By when it was promised to arrive; unset where nothing was promised."""
 
+    @_builtins.property
+    def acknowledge_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the location must say something; unset where it need not."""
+
     def __init__(
         self,
         *,
@@ -396,10 +435,13 @@ class FulfillmentOrder(_message.Message):
         method: _builtins.str = ...,
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         deliver_by: _timestamp_pb2.Timestamp | None = ...,
+        handshake: Global___Handshake.ValueType = ...,
+        acknowledge_by: _timestamp_pb2.Timestamp | None = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "method", b"method", "order_id", b"order_id", "ship_by", b"ship_by", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "channel_id", b"channel_id", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "handshake", b"handshake", "lines", b"lines", "location_id", b"location_id", "method", b"method", "order_id", b"order_id", "refusal", b"refusal", "ship_by", b"ship_by", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1145,3 +1145,67 @@ class ListRatesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRatesResponse: _TypeAlias = ListRatesResponse  # noqa: Y015
+
+@_typing.final
+class AcceptFulfillmentOrderRequest(_message.Message):
+    """Says that a location will ship."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptFulfillmentOrderRequest: _TypeAlias = AcceptFulfillmentOrderRequest  # noqa: Y015
+
+@_typing.final
+class RejectFulfillmentOrderRequest(_message.Message):
+    """Says that a location will not ship."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectFulfillmentOrderRequest: _TypeAlias = RejectFulfillmentOrderRequest  # noqa: Y015

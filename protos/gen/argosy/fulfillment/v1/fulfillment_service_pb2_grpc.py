@@ -81,6 +81,16 @@ class FulfillmentServiceStub:
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersRequest.SerializeToString,
                 response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersResponse.FromString,
                 _registered_method=True)
+        self.AcceptFulfillmentOrder = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/AcceptFulfillmentOrder',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptFulfillmentOrderRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+                _registered_method=True)
+        self.RejectFulfillmentOrder = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/RejectFulfillmentOrder',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+                _registered_method=True)
         self.ConfirmPick = channel.unary_unary(
                 '/argosy.fulfillment.v1.FulfillmentService/ConfirmPick',
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmPickRequest.SerializeToString,
@@ -185,6 +195,20 @@ class FulfillmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptFulfillmentOrder(self, request, context):
+        """Says that a location will ship a fulfilment order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectFulfillmentOrder(self, request, context):
+        """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmPick(self, request, context):
         """Says what was picked; what was not found is short and sourced again.
         """
@@ -281,6 +305,16 @@ def add_FulfillmentServiceServicer_to_server(servicer, server):
                     servicer.ListFulfillmentOrders,
                     request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersRequest.FromString,
                     response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersResponse.SerializeToString,
+            ),
+            'AcceptFulfillmentOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptFulfillmentOrder,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptFulfillmentOrderRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
+            ),
+            'RejectFulfillmentOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectFulfillmentOrder,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
             ),
             'ConfirmPick': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmPick,
@@ -562,6 +596,60 @@ class FulfillmentService:
             '/argosy.fulfillment.v1.FulfillmentService/ListFulfillmentOrders',
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersRequest.SerializeToString,
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListFulfillmentOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptFulfillmentOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/AcceptFulfillmentOrder',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptFulfillmentOrderRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectFulfillmentOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/RejectFulfillmentOrder',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
             options,
             channel_credentials,
             insecure,

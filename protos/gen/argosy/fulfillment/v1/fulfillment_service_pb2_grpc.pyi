@@ -52,6 +52,10 @@ class FulfillmentServiceStub:
     """Returns a fulfilment order."""
     ListFulfillmentOrders: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListFulfillmentOrdersRequest, _fulfillment_service_pb2.ListFulfillmentOrdersResponse]
     """Lists fulfilment orders, oldest first."""
+    AcceptFulfillmentOrder: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.AcceptFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]
+    """Says that a location will ship a fulfilment order."""
+    RejectFulfillmentOrder: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]
+    """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
     ConfirmPick: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]
@@ -90,6 +94,10 @@ class FulfillmentServiceAsyncStub(FulfillmentServiceStub):
     """Returns a fulfilment order."""
     ListFulfillmentOrders: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListFulfillmentOrdersRequest, _fulfillment_service_pb2.ListFulfillmentOrdersResponse]  # type: ignore[assignment]
     """Lists fulfilment orders, oldest first."""
+    AcceptFulfillmentOrder: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.AcceptFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
+    """Says that a location will ship a fulfilment order."""
+    RejectFulfillmentOrder: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
+    """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
     ConfirmPick: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]  # type: ignore[assignment]
@@ -179,6 +187,22 @@ class FulfillmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fulfillment_service_pb2.ListFulfillmentOrdersResponse, _abc.Awaitable[_fulfillment_service_pb2.ListFulfillmentOrdersResponse]]:
         """Lists fulfilment orders, oldest first."""
+
+    @_abc_1.abstractmethod
+    def AcceptFulfillmentOrder(
+        self,
+        request: _fulfillment_service_pb2.AcceptFulfillmentOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
+        """Says that a location will ship a fulfilment order."""
+
+    @_abc_1.abstractmethod
+    def RejectFulfillmentOrder(
+        self,
+        request: _fulfillment_service_pb2.RejectFulfillmentOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
+        """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
 
     @_abc_1.abstractmethod
     def ConfirmPick(

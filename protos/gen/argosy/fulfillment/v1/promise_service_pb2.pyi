@@ -34,6 +34,7 @@ class Node(_message.Message):
     CUT_OFF_FIELD_NUMBER: _builtins.int
     HANDLING_DAYS_FIELD_NUMBER: _builtins.int
     CAPACITY_PARCELS_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_WITHIN_S_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """The location."""
     cut_off: _builtins.str
@@ -42,6 +43,8 @@ class Node(_message.Message):
     """Working days between that day and the one on which it leaves."""
     capacity_parcels: _builtins.int
     """Parcels a day; any number where 0."""
+    acknowledge_within_s: _builtins.int
+    """Within how many seconds it must accept what it is told, else that is sourced elsewhere; it need not where 0."""
     @_builtins.property
     def calendar(self) -> _holds_service_pb2.WorkingCalendar:
         """When somebody works there."""
@@ -54,10 +57,11 @@ class Node(_message.Message):
         cut_off: _builtins.str = ...,
         handling_days: _builtins.int = ...,
         capacity_parcels: _builtins.int = ...,
+        acknowledge_within_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -75,6 +79,7 @@ class SetNodeRequest(_message.Message):
     CUT_OFF_FIELD_NUMBER: _builtins.int
     HANDLING_DAYS_FIELD_NUMBER: _builtins.int
     CAPACITY_PARCELS_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_WITHIN_S_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     location_id: _builtins.str
@@ -85,6 +90,8 @@ class SetNodeRequest(_message.Message):
     """Working days between that day and the one on which it leaves."""
     capacity_parcels: _builtins.int
     """Parcels a day; any number where 0."""
+    acknowledge_within_s: _builtins.int
+    """Within how many seconds it must accept what it is told, else that is sourced elsewhere; it need not where 0."""
     @_builtins.property
     def calendar(self) -> _holds_service_pb2.WorkingCalendar:
         """When somebody works there."""
@@ -98,10 +105,11 @@ class SetNodeRequest(_message.Message):
         cut_off: _builtins.str = ...,
         handling_days: _builtins.int = ...,
         capacity_parcels: _builtins.int = ...,
+        acknowledge_within_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

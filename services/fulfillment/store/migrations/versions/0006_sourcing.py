@@ -103,6 +103,17 @@ def upgrade() -> None:
         sqlite_where=sa.text("status < 4"),
     )
     op.create_index("ix_fulfillment_orders_ship_day", "fulfillment_orders", ["ship_day", "location_id"], unique=False)
+    op.add_column("fulfillment_orders", sa.Column("handshake", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("fulfillment_orders", sa.Column("acknowledge_by", sa.BigInteger(), nullable=True))
+    op.add_column("fulfillment_orders", sa.Column("refusal", sa.Text(), server_default="", nullable=False))
+    op.create_index(
+        "ix_fulfillment_orders_silent",
+        "fulfillment_orders",
+        ["acknowledge_by"],
+        unique=False,
+        postgresql_where=sa.text("handshake = 1"),
+        sqlite_where=sa.text("handshake = 1"),
+    )
     op.add_column("rates", sa.Column("method", sa.String(length=40), server_default="", nullable=False))
     op.add_column("shipments", sa.Column("method", sa.String(length=40), server_default="", nullable=False))
     op.add_column("shipments", sa.Column("ship_by", sa.BigInteger(), nullable=True))
@@ -141,6 +152,15 @@ def downgrade() -> None:
         postgresql_where=sa.text("status < 4"),
         sqlite_where=sa.text("status < 4"),
     )
+    op.drop_index(
+        "ix_fulfillment_orders_silent",
+        table_name="fulfillment_orders",
+        postgresql_where=sa.text("handshake = 1"),
+        sqlite_where=sa.text("handshake = 1"),
+    )
+    op.drop_column("fulfillment_orders", "refusal")
+    op.drop_column("fulfillment_orders", "acknowledge_by")
+    op.drop_column("fulfillment_orders", "handshake")
     op.drop_column("fulfillment_orders", "deliver_by")
     op.drop_column("fulfillment_orders", "ship_by")
     op.drop_column("fulfillment_orders", "ship_day")

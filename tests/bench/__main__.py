@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES
 from suite.up import running_suite
+from tests.bench.deciding import measure_deciding
 from tests.bench.measures import (
     Value,
     measure_orders,
@@ -89,7 +90,7 @@ def show(values: list[Value]) -> None:
 def main() -> int:
     """Returns 1 where a floor is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--only", default="*", help="which measures, as a pattern over <database>:<measure>")
+    parser.add_argument("--only", default="*", help="which measures, as a pattern over <database>:<measure> and deciding")
     only = parser.parse_args().only
     set_up_logs("ERROR")
     values: list[Value] = []
@@ -98,6 +99,8 @@ def main() -> int:
             if fnmatch.fnmatch(f"{database}:{name}", only):
                 with tempfile.TemporaryDirectory() as folder:
                     values += uvloop.run(run(database, name, Path(folder)))
+    if fnmatch.fnmatch("deciding", only):
+        values += measure_deciding()
     show(values)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({one.name: {k: v for k, v in asdict(one).items() if k != "name"} for one in values}, indent=1) + "\n")

@@ -8,6 +8,7 @@ import pytest
 
 from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2
+from argosy.inventory.v1 import stock_service_pb2
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.ids import new_id
@@ -345,3 +346,41 @@ async def test_locations_accept_reject_or_work_and_silence_is_a_no(shop: Shop) -
 
 def _key(order: fulfillment_pb2.FulfillmentOrder) -> dict[str, str]:
     return {"fulfillment_order_id": order.fulfillment_order_id}
+
+
+async def test_other_safety_stock_is_kept_back_from_a_shipping_method(shop: Shop) -> None:
+    await shop.room.item("a")
+    await shop.room.item("set", kit='[["a", 2]]')
+    for place, quantity in (("BER", 5), ("HAM", 9)):
+        await shop.room.receive("a", quantity, location_id=place)
+    for method, quantity in (("express", 4), ("pickup", 0)):
+        request = stock_service_pb2.SetMethodSafetyRequest(
+            request_id=new_id(), item_id="a", location_id="BER", shipping_method=method, quantity=quantity
+        )
+        await shop.calls.stock.SetMethodSafety(request)
+    await shop.calls.stock.SetStockPolicy(
+        stock_service_pb2.SetStockPolicyRequest(request_id=new_id(), item_id="a", location_id="BER", quantity=2)
+    )
+    asked = stock_service_pb2.GetAvailabilityRequest(item_ids=["a", "set"], shipping_methods=["express", "pickup", "standard"])
+    item, kit = (await shop.calls.stock.GetAvailability(asked)).items
+    berlin, hamburg = item.locations
+    assert (berlin.available_to_promise, dict(berlin.available_by_method)) == (3, {"express": 1, "pickup": 5})
+    assert not hamburg.available_by_method
+    assert (kit.locations[0].available_to_promise, dict(kit.locations[0].available_by_method)) == (1, {"express": 0, "pickup": 2})
+    # Three by a method that keeps nothing back come from Berlin; by express only one is there.
+    assert where(await shop.plan("O-1", ("a", 5), method="pickup", excluded_location_ids=["HAM"])) == {"BER": 5}
+    short = await shop.plan("O-2", ("a", 5), method="express", excluded_location_ids=["HAM"])
+    assert (where(short), short.short[0].quantity) == ({"BER": 1}, 4)
+    assert where(await shop.plan("O-3", ("a", 5), excluded_location_ids=["HAM"])) == {"BER": 3}
+    # Together they take no more than there is, and each keeps its own back.
+    batch = fulfillment_service_pb2.BatchPlanOrderRequest(
+        requests=[shop.asks("O-4", ("a", 4), method="pickup"), shop.asks("O-5", ("a", 8), method="express"), shop.asks("O-6", ("a", 2))]
+    )
+    results = [one.response for one in (await shop.calls.fulfillment.BatchPlanOrder(batch)).results]
+    taken = [where(one) for one in results]
+    assert sum(one.get("BER", 0) for one in taken) <= 5
+    assert sum(one.get("HAM", 0) for one in taken) <= 9
+    assert taken[1].get("BER", 0) <= 1
+    assert taken[2].get("BER", 0) <= 3
+    listed = (await shop.calls.stock.ListMethodSafety(stock_service_pb2.ListMethodSafetyRequest(item_id="a"))).method_safety
+    assert [(one.shipping_method, one.quantity) for one in listed] == [("express", 4), ("pickup", 0)]

@@ -22,7 +22,7 @@ from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.fulfillment.app.world import load_world, policy_in
-from services.fulfillment.clients.availability import Availability, Picture
+from services.fulfillment.clients.availability import Availability
 from services.fulfillment.domain.optimise import Answer, optimise
 from services.fulfillment.domain.planning import Batch, Contest, Decided, Location, Question, together
 from services.fulfillment.domain.policy import Policy
@@ -53,15 +53,16 @@ class Planner:
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence["tuple[Decided, Policy, str] | Refusal"]:
         """Returns for each request the decision, its policy, and what was asked as it is kept."""
         questions = [to_question(request) for request in requests]
-        picture = await self._availability.of(want.item_id for question in questions for want in question.wants)
+        items = {want.item_id for question in questions for want in question.wants}
+        picture = await self._availability.of(items, {question.method for question in questions})
         now = wall_clock()
         try:
             async with database.read() as tx:
                 policy, world = await policy_in(tx), await load_world(tx, now)
         except Refusal as refusal:
             return [refusal] * len(requests)
-        kept = [_kept(question, picture) for question in questions]
-        batch = Batch(policy, world, picture.locations, picture.stock, now)
+        batch = Batch(policy, world, picture.locations, picture.stock, now, picture.kept_back)
+        kept = [_kept(question, batch) for question in questions]
         decided, contested = batch.in_turn(questions)
         contest = batch.contest(decided, contested) if len(contested) > 1 else None
         if contest is not None and (answer := await _solve(contest)) is not None:
@@ -93,14 +94,12 @@ def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
     )  # fmt: skip
 
 
-def _kept(question: Question, picture: Picture) -> str:
-    stock = [
-        (want.item_id, location_id, quantity)
-        for want in question.wants for location_id in picture.locations
-        if (quantity := picture.stock.get((want.item_id, location_id))) is not None
-    ]  # fmt: skip
-    used = {location_id for _, location_id, _ in stock}
-    return msgspec.json.encode(Kept(question, stock, [picture.locations[one] for one in sorted(used)])).decode()
+def _kept(question: Question, batch: Batch) -> str:
+    items = {want.item_id for want in question.wants}
+    keys = [(item_id, location_id) for item_id in sorted(items) for location_id in batch.locations if (item_id, location_id) in batch.stock]
+    stock = [(*key, batch.open_to(question, *key, batch.stock)) for key in keys]
+    used = sorted({location_id for _, location_id in keys})
+    return msgspec.json.encode(Kept(question, stock, [batch.locations[one] for one in used])).decode()
 
 
 async def plan_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:

@@ -32,17 +32,21 @@ class Quotes:
     async def quote_promise(self, asked: Asked) -> promise_service_pb2.QuotePromiseResponse:
         """Keeps nothing. Refusals: NO_POLICY."""
         request = asked.request
-        picture = await self._availability.of(line.item_id for line in request.lines)
         now = wall_clock()
         policy, world = await policy_in(asked.tx), await load_world(asked.tx, now)
+        methods = sorted(set(request.methods)) or _methods(world)
+        picture = await self._availability.of([line.item_id for line in request.lines], methods)
         to = request.destination
+        batch = Batch(policy, world, picture.locations, picture.stock, now, picture.kept_back)
         quotes = []
-        for method in sorted(set(request.methods)) or _methods(world):
+        for method in methods:
             wants = [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines]
             question = Question(
                 "", request.channel_id, request.entity, to.country_code, to.region, to.postal_prefix, method, request.currency_code, wants
             )
-            quotes.append(_quote(Batch(policy, world, picture.locations, picture.stock, now).decide(question, picture.stock)))
+            decided = batch.decide(question, picture.stock)
+            batch.forget(decided)
+            quotes.append(_quote(decided))
         quotes.sort(key=lambda one: (one.deliver_by.ToMicroseconds() or NEVER, one.shipping_cost_minor, one.method))
         return promise_service_pb2.QuotePromiseResponse(quotes=quotes)
 

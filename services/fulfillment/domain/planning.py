@@ -153,6 +153,7 @@ class Batch:
     locations: Mapping[str, Location]
     stock: dict[Key, int]
     now: int
+    kept_back: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def decide(self, question: Question, stock: Mapping[Key, int]) -> Decided:
         """Sources an order: strategies in turn until one fills it, else the one that fills most. Its parcels count as load."""
@@ -181,6 +182,10 @@ class Batch:
         ask = Ask(question.wants, inside, rates, strategy.terms, question.complete or strategy.complete)
         return Decided(question, ask, source(ask), strategy.name, [*gone, *outside], dated)
 
+    def forget(self, decided: Decided) -> None:
+        """Lets an order's parcels count as load no more."""
+        self._count(decided, -1)
+
     def _count(self, decided: Decided, parcels: int) -> None:
         for location_id, own in decided.own_dates.items():
             if own.ship_day is not None:
@@ -194,7 +199,7 @@ class Batch:
             known = [item_id for item_id in items if (item_id, location_id) in stock]
             if not known:
                 continue
-            promisable = {item_id: stock[item_id, location_id] for item_id in known if stock[item_id, location_id] > 0}
+            promisable = {item_id: units for item_id in known if (units := self.open_to(question, item_id, location_id, stock)) > 0}
             if why := self._barred(question, location, promisable):
                 gone.append((location_id, why))
                 continue
@@ -206,6 +211,13 @@ class Batch:
             else:
                 places.append(place)
         return places, dated, gone
+
+    def open_to(self, question: Question, item_id: str, location_id: str, stock: Mapping[Key, int]) -> int:
+        """Returns what an order may have of an item: what its shipping method is not kept back from."""
+        if not self.kept_back:
+            return stock[item_id, location_id]
+        of_any = self.kept_back.get((item_id, location_id, ""), 0)
+        return stock[item_id, location_id] - self.kept_back.get((item_id, location_id, question.method), of_any)
 
     def _place(self, question: Question, location: Location, promisable: Mapping[str, int], own: Dates, full: int) -> Place:
         more = self.world.surcharge(location.location_id, question.country_code, question.postal_prefix, question.currency_code)
@@ -224,7 +236,7 @@ class Batch:
         decided = [self.decide(question, self.stock) for question in questions]
         contested = self._contested(decided)
         for index in contested:
-            self._count(decided[index], -1)
+            self.forget(decided[index])
         left = dict(self.stock)
         for index, one in enumerate(decided):
             if index not in contested:
@@ -274,8 +286,8 @@ class Batch:
         found = {place.location_id: place for place in places if not network or place.location_id in network}
         for place in one.ask.places:
             if any(share.location_id == place.location_id for share in one.shares):
-                items = {want.item_id for want in one.question.wants}
-                promisable = {item_id: left[item_id, place.location_id] for item_id in items if left.get((item_id, place.location_id))}
+                items = {want.item_id for want in one.question.wants if (want.item_id, place.location_id) in left}
+                promisable = {item_id: self.open_to(one.question, item_id, place.location_id, left) for item_id in items}
                 found[place.location_id] = place._replace(promisable=promisable)
         return Ask(one.ask.wants, list(found.values()), one.ask.rates, one.ask.terms, one.ask.complete)
 

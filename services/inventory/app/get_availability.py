@@ -20,7 +20,7 @@ from chassis.runtime.statements import ZERO, given, parameters
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
 from services.inventory.store.stock_book import components_of
-from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, LOCATIONS, LOTS, POLICIES, RISK_BUFFERS
+from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, ITEMS, LOCATIONS, LOTS, METHOD_SAFETY, POLICIES, RISK_BUFFERS
 
 Request = stock_service_pb2.GetAvailabilityRequest
 Key = tuple[str, str]
@@ -63,6 +63,8 @@ class Look:
     outlooks: defaultdict[str, dict[str, Outlook]] = field(default_factory=lambda: defaultdict(dict))
     policies: dict[Key, ChannelPolicy] = field(default_factory=dict)
     risks: dict[Key, int] = field(default_factory=dict)
+    # What is kept back from shipping methods: (item, location) → method → units.
+    methods: defaultdict[Key, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
     async def read(self, tx: Tx, requests: Sequence[Request]) -> None:
         """Reads; a handful of queries however many items and requests."""
@@ -74,6 +76,9 @@ class Look:
             self.items.update({row.item_id: row for row in await tx.find(ITEMS, MASTER[:1], _keys(parts), only=MASTER)})
         await self._read_stock(tx, sorted({*wanted, *parts}))
         await self._read_policies(tx, wanted, {request.channel_id for request in requests})
+        if any(request.shipping_methods for request in requests):
+            for row in await tx.find(METHOD_SAFETY, THERE[:1], _keys({*wanted, *parts})):
+                self.methods[row.item_id, row.location_id][row.shipping_method] = row.quantity
 
     async def _read_stock(self, tx: Tx, item_ids: Sequence[str]) -> None:
         keys = _keys(item_ids)
@@ -137,6 +142,10 @@ class Look:
                 location_id=location_id, kind=location.kind, country_code=location.country_code, entity=location.entity,
                 postal_prefix=location.postal_prefix, available_to_promise=promisable[location_id],
             )  # fmt: skip
+            for method in request.shipping_methods:
+                if any(method in self.methods.get((one, location_id), ()) for one in (item_id, *(part for part, _ in components))):
+                    by = self._promise(item_id, components, location_id, moment, request.min_life_days, method)
+                    shown.available_by_method[method] = by
             if request.horizon_days:
                 self._steps(shown, item_id, components, request)
         answer.available_to_sell = available_to_sell(promisable, policy)
@@ -151,15 +160,17 @@ class Look:
         items = [part for part, _ in components] or [item_id]
         return sorted({location_id for one in items for location_id in self.outlooks[one]})
 
-    def _promise(self, item_id: str, components: Components, location_id: str, moment: int, life_days: int) -> int:
+    def _promise(self, item_id: str, components: Components, location_id: str, moment: int, life_days: int, method: str = "") -> int:
         if not components:
-            return self._one(item_id, location_id, moment, life_days)
-        return kits_of(components, {part: self._one(part, location_id, moment, life_days) for part, _ in components})
+            return self._one(item_id, location_id, moment, life_days, method)
+        return kits_of(components, {part: self._one(part, location_id, moment, life_days, method) for part, _ in components})
 
-    def _one(self, item_id: str, location_id: str, moment: int, life_days: int) -> int:
+    def _one(self, item_id: str, location_id: str, moment: int, life_days: int, method: str) -> int:
         outlook, item = self.outlooks[item_id].get(location_id), self.items.get(item_id)
         least = max(life_days, item.min_life_days) if item is not None else life_days
-        return outlook.promise(self.now, moment, least) if outlook is not None else 0
+        if outlook is None:
+            return 0
+        return outlook.promise(self.now, moment, least, self.methods.get((item_id, location_id), {}).get(method) if method else None)
 
     def _steps(self, shown: stock_service_pb2.LocationAvailability, item_id: str, components: Components, request: Request) -> None:
         until, last = self.now + request.horizon_days * DAY, None

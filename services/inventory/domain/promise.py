@@ -35,14 +35,18 @@ class Outlook:
     waiting: list[tuple[int, int]] = field(default_factory=list)
     safety: int = 0
 
-    def promise(self, now: int, moment: int, life_days: int = 0) -> int:
-        """Returns ATP for a moment; what should have come before `now` counts nothing until it is dated again."""
+    def promise(self, now: int, moment: int, life_days: int = 0, safety: int | None = None) -> int:
+        """Returns ATP for a moment; what should have come before `now` counts nothing until it is dated again.
+
+        What a shipping method keeps back, `safety`, stands instead of what all others do.
+        """
+        safety = self.safety if safety is None else safety
         there = sum(quantity for lot, quantity in self.there if lot.sellable(moment, life_days))
         if not self.coming and not self.waiting:
-            return max(0, there - self.safety)
+            return max(0, there - safety)
         steps = {moment, *(one.due_at for one in self.coming if one.due_at > moment), *(due for due, _ in self.waiting if due > moment)}
         least = min(self._by(now, step) for step in steps)
-        return max(0, there + least - self.safety)
+        return max(0, there + least - safety)
 
     def _by(self, now: int, step: int) -> int:
         comes = sum(one.counted for one in self.coming if now <= one.due_at <= step)

@@ -189,6 +189,15 @@ POLICIES = Table(
     UniqueConstraint("item_id", "location_id", "channel_id"),
 )  # fmt: skip
 
+# Safety stock that is kept back from a shipping method, instead of what is kept back from others.
+METHOD_SAFETY = Table(
+    "method_safety", METADATA,
+    Column("item_id", String(40), primary_key=True),
+    Column("location_id", String(40), primary_key=True),
+    Column("shipping_method", String(40), primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+)  # fmt: skip
+
 # What an item is worth at a location now; its journal tells what it was worth at any moment.
 VALUATIONS = Table(
     "valuations", METADATA,

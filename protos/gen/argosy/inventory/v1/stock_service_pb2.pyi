@@ -822,6 +822,7 @@ class GetAvailabilityRequest(_message.Message):
     LOCATION_IDS_FIELD_NUMBER: _builtins.int
     MIN_LIFE_DAYS_FIELD_NUMBER: _builtins.int
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHODS_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel whose buffer and share apply; none where empty."""
     min_life_days: _builtins.int
@@ -840,6 +841,10 @@ class GetAvailabilityRequest(_message.Message):
     def location_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only from these locations; from the channel's network, or everywhere, where empty."""
 
+    @_builtins.property
+    def shipping_methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tells also what can be promised by these shipping methods, where that differs."""
+
     def __init__(
         self,
         *,
@@ -849,10 +854,11 @@ class GetAvailabilityRequest(_message.Message):
         location_ids: _abc.Iterable[_builtins.str] | None = ...,
         min_life_days: _builtins.int = ...,
         horizon_days: _builtins.int = ...,
+        shipping_methods: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "channel_id", b"channel_id", "horizon_days", b"horizon_days", "item_ids", b"item_ids", "location_ids", b"location_ids", "min_life_days", b"min_life_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "channel_id", b"channel_id", "horizon_days", b"horizon_days", "item_ids", b"item_ids", "location_ids", b"location_ids", "min_life_days", b"min_life_days", "shipping_methods", b"shipping_methods"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -928,6 +934,26 @@ class LocationAvailability(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AvailableByMethodEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
@@ -935,6 +961,7 @@ class LocationAvailability(_message.Message):
     ENTITY_FIELD_NUMBER: _builtins.int
     AVAILABLE_TO_PROMISE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    AVAILABLE_BY_METHOD_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """The location."""
     kind: _stock_pb2.LocationKind.ValueType
@@ -951,6 +978,10 @@ class LocationAvailability(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromiseStep]:
         """How that changes, where it was asked for; by time."""
 
+    @_builtins.property
+    def available_by_method(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What can be promised by shipping methods from which other safety stock is kept back, of those that were asked for."""
+
     def __init__(
         self,
         *,
@@ -961,10 +992,11 @@ class LocationAvailability(_message.Message):
         entity: _builtins.str = ...,
         available_to_promise: _builtins.int = ...,
         steps: _abc.Iterable[Global___PromiseStep] | None = ...,
+        available_by_method: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_promise", b"available_to_promise", "country_code", b"country_code", "entity", b"entity", "kind", b"kind", "location_id", b"location_id", "postal_prefix", b"postal_prefix", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_by_method", b"available_by_method", "available_to_promise", b"available_to_promise", "country_code", b"country_code", "entity", b"entity", "kind", b"kind", "location_id", b"location_id", "postal_prefix", b"postal_prefix", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1332,3 +1364,133 @@ class StockFigures(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StockFigures: _TypeAlias = StockFigures  # noqa: Y015
+
+@_typing.final
+class MethodSafety(_message.Message):
+    """Safety stock that is kept back from a shipping method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    location_id: _builtins.str
+    """The location."""
+    shipping_method: _builtins.str
+    """The shipping method."""
+    quantity: _builtins.int
+    """How much, in stock units, instead of what is kept back from others."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        shipping_method: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "shipping_method", b"shipping_method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodSafety: _TypeAlias = MethodSafety  # noqa: Y015
+
+@_typing.final
+class SetMethodSafetyRequest(_message.Message):
+    """Keeps safety stock back from a shipping method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    item_id: _builtins.str
+    """The item."""
+    location_id: _builtins.str
+    """The location."""
+    shipping_method: _builtins.str
+    """The shipping method."""
+    quantity: _builtins.int
+    """How much, in stock units, instead of what is kept back from others."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        shipping_method: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "request_id", b"request_id", "shipping_method", b"shipping_method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMethodSafetyRequest: _TypeAlias = SetMethodSafetyRequest  # noqa: Y015
+
+@_typing.final
+class ListMethodSafetyRequest(_message.Message):
+    """Asks for what is kept back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Only of this item; of all where empty."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMethodSafetyRequest: _TypeAlias = ListMethodSafetyRequest  # noqa: Y015
+
+@_typing.final
+class ListMethodSafetyResponse(_message.Message):
+    """A page of what is kept back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_SAFETY_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def method_safety(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodSafety]:
+        """What is kept back."""
+
+    def __init__(
+        self,
+        *,
+        method_safety: _abc.Iterable[Global___MethodSafety] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method_safety", b"method_safety", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMethodSafetyResponse: _TypeAlias = ListMethodSafetyResponse  # noqa: Y015

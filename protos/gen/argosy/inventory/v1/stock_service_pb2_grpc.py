@@ -106,6 +106,16 @@ class StockServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.FromString,
                 _registered_method=True)
+        self.SetMethodSafety = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/SetMethodSafety',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetMethodSafetyRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.MethodSafety.FromString,
+                _registered_method=True)
+        self.ListMethodSafety = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/ListMethodSafety',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyResponse.FromString,
+                _registered_method=True)
         self.SetStockPolicy = channel.unary_unary(
                 '/argosy.inventory.v1.StockService/SetStockPolicy',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
@@ -225,6 +235,20 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetMethodSafety(self, request, context):
+        """Keeps other safety stock of an item at a location back from a shipping method than from others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMethodSafety(self, request, context):
+        """Lists what is kept back from shipping methods, by item and location.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetStockPolicy(self, request, context):
         """Sets safety stock of an item at a location, or a channel's buffer and share.
         """
@@ -318,6 +342,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.GetStockFigures,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.SerializeToString,
+            ),
+            'SetMethodSafety': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMethodSafety,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetMethodSafetyRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.MethodSafety.SerializeToString,
+            ),
+            'ListMethodSafety': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMethodSafety,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyResponse.SerializeToString,
             ),
             'SetStockPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.SetStockPolicy,
@@ -714,6 +748,60 @@ class StockService:
             '/argosy.inventory.v1.StockService/GetStockFigures',
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.GetStockFiguresRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.StockFigures.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMethodSafety(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/SetMethodSafety',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.SetMethodSafetyRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.MethodSafety.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMethodSafety(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/ListMethodSafety',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListMethodSafetyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,10 @@ class StockServiceStub:
     """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events."""
     GetStockFigures: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.GetStockFiguresRequest, _stock_service_pb2.StockFigures]
     """Counts items, and those of which nothing can be sold."""
+    SetMethodSafety: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.SetMethodSafetyRequest, _stock_service_pb2.MethodSafety]
+    """Keeps other safety stock of an item at a location back from a shipping method than from others."""
+    ListMethodSafety: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListMethodSafetyRequest, _stock_service_pb2.ListMethodSafetyResponse]
+    """Lists what is kept back from shipping methods, by item and location."""
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
     ReportSyncLatency: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ReportSyncLatencyRequest, _stock_service_pb2.SyncLatency]
@@ -102,6 +106,10 @@ class StockServiceAsyncStub(StockServiceStub):
     """Tells what can be promised of items, and again whenever that changes, until the caller leaves. Over HTTP: server-sent events."""
     GetStockFigures: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.GetStockFiguresRequest, _stock_service_pb2.StockFigures]  # type: ignore[assignment]
     """Counts items, and those of which nothing can be sold."""
+    SetMethodSafety: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.SetMethodSafetyRequest, _stock_service_pb2.MethodSafety]  # type: ignore[assignment]
+    """Keeps other safety stock of an item at a location back from a shipping method than from others."""
+    ListMethodSafety: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListMethodSafetyRequest, _stock_service_pb2.ListMethodSafetyResponse]  # type: ignore[assignment]
+    """Lists what is kept back from shipping methods, by item and location."""
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.StockPolicy]  # type: ignore[assignment]
     """Sets safety stock of an item at a location, or a channel's buffer and share."""
     ReportSyncLatency: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ReportSyncLatencyRequest, _stock_service_pb2.SyncLatency]  # type: ignore[assignment]
@@ -223,6 +231,22 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_service_pb2.StockFigures, _abc.Awaitable[_stock_service_pb2.StockFigures]]:
         """Counts items, and those of which nothing can be sold."""
+
+    @_abc_1.abstractmethod
+    def SetMethodSafety(
+        self,
+        request: _stock_service_pb2.SetMethodSafetyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.MethodSafety, _abc.Awaitable[_stock_service_pb2.MethodSafety]]:
+        """Keeps other safety stock of an item at a location back from a shipping method than from others."""
+
+    @_abc_1.abstractmethod
+    def ListMethodSafety(
+        self,
+        request: _stock_service_pb2.ListMethodSafetyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.ListMethodSafetyResponse, _abc.Awaitable[_stock_service_pb2.ListMethodSafetyResponse]]:
+        """Lists what is kept back from shipping methods, by item and location."""
 
     @_abc_1.abstractmethod
     def SetStockPolicy(

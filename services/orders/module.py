@@ -79,6 +79,7 @@ def build(channels: Channels) -> Service:
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
             fulfillment_events_pb2.ShipmentDelivered: on_fulfillment.on_delivered,
             inventory_events_pb2.DemandFilled: on_inventory.on_demand_filled,
+            inventory_events_pb2.DemandPromised: on_inventory.on_demand_promised,
             inventory_events_pb2.ReservationTaken: on_inventory.on_reservation_taken,
             returns_events_pb2.ReturnReceived: on_return.on_return_received,
         },
@@ -93,6 +94,9 @@ def build(channels: Channels) -> Service:
                     messages.ReleaseOrder: ask.release_order,
                     messages.RecallOrder: ask.recall_order,
                     messages.CancelReservation: ask.cancel_reservation,
+                    messages.GiveBack: ask.give_back,
+                    messages.PlaceDemand: ask.place_demand,
+                    messages.CancelDemand: ask.cancel_demand,
                 },
             ),
             ProcessType(

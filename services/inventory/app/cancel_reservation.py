@@ -38,14 +38,20 @@ async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome
 
 
 def _cancel(book: StockBook, held: Sequence[Held], request: reservations_service_pb2.CancelReservationRequest) -> None:
-    wanted = {line.line_id: line.quantity for line in request.lines}
     document = Document("reservation", request.owner_id, request.reason or "cancelled")
-    for one in held:
-        quantity = min(one.reserved, wanted.get(one.line_id, 0)) if wanted else one.reserved
-        if not quantity:
-            continue
+    if not request.lines:
+        for one in held:
+            _give_back(book, one, one.reserved, document)
+    for line in request.lines:
+        left = line.quantity
+        for one in held:
+            if one.line_id == line.line_id and line.location_id in ("", one.location_id):
+                left -= _give_back(book, one, min(one.reserved, left), document)
+
+
+def _give_back(book: StockBook, one: Held, quantity: int, document: Document) -> int:
+    if quantity:
         source = State.SOFT_RESERVED if one.kind in HOLDING else State.RESERVED
         book.move(*one.key, one.lot, (source, State.AVAILABLE), quantity, document)
         one.reserved, one.cancelled = one.reserved - quantity, one.cancelled + quantity
-        if wanted:
-            wanted[one.line_id] -= quantity
+    return quantity

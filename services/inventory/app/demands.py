@@ -16,40 +16,59 @@ from chassis.runtime.statements import ZERO
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.app.reserve_stock import Owner, take_lines
-from services.inventory.app.supply import fill, peg_anew
+from services.inventory.app.supply import RETURN, fill, peg_anew
 from services.inventory.app.views import to_reservation
-from services.inventory.domain.stock import State
+from services.inventory.domain.stock import SOURCED_KINDS, State
 from services.inventory.store import reservations
 from services.inventory.store.stock_book import Document, StockBook
-from services.inventory.store.tables import DEMANDS, INBOUND, RESERVATIONS
+from services.inventory.store.tables import BALANCES, DEMANDS, INBOUND, LOCATIONS, RESERVATIONS
 
 BACKORDER = demands_service_pb2.DEMAND_KIND_BACKORDER
 STILL_RESERVED = (RESERVATIONS.c.reserved > ZERO, RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_ORDER)
 
 
 async def place_demand(work: Work, request: demands_service_pb2.PlaceDemandRequest) -> demands_service_pb2.PlaceDemandResponse:
-    """What is AVAILABLE is reserved at once. Refusals: OWNER_CANCELLED, NO_SUCH_LOCATION, NO_SUCH_ITEM, KIT."""
+    """What is AVAILABLE is reserved at once. Refusals: OWNER_CANCELLED, NO_SUCH_LOCATION, NO_SUCH_ITEM, KIT, NOWHERE."""
     if await reservations.buried(work, [request.owner_id]):
         text = "the order's reservations were cancelled; it cannot wait for any more"
         raise FailedPrecondition("OWNER_CANCELLED", text, field="owner_id")
-    book = await StockBook.open(work, [(request.item_id, request.location_id)], masters=True)
-    need_known(book, request.item_id, request.location_id)
+    location_id = request.location_id or await _soonest(work, request.item_id, request.entity)
+    book = await StockBook.open(work, [(request.item_id, location_id)], masters=True)
+    need_known(book, request.item_id, location_id)
     need_no_kit(book, request.item_id)
     rows = [
         {
             "demand_id": new_id(), "kind": request.kind, "owner_id": request.owner_id, "line_id": request.line_id,
             "item_id": request.item_id,
-            "location_id": request.location_id, "quantity": request.quantity, "priority": request.priority, "inbound_id": "",
+            "location_id": location_id, "quantity": request.quantity, "priority": request.priority, "inbound_id": "",
             "wanted_at": from_timestamp(request.wanted_at) if request.HasField("wanted_at") else work.now, "promised_at": None,
             "created_at": work.now,
         }
     ]  # fmt: skip
     await work.tx.insert(DEMANDS, rows)
-    keys = {(request.item_id, request.location_id)}
+    keys = {(request.item_id, location_id)}
     await fill(work, book, keys)
     await book.write()
     await peg_anew(work, keys)
     return await _waiting(work, request.owner_id, request.line_id)
+
+
+async def _soonest(work: Work, item_id: str, entity: str) -> str:
+    """Returns where free supply of an item comes in soonest; where none is in sight, where some was, or the first of all."""
+    known = select(LOCATIONS.c.location_id).where(LOCATIONS.c.kind.in_(sorted(SOURCED_KINDS)))
+    known = known.where(LOCATIONS.c.entity == entity) if entity else known
+    coming = (
+        select(INBOUND.c.location_id)
+        .where(INBOUND.c.item_id == item_id, INBOUND.c.quantity > INBOUND.c.pegged, INBOUND.c.due_at >= work.now)
+        .where(INBOUND.c.document_type != RETURN, INBOUND.c.location_id.in_(known))
+        .order_by(INBOUND.c.due_at, INBOUND.c.inbound_id)
+    )
+    was = select(BALANCES.c.location_id).where(BALANCES.c.item_id == item_id, BALANCES.c.location_id.in_(known))
+    for query in (coming, was.order_by(BALANCES.c.location_id), known.order_by(LOCATIONS.c.location_id)):
+        rows = await work.tx.read(query.limit(1))
+        if rows:
+            return str(rows[0].location_id)
+    raise FailedPrecondition("NOWHERE", "no location may ship it; name one", field="location_id")
 
 
 async def cancel_demand(work: Work, request: demands_service_pb2.CancelDemandRequest) -> demands_service_pb2.PlaceDemandResponse:

@@ -9,6 +9,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
 from services.inventory.app.counts import want_count
 from services.inventory.app.find_stock import find_stock
+from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
@@ -44,11 +45,14 @@ async def on_shorted(work: Work, events: Sequence[Received]) -> None:
 
 
 async def on_recalled(work: Work, events: Sequence[Received]) -> None:
-    """ALLOCATED → AVAILABLE."""
+    """ALLOCATED → AVAILABLE; who waits for it has it."""
     async with _Booking(work, events) as booking:
+        back = set()
         for event in events:
             for line in booking.begin(event):
                 _give_up(booking, event, line, State.AVAILABLE)
+                back.add((line.item_id, event.message.location_id))
+        await fill(work, booking.book, back)
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:

@@ -23,7 +23,7 @@ from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUND
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
 JUDGED = ("hints", "payment_days")
 PROMISED = ("order_id", "promised_by", "expected_by")
-COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled")
+COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
 TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
 NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
 ORDER = ("order_id",)

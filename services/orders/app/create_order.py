@@ -156,7 +156,7 @@ def _line(order_id: str, index: int, given: orders_service_pb2.OrderLineInput, a
         "line_id": new_id(), "order_id": order_id, "position": index, "channel_sku": given.channel_sku,
         "external_line_id": given.external_line_id or str(index), "item_id": "", "sku": "", "units": 1, "tax_class": "",
         "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0, "hazmat_class": "", "export_control_class": "",
-        "ordered": given.quantity, "waiting": given.quantity, "reserved": 0, "released": 0, "shipped": 0,
+        "ordered": given.quantity, "waiting": given.quantity, "backordered": 0, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,
     }  # fmt: skip

@@ -37,7 +37,9 @@ def to_destination(row: Any) -> address_pb2.Destination:
 def to_line(row: Any) -> order_pb2.OrderLine:
     """Returns a line; what its units do not divide counts as reserved."""
     units = row.units or 1
-    counts = {name: getattr(row, name) // units for name in ("ordered", "waiting", "shipped", "cancelled", "returned", "refunded")}
+    counts = {
+        name: getattr(row, name) // units for name in ("ordered", "waiting", "backordered", "shipped", "cancelled", "returned", "refunded")
+    }
     return order_pb2.OrderLine(
         line_id=row.line_id, external_line_id=row.external_line_id,
         channel_sku=row.channel_sku, item_id=row.item_id, sku=row.sku, units=units,

@@ -21,6 +21,7 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "CUSTOMER_BLOCKED": ("credit", 8 * HOUR_S, "finance", "release"),
     "DUPLICATE_SUSPECT": ("data", 2 * HOUR_S, "support", "release"),
     "OUT_OF_STOCK": ("stock", 2 * HOUR_S, "operations", ""),
+    "UNKNOWN_DATE": ("stock", 2 * HOUR_S, "operations", ""),
     "STOCK_TAKEN": ("stock", HOUR_S, "operations", ""),
     "SURPLUS_RESERVED": ("stock", 8 * HOUR_S, "operations", ""),
     "RESTRICTED_DESTINATION": ("trade", 8 * HOUR_S, "operations", "release"),

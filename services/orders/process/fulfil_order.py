@@ -14,10 +14,15 @@ from services.orders.process.messages import (
     BookCancellation,
     BookShipment,
     CalculateTax,
+    CancelDemand,
     CancelRequested,
     CancelReservation,
     Complete,
     Counts,
+    DemandCancelled,
+    Demanded,
+    DemandRefused,
+    GiveBack,
     Item,
     ItemsResolved,
     KeepItems,
@@ -29,6 +34,7 @@ from services.orders.process.messages import (
     Paid,
     Part,
     Placed,
+    PlaceDemand,
     Planned,
     PlanOrder,
     RaiseHold,
@@ -48,6 +54,7 @@ from services.orders.process.messages import (
     StepFailed,
     StockTaken,
     SupplyCame,
+    SupplyDated,
     TaxCalculated,
     Validated,
 )
@@ -55,8 +62,9 @@ from services.orders.process.messages import (
 NAME = "fulfil_order"
 MOST_PLANS = 3
 RESTOCK_EVERY = 15 * MINUTE
+NOTHING_WAITS = ("OUT_OF_STOCK", "UNKNOWN_DATE")
 SHIP_WITHIN = 3 * DAY
-SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT = 1, 2, 3, 4
+SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT, BACKORDER = 1, 2, 3, 4, 5
 
 
 class Line(Struct, frozen=True):
@@ -68,6 +76,8 @@ class Line(Struct, frozen=True):
     released: dict[str, int] = field(default_factory=dict)
     shipped: int = 0
     cancelled: int = 0
+    # Of what waits, how much waits for supply at inventory.
+    backordered: int = 0
 
 
 class State(Struct, frozen=True):
@@ -89,6 +99,12 @@ class State(Struct, frozen=True):
     cancel_reason: str = ""
     # What inventory did by itself while something else was asked.
     later: list[SupplyCame | StockTaken] = field(default_factory=list)
+    # What supply brought too late.
+    surplus: list[Part] = field(default_factory=list)
+    # By when the supply comes that lines wait for; 0 where none was told.
+    supply_by: int = 0
+    # What waits for supply that is not in sight is to be looked for everywhere again.
+    seek: bool = False
 
 
 Changes = tuple[Struct, ...]
@@ -109,7 +125,7 @@ def decide(state: State, message: Struct, now: int) -> Next[State]:
 
 
 def _is_over(state: State) -> bool:
-    return not state.asking and _open_units(state) == 0
+    return state.asking in ("", "give_back") and _open_units(state) == 0
 
 
 def _told(state: State, message: Struct) -> Step:
@@ -132,6 +148,8 @@ def _told(state: State, message: Struct) -> Step:
             return _released(state) if state.asking == "release" else (replace(state, asking=""), ())
         case Recalled(parts):
             return _recalled(state, parts)
+        case ReservationCancelled() if state.asking == "give_back":
+            return replace(state, asking="", surplus=[]), ()
         case ReservationCancelled():
             return _reservation_cancelled(state)
         case Shorted(parts):
@@ -148,10 +166,21 @@ def _told(state: State, message: Struct) -> Step:
             return _paid(state)
         case SupplyCame() | StockTaken():
             return replace(state, later=[*state.later, message]), ()
+        case Demanded():
+            return _demanded(state, message)
+        case DemandRefused(_, reason):
+            return _held(replace(state, asking=""), "OUT_OF_STOCK", f"it cannot wait for supply: {reason}")
+        case DemandCancelled(line_id):
+            line = state.lines[line_id]
+            return replace(state, asking="", short=False, lines={**state.lines, line_id: replace(line, backordered=0)}), ()
+        case SupplyDated(_, promised_at):
+            return _dated(state, promised_at)
         case StepFailed(step, reason):
             return _held(replace(state, asking="failed"), "INTEGRATION_FAILED", f"{step}: {reason}")
         case Fired("restock"):
-            return replace(state, short=False, plans=0, excluded=[]), ()
+            return _look_again(state), ()
+        case Fired("supply"):
+            return _held(state, "UNKNOWN_DATE", "the supply that it waits for did not come in time") if _backordered(state) else (state, ())
         case Fired("ship"):
             return _held(state, "NO_ACK", "nothing shipped in time") if _released_units(state) else (state, ())
         case _:
@@ -171,6 +200,14 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
         state, more = _supply_came(state, message.parts) if isinstance(message, SupplyCame) else _stock_taken(state, message)
         changes += more
     state = replace(state, later=[])
+    if state.surplus:
+        following, _, do = _do(replace(state, asking="give_back"), GiveBack(state.order_id, state.surplus))
+        return following, changes, do
+    unpegged = next((key for key, line in state.lines.items() if line.backordered), "") if state.seek else ""
+    if unpegged:
+        following, _, do = _do(replace(state, asking="undemand"), CancelDemand(state.order_id, unpegged))
+        return following, changes, do
+    state = replace(state, seek=False)
     if state.to_cancel:
         state, more, do = _cancel_next(state)
         changes += more
@@ -184,7 +221,9 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
 
 def _fulfil_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
     """Plans, reserves or releases, whichever is next and not blocked."""
-    waiting = [LineCount(key, line.waiting) for key, line in state.lines.items() if line.waiting]
+    waiting = [LineCount(key, line.waiting - line.backordered) for key, line in state.lines.items() if line.waiting > line.backordered]
+    if waiting and state.short and state.policy == BACKORDER and "OUT_OF_STOCK" not in state.holds:
+        return _do(replace(state, asking="demand"), PlaceDemand(state.order_id, waiting[0].line_id, waiting[0].quantity))
     if waiting and not state.short and "reserve" not in map(blocked_step, state.holds):
         if state.plan:
             return _do(replace(state, asking="reserve"), ReserveStock(state.order_id, state.plan))
@@ -196,7 +235,7 @@ def _fulfil_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
         question = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
         return _do(replace(state, asking="plan"), question)
     reserved = [Part(key, place, count) for key, line in state.lines.items() for place, count in line.reserved.items()]
-    complete = not waiting or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT)
+    complete = not waiting or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT, BACKORDER)
     if reserved and complete and "release" not in map(blocked_step, state.holds):
         return _do(replace(state, asking="release", plan=reserved), ReleaseOrder(state.order_id, reserved))
     return state, (), ()
@@ -249,7 +288,7 @@ def _whole_units(state: State, parts: list[Part]) -> list[Part]:
     plan = []
     for key, line in state.lines.items():
         own = [part for part in parts if part.line_id == key]
-        total = min(sum(part.quantity for part in own), line.waiting)
+        total = min(sum(part.quantity for part in own), line.waiting - line.backordered)
         left = total // line.units * line.units if line.units else 0
         for part in own:
             taken = min(part.quantity, left)
@@ -262,6 +301,8 @@ def _whole_units(state: State, parts: list[Part]) -> list[Part]:
 def _out_of_stock(state: State) -> Step:
     """What stock does not cover waits for a person, or is cancelled where the customer wants it so."""
     waiting = {key: line.waiting for key, line in state.lines.items() if line.waiting}
+    if state.policy == BACKORDER:
+        return replace(state, short=True, plans=0), ()
     if state.policy == CANCEL_SHORT:
         lines = {k: replace(v, waiting=0, cancelled=v.cancelled + v.waiting) for k, v in state.lines.items()}
         booked = BookCancellation([LineCount(k, q) for k, q in waiting.items()], "short")
@@ -282,11 +323,37 @@ def _reserved(state: State) -> Step:
     return following, changes + more
 
 
+def _demanded(state: State, message: Demanded) -> Step:
+    line = state.lines[message.line_id]
+    backordered = min(line.waiting, line.backordered + message.quantity)
+    lines = {**state.lines, message.line_id: replace(line, backordered=backordered)}
+    more = any(one.waiting > one.backordered for one in lines.values())
+    following = replace(state, asking="", lines=lines, short=more)
+    if not message.waits:
+        # All of it was there, and is reserved: inventory says so by itself.
+        return following, ()
+    following, changes = _dated(following, message.promised_at)
+    return following, (Record("BACKORDERED", f"{message.quantity} units wait for supply"), *changes)
+
+
+def _dated(state: State, promised_at: int | None) -> Step:
+    """Supply is the soonest moment at which the rest may leave; where none is in sight, somebody finds some."""
+    if promised_at is None:
+        state = replace(state, supply_by=0)
+        return _held(state, "UNKNOWN_DATE", "it waits for supply, and none is in sight")
+    state = replace(state, supply_by=promised_at)
+    known: Changes = (KeepPromise(promised_at, True),)
+    if "UNKNOWN_DATE" not in state.holds:
+        return state, known
+    return replace(state, holds=[one for one in state.holds if one != "UNKNOWN_DATE"]), (*known, LiftHold("UNKNOWN_DATE"))
+
+
 def _lifted(state: State) -> Step:
-    """Nothing waits any more, so it is not out of stock."""
-    if "OUT_OF_STOCK" not in state.holds or any(line.waiting for line in state.lines.values()):
+    """Nothing waits any more, so it is not out of stock, and its date is known."""
+    gone = [one for one in state.holds if one in NOTHING_WAITS]
+    if not gone or any(line.waiting for line in state.lines.values()):
         return state, ()
-    return replace(state, short=False, holds=[one for one in state.holds if one != "OUT_OF_STOCK"]), (LiftHold("OUT_OF_STOCK"),)
+    return replace(state, short=False, holds=[one for one in state.holds if one not in gone]), tuple(map(LiftHold, gone))
 
 
 def _released(state: State) -> Step:
@@ -328,21 +395,19 @@ def _given_up(state: State, parts: list[Part], kind: str, detail: str) -> Step:
 
 
 def _supply_came(state: State, parts: list[Part]) -> Step:
-    """What waited is reserved now; more than waited is held, so that somebody gives it back."""
-    lines, surplus = dict(state.lines), 0
+    """What waited is reserved now; what came too late for that is given back."""
+    lines, surplus = dict(state.lines), list(state.surplus)
     for part in parts:
         line = lines.get(part.line_id, Line(1, 0))
         came = min(part.quantity, line.waiting)
-        surplus += part.quantity - came
-        there = {**line.reserved, part.location_id: line.reserved.get(part.location_id, 0) + came}
+        if came < part.quantity:
+            surplus.append(replace(part, quantity=part.quantity - came))
         if came:
-            lines[part.line_id] = replace(line, waiting=line.waiting - came, reserved=there)
-    following, changes = _lifted(replace(state, lines=lines, plan=[], plans=0))
-    changes = (Record("SUPPLY_CAME", f"{sum(part.quantity for part in parts) - surplus} units"), *changes)
-    if surplus:
-        following, more = _held(following, "SURPLUS_RESERVED", f"{surplus} units more than the order wants are reserved for it")
-        changes += more
-    return following, changes
+            there = {**line.reserved, part.location_id: line.reserved.get(part.location_id, 0) + came}
+            left = max(0, line.backordered - came)
+            lines[part.line_id] = replace(line, waiting=line.waiting - came, reserved=there, backordered=left)
+    following, changes = _lifted(replace(state, lines=lines, plan=[], plans=0, surplus=surplus))
+    return following, (Record("SUPPLY_CAME", f"{sum(part.quantity for part in parts)} units"), *changes)
 
 
 def _stock_taken(state: State, message: StockTaken) -> Step:
@@ -388,6 +453,9 @@ def _cancel_requested(state: State, lines: list[LineCount], reason: str) -> Step
 
 def _cancel_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
     """Cancels what waits at once, asks inventory for what is reserved, and the locations for what is released."""
+    for key in state.to_cancel:
+        if state.lines[key].backordered:
+            return _do(replace(state, asking="undemand"), CancelDemand(state.order_id, key))
     lines, to_cancel, now_cancelled = dict(state.lines), dict(state.to_cancel), []
     for key in list(to_cancel):
         line = lines[key]
@@ -460,9 +528,16 @@ def _hold_released(state: State, reason: str) -> Step:
         return _ask(following, "resolve"), ()
     if reason == "INTEGRATION_FAILED" and state.asking == "failed":
         return (_ask(following, "resolve") if not state.validated else replace(following, asking="", plan=[])), ()
-    if reason == "OUT_OF_STOCK":
-        following = replace(following, short=False, plans=0, excluded=[])
-    return following, ()
+    return (_look_again(following) if reason in NOTHING_WAITS else following), ()
+
+
+def _look_again(state: State) -> State:
+    """Looks everywhere for what is short; what waits for supply waits elsewhere where none is in sight here."""
+    return replace(state, short=False, plans=0, excluded=[], seek=not _dated_all(state))
+
+
+def _dated_all(state: State) -> bool:
+    return not _backordered(state) or state.supply_by > 0
 
 
 def _paid(state: State) -> Step:
@@ -481,17 +556,33 @@ def _held(state: State, reason: str, detail: str) -> Step:
 def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
     timers = []
     if ended:
-        return (Timer("restock", None), Timer("ship", None))
-    if after.short and not before.short:
+        return (Timer("restock", None), Timer("ship", None), Timer("supply", None))
+    if (after.short and not before.short) or (_lost(after) and not _lost(before)):
         timers.append(Timer("restock", now + RESTOCK_EVERY))
     if _released_units(after) and not _released_units(before):
         timers.append(Timer("ship", now + SHIP_WITHIN))
+    if _awaits(after) and (not _awaits(before) or after.supply_by != before.supply_by):
+        timers.append(Timer("supply", max(now, after.supply_by) + DAY))
     return tuple(timers)
+
+
+def _awaits(state: State) -> bool:
+    """Says whether supply has to come, and nobody looks for it."""
+    return _backordered(state) and "UNKNOWN_DATE" not in state.holds
+
+
+def _lost(state: State) -> bool:
+    """Says whether something waits for supply that is not in sight, and nothing is asked."""
+    return not state.asking and not _dated_all(state)
+
+
+def _backordered(state: State) -> bool:
+    return any(line.backordered for line in state.lines.values())
 
 
 def _counts(line: Line) -> Counts:
     released = _count(line.released)
-    return Counts(line.waiting, _count(line.reserved) + released, released, line.shipped, line.cancelled)
+    return Counts(line.waiting, _count(line.reserved) + released, released, line.shipped, line.cancelled, line.backordered)
 
 
 def _count(places: dict[str, int]) -> int:

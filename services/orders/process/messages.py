@@ -136,6 +136,35 @@ class SupplyCame(Struct, frozen=True, tag=True):
     parts: list[Part]
 
 
+class Demanded(Struct, frozen=True, tag=True):
+    """Inventory lets a line wait for supply: whether some of it does, and until when; None where no supply is in sight."""
+
+    line_id: str
+    quantity: int
+    waits: bool
+    promised_at: int | None
+
+
+class DemandRefused(Struct, frozen=True, tag=True):
+    """Inventory lets a line not wait."""
+
+    line_id: str
+    reason: str
+
+
+class DemandCancelled(Struct, frozen=True, tag=True):
+    """Inventory lets a line wait no more."""
+
+    line_id: str
+
+
+class SupplyDated(Struct, frozen=True, tag=True):
+    """Supply that a line waits for is expected at another time; None where none is in sight."""
+
+    line_id: str
+    promised_at: int | None
+
+
 class StockTaken(Struct, frozen=True, tag=True):
     """Inventory gave what was promised to a more urgent order."""
 
@@ -197,6 +226,28 @@ class CancelReservation(Struct, frozen=True, tag=True):
     reason: str
 
 
+class GiveBack(Struct, frozen=True, tag=True):
+    """Ask inventory to take back what came too late."""
+
+    order_id: str
+    parts: list[Part]
+
+
+class PlaceDemand(Struct, frozen=True, tag=True):
+    """Ask inventory to let this wait for supply."""
+
+    order_id: str
+    line_id: str
+    quantity: int
+
+
+class CancelDemand(Struct, frozen=True, tag=True):
+    """Ask inventory to let a line wait no more."""
+
+    order_id: str
+    line_id: str
+
+
 # -- changed
 
 
@@ -235,6 +286,7 @@ class Counts(Struct, frozen=True):
     released: int
     shipped: int
     cancelled: int
+    backordered: int = 0
 
 
 class BookShipment(Struct, frozen=True, tag=True):

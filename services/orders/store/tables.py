@@ -96,6 +96,8 @@ LINES = Table(
     Column("discount_minor", BigInteger, nullable=False),
     Column("tax_minor", BigInteger, nullable=False),
     Column("shipped_at", BigInteger),
+    # Of what waits, how much waits for supply.
+    Column("backordered", BigInteger, nullable=False, server_default="0"),
     Index("ix_order_lines_channel_sku", "channel_sku", "order_id"),
     CheckConstraint("ordered = waiting + reserved + shipped + cancelled", name="adds_up"),
     CheckConstraint("waiting >= 0 AND reserved >= 0 AND released >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),

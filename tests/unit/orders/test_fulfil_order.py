@@ -11,7 +11,7 @@ from chassis.kernel.process import Fired, HoldReleased, Next
 from services.orders.process import fulfil_order as f
 from services.orders.process import messages as m
 
-POLICIES = (f.SHIP_AVAILABLE, f.SHIP_COMPLETE, f.CANCEL_SHORT, f.HOLD_SHORT)
+POLICIES = (f.SHIP_AVAILABLE, f.SHIP_COMPLETE, f.CANCEL_SHORT, f.HOLD_SHORT, f.BACKORDER)
 
 
 class World:
@@ -27,6 +27,7 @@ class World:
         self.reserved: dict[tuple[str, str], int] = defaultdict(int)
         self.released: dict[tuple[str, str], int] = defaultdict(int)
         self.pending: list[Any] = []
+        self.demands: dict[str, int] = {}
         self.later: list[Struct] = []
         self.holds: set[str] = set()
         self.shipped: dict[str, int] = defaultdict(int)
@@ -93,8 +94,37 @@ class World:
                 return m.ReservationCancelled()
             case m.RecallOrder(_, lines):
                 return m.Recalled([part for one in lines for part in self.take(self.released, one)])
+            case m.GiveBack(_, parts):
+                for part in parts:
+                    self.reserved[part.line_id, part.location_id] -= part.quantity
+                    self.stock[part.line_id, part.location_id] += part.quantity
+                return m.ReservationCancelled()
+            case m.PlaceDemand(_, line_id, quantity):
+                return self.demand(line_id, quantity)
+            case m.CancelDemand(_, line_id):
+                self.demands.pop(line_id, None)
+                return m.DemandCancelled(line_id)
             case _:
                 raise TypeError(effect)
+
+    def demand(self, line_id: str, quantity: int) -> Struct:
+        """Inventory lets a line wait, at X; sometimes it has come meanwhile, sometimes it cannot wait."""
+        chance = self.dice.random()
+        if chance < 0.1:
+            return m.DemandRefused(line_id, "KIT")
+        self.demands[line_id] = self.demands.get(line_id, 0) + quantity
+        if chance < 0.3:
+            self.supply(line_id)
+        return m.Demanded(line_id, quantity, line_id in self.demands, None if chance > 0.8 else 1000)
+
+    def supply(self, line_id: str) -> None:
+        """Some of what a line waits for comes, and is reserved for it at once."""
+        quantity = self.dice.randrange(1, self.demands[line_id] + 1)
+        self.demands[line_id] -= quantity
+        if not self.demands[line_id]:
+            del self.demands[line_id]
+        self.reserved[line_id, "X"] += quantity
+        self.later.append(m.SupplyCame([m.Part(line_id, "X", quantity)]))
 
     def plan(self, lines: list[m.LineCount], excluded: list[str], complete: bool) -> Struct:
         parts, short = [], []
@@ -133,6 +163,12 @@ class World:
         roll = self.dice.random()
         if self.later:
             self.tell(self.later.pop(0))
+        elif self.demands and roll < 0.15:
+            line_id = self.dice.choice(sorted(self.demands))
+            if roll < 0.05:
+                self.tell(m.SupplyDated(line_id, self.dice.choice((None, 2000))))
+            else:
+                self.supply(line_id)
         elif roll < 0.05 and self.dice.random() < 0.5:
             some = self.dice.choice([[], [m.LineCount(self.dice.choice(list(self.ordered)), self.dice.randrange(1, 4))]])
             self.tell(m.CancelRequested(self.whole(some), "changed my mind"))
@@ -143,6 +179,8 @@ class World:
             self.tell(self.answer(effect) if self.dice.random() > 0.03 else m.StepFailed("x", "no"))
         elif any(self.released.values()):
             self.work()
+        elif self.demands:
+            self.supply(self.dice.choice(sorted(self.demands)))
         else:
             return self.let_go()
         return True
@@ -299,10 +337,12 @@ def test_what_waited_is_reserved_when_supply_came_and_goes_out() -> None:
     assert [type(one.effect) for one in following.do] == [m.ReleaseOrder]
 
 
-def test_more_than_waited_is_held_so_that_somebody_gives_it_back() -> None:
+def test_what_comes_too_late_is_given_back_where_it_came() -> None:
     following = f.decide(short(1), m.SupplyCame([m.Part("1", "X", 3), m.Part("9", "X", 1)]), 0)
-    assert "SURPLUS_RESERVED" in following.state.holds
-    assert following.state.lines["1"].reserved == {"X": 1}
+    assert asked(following) == [m.GiveBack("o", [m.Part("1", "X", 2), m.Part("9", "X", 1)])]
+    following = f.decide(following.state, m.ReservationCancelled(), 0)
+    assert following.state.surplus == []
+    assert asked(following) == [m.ReleaseOrder("o", [m.Part("1", "X", 1)])]
 
 
 def test_what_a_more_urgent_order_took_is_planned_again() -> None:
@@ -335,3 +375,50 @@ def test_what_a_location_rejects_is_sourced_elsewhere_and_its_promise_is_kept() 
     (do,) = following.do
     assert isinstance(do.effect, m.PlanOrder)
     assert do.effect.excluded_location_ids == ["X"]
+
+
+SHORT = (*READY, m.Planned([], [m.LineCount("a", 2)]))
+
+
+def test_what_is_short_waits_for_supply_and_is_told_until_when() -> None:
+    following = walk(*SHORT, policy=f.BACKORDER)
+    assert asked(following) == [m.PlaceDemand("o", "a", 2)]
+    following = f.decide(following.state, m.Demanded("a", 2, True, 500), 0)
+    assert m.KeepPromise(500, True) in following.changes
+    assert following.timers == (f.Timer("supply", 500 + f.DAY),)
+    assert not following.do
+    later = f.decide(following.state, m.SupplyDated("a", 900), 0)
+    assert (later.changes, later.timers) == ((m.KeepPromise(900, True),), (f.Timer("supply", 900 + f.DAY),))
+    came = f.decide(later.state, m.SupplyCame([m.Part("a", "X", 2)]), 0)
+    assert asked(came) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+
+
+def test_supply_that_is_not_in_sight_or_late_is_a_hold_until_it_is_dated() -> None:
+    following = walk(*SHORT, m.Demanded("a", 2, True, None), policy=f.BACKORDER)
+    assert following.state.holds == ["UNKNOWN_DATE"]
+    dated = f.decide(following.state, m.SupplyDated("a", 500), 0)
+    assert m.LiftHold("UNKNOWN_DATE") in dated.changes
+    late = f.decide(dated.state, Fired("supply"), 500 + f.DAY)
+    assert late.state.holds == ["UNKNOWN_DATE"]
+    # Now and then, and when somebody lets the hold go, it is looked for everywhere again.
+    assert following.timers == (f.Timer("restock", f.RESTOCK_EVERY),)
+    for message in (Fired("restock"), HoldReleased("UNKNOWN_DATE", "p", "look again")):
+        again = f.decide(following.state, message, 0)
+        assert asked(again) == [m.CancelDemand("o", "a")]
+        assert asked(f.decide(again.state, m.DemandCancelled("a"), 0)) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
+
+
+def test_what_cannot_wait_for_supply_is_out_of_stock() -> None:
+    following = walk(*SHORT, m.DemandRefused("a", "KIT"), policy=f.BACKORDER)
+    assert following.state.holds == ["OUT_OF_STOCK"]
+    assert not following.do
+
+
+def test_a_line_that_waits_is_cancelled_after_it_waits_no_more() -> None:
+    waiting = walk(*SHORT, m.Demanded("a", 2, True, 500), policy=f.BACKORDER)
+    following = f.decide(waiting.state, m.CancelRequested([m.LineCount("a", 1)], "one is enough"), 0)
+    assert asked(following) == [m.CancelDemand("o", "a")]
+    following = f.decide(following.state, m.DemandCancelled("a"), 0)
+    assert m.BookCancellation([m.LineCount("a", 1)], "one is enough") in following.changes
+    # The other one is looked for again, and waits again where it is not found.
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]

@@ -1,6 +1,7 @@
 """The effects of `fulfil_order`: each asks another service about many orders in one call."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +12,8 @@ from argosy.finance.v1 import finance_service_pb2
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
-from argosy.inventory.v1 import reservations_service_pb2
+from argosy.inventory.v1 import demands_service_pb2, reservations_service_pb2
+from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import Refusal
@@ -161,12 +163,64 @@ class AskOthers:
     async def cancel_reservation(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks inventory to take back."""
         del database
+        line = reservations_service_pb2.CancelLine
+        return await self._take_back(
+            [
+                (effect, [line(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines], effect.asked.reason)
+                for effect in effects
+            ]
+        )
+
+    async def give_back(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to take back what came too late."""
+        del database
+        line = reservations_service_pb2.CancelLine
+        return await self._take_back(
+            [
+                (
+                    effect,
+                    [line(line_id=one.line_id, quantity=one.quantity, location_id=one.location_id) for one in effect.asked.parts],
+                    "late",
+                )
+                for effect in effects
+            ]
+        )
+
+    async def _take_back(self, asked: Sequence[tuple[Effect, Sequence[reservations_service_pb2.CancelLine], str]]) -> Answers:
         batch = reservations_service_pb2.BatchCancelReservationRequest()
-        for effect in effects:
-            lines = [reservations_service_pb2.CancelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
-            batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason)
+        for effect, lines, reason in asked:
+            batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=reason)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchCancelReservation(batch, timeout=LONG_S)
         return [_answer(result, "unreserve", lambda _: m.ReservationCancelled()) for result in answer.results]
+
+    async def place_demand(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to let lines wait for supply."""
+        orders, lines = await self._rows(database, effects)
+        batch = demands_service_pb2.BatchPlaceDemandRequest()
+        for effect in effects:
+            asked, order = effect.asked, orders[effect.asked.order_id]
+            item_id = next(line.item_id for line in lines[asked.order_id] if line.line_id == asked.line_id)
+            batch.requests.add(
+                request_id=effect.request_id, owner_id=asked.order_id, line_id=asked.line_id, item_id=item_id, quantity=asked.quantity,
+                kind=demands_service_pb2.DEMAND_KIND_BACKORDER, entity=order.entity, wanted_at=to_timestamp(order.placed_at),
+            )  # fmt: skip
+        answer = await DemandsServiceStub(self._channels.to("inventory")).BatchPlaceDemand(batch, timeout=LONG_S)
+        return [
+            _answer(result, "demand", partial(_demanded, effect.asked), refused=partial(m.DemandRefused, effect.asked.line_id))
+            for effect, result in zip(effects, answer.results, strict=True)
+        ]
+
+    async def cancel_demand(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to let lines wait no more."""
+        del database
+        batch = demands_service_pb2.BatchCancelDemandRequest()
+        for effect in effects:
+            batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, line_id=effect.asked.line_id)
+        answer = await DemandsServiceStub(self._channels.to("inventory")).BatchCancelDemand(batch, timeout=LONG_S)
+        return [
+            _answer(result, "undemand", partial(_undemanded, effect.asked.line_id))
+            for effect, result in zip(effects, answer.results, strict=True)
+        ]
 
 
 async def _customers(database: Database, orders: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +244,15 @@ def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Call
 
 def _parts(lines: Sequence[Any]) -> list[m.Part]:
     return [m.Part(line.line_id, line.location_id, line.quantity) for line in lines]
+
+
+def _demanded(asked: m.PlaceDemand, answer: demands_service_pb2.PlaceDemandResponse) -> m.Demanded:
+    promised_at = from_timestamp(answer.promised_at) if answer.HasField("promised_at") else None
+    return m.Demanded(asked.line_id, asked.quantity, bool(answer.demands), promised_at)
+
+
+def _undemanded(line_id: str, _: demands_service_pb2.PlaceDemandResponse) -> m.DemandCancelled:
+    return m.DemandCancelled(line_id)
 
 
 def _planned(decision: fulfillment_pb2.Decision) -> m.Planned:

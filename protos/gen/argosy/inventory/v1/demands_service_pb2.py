@@ -28,9 +28,10 @@ from argosy.inventory.v1 import stock_pb2 as argosy_dot_inventory_dot_v1_dot_sto
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)argosy/inventory/v1/demands_service.proto\x12\x13\x61rgosy.inventory.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a.argosy/inventory/v1/reservations_service.proto\x1a\x1f\x61rgosy/inventory/v1/stock.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x02\n\x06\x44\x65mand\x12\x11\n\tdemand_id\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.argosy.inventory.v1.DemandKind\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x0f\n\x07line_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\x12\x10\n\x08quantity\x18\x07 \x01(\x03\x12\x10\n\x08priority\x18\x08 \x01(\x05\x12-\n\twanted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rdocument_type\x18\n \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x0b \x01(\t\x12/\n\x0bpromised_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdc\x02\n\x12PlaceDemandRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07line_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07item_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\x0blocation_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x08quantity\x18\x06 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\x12\x39\n\x04kind\x18\x07 \x01(\x0e\x32\x1f.argosy.inventory.v1.DemandKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\x08priority\x18\x08 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12-\n\twanted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"t\n\x13PlaceDemandResponse\x12,\n\x07\x64\x65mands\x18\x01 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand\x12/\n\x0bpromised_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x13\x43\x61ncelDemandRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07line_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x86\x01\n\x12ListDemandsRequest\x12\x19\n\x08owner_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\\\n\x13ListDemandsResponse\x12,\n\x07\x64\x65mands\x18\x01 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb2\x01\n\x0fTakeOverRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12:\n\x04line\x18\x03 \x01(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x08priority\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"w\n\x10TakeOverResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\x12+\n\x06losers\x18\x02 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand*^\n\nDemandKind\x12\x1b\n\x17\x44\x45MAND_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45MAND_KIND_BACKORDER\x10\x01\x12\x18\n\x14\x44\x45MAND_KIND_PREORDER\x10\x02\x32\x9f\x05\n\x0e\x44\x65mandsService\x12\x9c\x01\n\x0bPlaceDemand\x12\'.argosy.inventory.v1.PlaceDemandRequest\x1a(.argosy.inventory.v1.PlaceDemandResponse\":\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/demands:\x01*\x12\xb0\x01\n\x0c\x43\x61ncelDemand\x12(.argosy.inventory.v1.CancelDemandRequest\x1a(.argosy.inventory.v1.PlaceDemandResponse\"L\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/demands/{owner_id}:cancel:\x01*\x12\x91\x01\n\x0bListDemands\x12\'.argosy.inventory.v1.ListDemandsRequest\x1a(.argosy.inventory.v1.ListDemandsResponse\"/\x8a\xb5\x18\x18\n\x14inventory.stock.read\x10\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/demands\x12\xa6\x01\n\x08TakeOver\x12$.argosy.inventory.v1.TakeOverRequest\x1a%.argosy.inventory.v1.TakeOverResponse\"M\x8a\xb5\x18%\n!inventory.reservations.reallocate\x18\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/reservations:takeOver:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)argosy/inventory/v1/demands_service.proto\x12\x13\x61rgosy.inventory.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a.argosy/inventory/v1/reservations_service.proto\x1a\x1f\x61rgosy/inventory/v1/stock.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xc3\x02\n\x06\x44\x65mand\x12\x11\n\tdemand_id\x18\x01 \x01(\t\x12-\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.argosy.inventory.v1.DemandKind\x12\x10\n\x08owner_id\x18\x03 \x01(\t\x12\x0f\n\x07line_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\x12\x10\n\x08quantity\x18\x07 \x01(\x03\x12\x10\n\x08priority\x18\x08 \x01(\x05\x12-\n\twanted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rdocument_type\x18\n \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x0b \x01(\t\x12/\n\x0bpromised_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf3\x02\n\x12PlaceDemandRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07line_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x07item_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1c\n\x0blocation_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x08quantity\x18\x06 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03 \x00\x12\x39\n\x04kind\x18\x07 \x01(\x0e\x32\x1f.argosy.inventory.v1.DemandKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\x08priority\x18\x08 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12-\n\twanted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x06\x65ntity\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18(\"t\n\x13PlaceDemandResponse\x12,\n\x07\x64\x65mands\x18\x01 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand\x12/\n\x0bpromised_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x13\x43\x61ncelDemandRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07line_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x86\x01\n\x12ListDemandsRequest\x12\x19\n\x08owner_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"\\\n\x13ListDemandsResponse\x12,\n\x07\x64\x65mands\x18\x01 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb2\x01\n\x0fTakeOverRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08owner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12:\n\x04line\x18\x03 \x01(\x0b\x32$.argosy.inventory.v1.ReservationLineB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x08priority\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"w\n\x10TakeOverResponse\x12\x36\n\x0creservations\x18\x01 \x03(\x0b\x32 .argosy.inventory.v1.Reservation\x12+\n\x06losers\x18\x02 \x03(\x0b\x32\x1b.argosy.inventory.v1.Demand\"a\n\x17\x42\x61tchPlaceDemandRequest\x12\x46\n\x08requests\x18\x01 \x03(\x0b\x32\'.argosy.inventory.v1.PlaceDemandRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"S\n\x18\x42\x61tchPlaceDemandResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.argosy.inventory.v1.PlaceDemandResult\"\x80\x01\n\x11PlaceDemandResult\x12<\n\x08response\x18\x01 \x01(\x0b\x32(.argosy.inventory.v1.PlaceDemandResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"c\n\x18\x42\x61tchCancelDemandRequest\x12G\n\x08requests\x18\x01 \x03(\x0b\x32(.argosy.inventory.v1.CancelDemandRequestB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"U\n\x19\x42\x61tchCancelDemandResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\'.argosy.inventory.v1.CancelDemandResult\"\x81\x01\n\x12\x43\x61ncelDemandResult\x12<\n\x08response\x18\x01 \x01(\x0b\x32(.argosy.inventory.v1.PlaceDemandResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result*^\n\nDemandKind\x12\x1b\n\x17\x44\x45MAND_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45MAND_KIND_BACKORDER\x10\x01\x12\x18\n\x14\x44\x45MAND_KIND_PREORDER\x10\x02\x32\x95\x08\n\x0e\x44\x65mandsService\x12\x9c\x01\n\x0bPlaceDemand\x12\'.argosy.inventory.v1.PlaceDemandRequest\x1a(.argosy.inventory.v1.PlaceDemandResponse\":\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/demands:\x01*\x12\xb6\x01\n\x10\x42\x61tchPlaceDemand\x12,.argosy.inventory.v1.BatchPlaceDemandRequest\x1a-.argosy.inventory.v1.BatchPlaceDemandResponse\"E\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/demands:batchPlace:\x01*\x12\xba\x01\n\x11\x42\x61tchCancelDemand\x12-.argosy.inventory.v1.BatchCancelDemandRequest\x1a..argosy.inventory.v1.BatchCancelDemandResponse\"F\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/demands:batchCancel:\x01*\x12\xb0\x01\n\x0c\x43\x61ncelDemand\x12(.argosy.inventory.v1.CancelDemandRequest\x1a(.argosy.inventory.v1.PlaceDemandResponse\"L\x8a\xb5\x18 \n\x1cinventory.reservations.write\x18\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/demands/{owner_id}:cancel:\x01*\x12\x91\x01\n\x0bListDemands\x12\'.argosy.inventory.v1.ListDemandsRequest\x1a(.argosy.inventory.v1.ListDemandsResponse\"/\x8a\xb5\x18\x18\n\x14inventory.stock.read\x10\x01\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/demands\x12\xa6\x01\n\x08TakeOver\x12$.argosy.inventory.v1.TakeOverRequest\x1a%.argosy.inventory.v1.TakeOverResponse\"M\x8a\xb5\x18%\n!inventory.reservations.reallocate\x18\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/reservations:takeOver:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,13 +47,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['item_id']._loaded_options = None
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['location_id']._loaded_options = None
-  _globals['_PLACEDEMANDREQUEST'].fields_by_name['location_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_PLACEDEMANDREQUEST'].fields_by_name['location_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['quantity']._loaded_options = None
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003 \000'
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['priority']._loaded_options = None
   _globals['_PLACEDEMANDREQUEST'].fields_by_name['priority']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_PLACEDEMANDREQUEST'].fields_by_name['entity']._loaded_options = None
+  _globals['_PLACEDEMANDREQUEST'].fields_by_name['entity']._serialized_options = b'\272H\004r\002\030('
   _globals['_CANCELDEMANDREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELDEMANDREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\021r\017\020\020\030\377\0012\010^[ -~]+$'
   _globals['_CANCELDEMANDREQUEST'].fields_by_name['owner_id']._loaded_options = None
@@ -75,32 +78,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAKEOVERREQUEST'].fields_by_name['line']._serialized_options = b'\272H\003\310\001\001'
   _globals['_TAKEOVERREQUEST'].fields_by_name['priority']._loaded_options = None
   _globals['_TAKEOVERREQUEST'].fields_by_name['priority']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_BATCHPLACEDEMANDREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_BATCHPLACEDEMANDREQUEST'].fields_by_name['requests']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
+  _globals['_BATCHCANCELDEMANDREQUEST'].fields_by_name['requests']._loaded_options = None
+  _globals['_BATCHCANCELDEMANDREQUEST'].fields_by_name['requests']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_DEMANDSSERVICE'].methods_by_name['PlaceDemand']._loaded_options = None
   _globals['_DEMANDSSERVICE'].methods_by_name['PlaceDemand']._serialized_options = b'\212\265\030 \n\034inventory.reservations.write\030\001\202\323\344\223\002\020\"\013/v1/demands:\001*'
+  _globals['_DEMANDSSERVICE'].methods_by_name['BatchPlaceDemand']._loaded_options = None
+  _globals['_DEMANDSSERVICE'].methods_by_name['BatchPlaceDemand']._serialized_options = b'\212\265\030 \n\034inventory.reservations.write\030\001\202\323\344\223\002\033\"\026/v1/demands:batchPlace:\001*'
+  _globals['_DEMANDSSERVICE'].methods_by_name['BatchCancelDemand']._loaded_options = None
+  _globals['_DEMANDSSERVICE'].methods_by_name['BatchCancelDemand']._serialized_options = b'\212\265\030 \n\034inventory.reservations.write\030\001\202\323\344\223\002\034\"\027/v1/demands:batchCancel:\001*'
   _globals['_DEMANDSSERVICE'].methods_by_name['CancelDemand']._loaded_options = None
   _globals['_DEMANDSSERVICE'].methods_by_name['CancelDemand']._serialized_options = b'\212\265\030 \n\034inventory.reservations.write\030\001\202\323\344\223\002\"\"\035/v1/demands/{owner_id}:cancel:\001*'
   _globals['_DEMANDSSERVICE'].methods_by_name['ListDemands']._loaded_options = None
   _globals['_DEMANDSSERVICE'].methods_by_name['ListDemands']._serialized_options = b'\212\265\030\030\n\024inventory.stock.read\020\001\202\323\344\223\002\r\022\013/v1/demands'
   _globals['_DEMANDSSERVICE'].methods_by_name['TakeOver']._loaded_options = None
   _globals['_DEMANDSSERVICE'].methods_by_name['TakeOver']._serialized_options = b'\212\265\030%\n!inventory.reservations.reallocate\030\001\202\323\344\223\002\036\"\031/v1/reservations:takeOver:\001*'
-  _globals['_DEMANDKIND']._serialized_start=1719
-  _globals['_DEMANDKIND']._serialized_end=1813
-  _globals['_DEMAND']._serialized_start=272
-  _globals['_DEMAND']._serialized_end=595
-  _globals['_PLACEDEMANDREQUEST']._serialized_start=598
-  _globals['_PLACEDEMANDREQUEST']._serialized_end=946
-  _globals['_PLACEDEMANDRESPONSE']._serialized_start=948
-  _globals['_PLACEDEMANDRESPONSE']._serialized_end=1064
-  _globals['_CANCELDEMANDREQUEST']._serialized_start=1066
-  _globals['_CANCELDEMANDREQUEST']._serialized_end=1184
-  _globals['_LISTDEMANDSREQUEST']._serialized_start=1187
-  _globals['_LISTDEMANDSREQUEST']._serialized_end=1321
-  _globals['_LISTDEMANDSRESPONSE']._serialized_start=1323
-  _globals['_LISTDEMANDSRESPONSE']._serialized_end=1415
-  _globals['_TAKEOVERREQUEST']._serialized_start=1418
-  _globals['_TAKEOVERREQUEST']._serialized_end=1596
-  _globals['_TAKEOVERRESPONSE']._serialized_start=1598
-  _globals['_TAKEOVERRESPONSE']._serialized_end=1717
-  _globals['_DEMANDSSERVICE']._serialized_start=1816
-  _globals['_DEMANDSSERVICE']._serialized_end=2487
+  _globals['_DEMANDKIND']._serialized_start=2402
+  _globals['_DEMANDKIND']._serialized_end=2496
+  _globals['_DEMAND']._serialized_start=297
+  _globals['_DEMAND']._serialized_end=620
+  _globals['_PLACEDEMANDREQUEST']._serialized_start=623
+  _globals['_PLACEDEMANDREQUEST']._serialized_end=994
+  _globals['_PLACEDEMANDRESPONSE']._serialized_start=996
+  _globals['_PLACEDEMANDRESPONSE']._serialized_end=1112
+  _globals['_CANCELDEMANDREQUEST']._serialized_start=1114
+  _globals['_CANCELDEMANDREQUEST']._serialized_end=1232
+  _globals['_LISTDEMANDSREQUEST']._serialized_start=1235
+  _globals['_LISTDEMANDSREQUEST']._serialized_end=1369
+  _globals['_LISTDEMANDSRESPONSE']._serialized_start=1371
+  _globals['_LISTDEMANDSRESPONSE']._serialized_end=1463
+  _globals['_TAKEOVERREQUEST']._serialized_start=1466
+  _globals['_TAKEOVERREQUEST']._serialized_end=1644
+  _globals['_TAKEOVERRESPONSE']._serialized_start=1646
+  _globals['_TAKEOVERRESPONSE']._serialized_end=1765
+  _globals['_BATCHPLACEDEMANDREQUEST']._serialized_start=1767
+  _globals['_BATCHPLACEDEMANDREQUEST']._serialized_end=1864
+  _globals['_BATCHPLACEDEMANDRESPONSE']._serialized_start=1866
+  _globals['_BATCHPLACEDEMANDRESPONSE']._serialized_end=1949
+  _globals['_PLACEDEMANDRESULT']._serialized_start=1952
+  _globals['_PLACEDEMANDRESULT']._serialized_end=2080
+  _globals['_BATCHCANCELDEMANDREQUEST']._serialized_start=2082
+  _globals['_BATCHCANCELDEMANDREQUEST']._serialized_end=2181
+  _globals['_BATCHCANCELDEMANDRESPONSE']._serialized_start=2183
+  _globals['_BATCHCANCELDEMANDRESPONSE']._serialized_end=2268
+  _globals['_CANCELDEMANDRESULT']._serialized_start=2271
+  _globals['_CANCELDEMANDRESULT']._serialized_end=2400
+  _globals['_DEMANDSSERVICE']._serialized_start=2499
+  _globals['_DEMANDSSERVICE']._serialized_end=3544
 # @@protoc_insertion_point(module_scope)

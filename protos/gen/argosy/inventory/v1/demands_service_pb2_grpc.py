@@ -40,6 +40,16 @@ class DemandsServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandResponse.FromString,
                 _registered_method=True)
+        self.BatchPlaceDemand = channel.unary_unary(
+                '/argosy.inventory.v1.DemandsService/BatchPlaceDemand',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandResponse.FromString,
+                _registered_method=True)
+        self.BatchCancelDemand = channel.unary_unary(
+                '/argosy.inventory.v1.DemandsService/BatchCancelDemand',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandResponse.FromString,
+                _registered_method=True)
         self.CancelDemand = channel.unary_unary(
                 '/argosy.inventory.v1.DemandsService/CancelDemand',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.CancelDemandRequest.SerializeToString,
@@ -63,6 +73,20 @@ class DemandsServiceServicer:
 
     def PlaceDemand(self, request, context):
         """Lets a line wait for supply and says until when; what comes is reserved for it by itself, by priority.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchPlaceDemand(self, request, context):
+        """Lets several lines wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCancelDemand(self, request, context):
+        """Lets several lines wait no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +120,16 @@ def add_DemandsServiceServicer_to_server(servicer, server):
                     servicer.PlaceDemand,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandResponse.SerializeToString,
+            ),
+            'BatchPlaceDemand': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchPlaceDemand,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandResponse.SerializeToString,
+            ),
+            'BatchCancelDemand': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCancelDemand,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandResponse.SerializeToString,
             ),
             'CancelDemand': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelDemand,
@@ -141,6 +175,60 @@ class DemandsService:
             '/argosy.inventory.v1.DemandsService/PlaceDemand',
             argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_demands__service__pb2.PlaceDemandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchPlaceDemand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.DemandsService/BatchPlaceDemand',
+            argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchPlaceDemandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCancelDemand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.DemandsService/BatchCancelDemand',
+            argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_demands__service__pb2.BatchCancelDemandResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class DemandsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DemandsServiceAsyncStub: ...
     PlaceDemand: _grpc.UnaryUnaryMultiCallable[_demands_service_pb2.PlaceDemandRequest, _demands_service_pb2.PlaceDemandResponse]
     """Lets a line wait for supply and says until when; what comes is reserved for it by itself, by priority."""
+    BatchPlaceDemand: _grpc.UnaryUnaryMultiCallable[_demands_service_pb2.BatchPlaceDemandRequest, _demands_service_pb2.BatchPlaceDemandResponse]
+    """Lets several lines wait."""
+    BatchCancelDemand: _grpc.UnaryUnaryMultiCallable[_demands_service_pb2.BatchCancelDemandRequest, _demands_service_pb2.BatchCancelDemandResponse]
+    """Lets several lines wait no more."""
     CancelDemand: _grpc.UnaryUnaryMultiCallable[_demands_service_pb2.CancelDemandRequest, _demands_service_pb2.PlaceDemandResponse]
     """Lets lines wait no more."""
     ListDemands: _grpc.UnaryUnaryMultiCallable[_demands_service_pb2.ListDemandsRequest, _demands_service_pb2.ListDemandsResponse]
@@ -49,6 +53,10 @@ class DemandsServiceAsyncStub(DemandsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlaceDemand: _aio.UnaryUnaryMultiCallable[_demands_service_pb2.PlaceDemandRequest, _demands_service_pb2.PlaceDemandResponse]  # type: ignore[assignment]
     """Lets a line wait for supply and says until when; what comes is reserved for it by itself, by priority."""
+    BatchPlaceDemand: _aio.UnaryUnaryMultiCallable[_demands_service_pb2.BatchPlaceDemandRequest, _demands_service_pb2.BatchPlaceDemandResponse]  # type: ignore[assignment]
+    """Lets several lines wait."""
+    BatchCancelDemand: _aio.UnaryUnaryMultiCallable[_demands_service_pb2.BatchCancelDemandRequest, _demands_service_pb2.BatchCancelDemandResponse]  # type: ignore[assignment]
+    """Lets several lines wait no more."""
     CancelDemand: _aio.UnaryUnaryMultiCallable[_demands_service_pb2.CancelDemandRequest, _demands_service_pb2.PlaceDemandResponse]  # type: ignore[assignment]
     """Lets lines wait no more."""
     ListDemands: _aio.UnaryUnaryMultiCallable[_demands_service_pb2.ListDemandsRequest, _demands_service_pb2.ListDemandsResponse]  # type: ignore[assignment]
@@ -66,6 +74,22 @@ class DemandsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_demands_service_pb2.PlaceDemandResponse, _abc.Awaitable[_demands_service_pb2.PlaceDemandResponse]]:
         """Lets a line wait for supply and says until when; what comes is reserved for it by itself, by priority."""
+
+    @_abc_1.abstractmethod
+    def BatchPlaceDemand(
+        self,
+        request: _demands_service_pb2.BatchPlaceDemandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_demands_service_pb2.BatchPlaceDemandResponse, _abc.Awaitable[_demands_service_pb2.BatchPlaceDemandResponse]]:
+        """Lets several lines wait."""
+
+    @_abc_1.abstractmethod
+    def BatchCancelDemand(
+        self,
+        request: _demands_service_pb2.BatchCancelDemandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_demands_service_pb2.BatchCancelDemandResponse, _abc.Awaitable[_demands_service_pb2.BatchCancelDemandResponse]]:
+        """Lets several lines wait no more."""
 
     @_abc_1.abstractmethod
     def CancelDemand(

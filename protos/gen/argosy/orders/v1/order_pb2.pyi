@@ -89,6 +89,8 @@ class _ShortagePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Shorta
     """Ship what there is, cancel the rest."""
     SHORTAGE_POLICY_HOLD: _ShortagePolicy.ValueType  # 4
     """Wait for a person."""
+    SHORTAGE_POLICY_BACKORDER: _ShortagePolicy.ValueType  # 5
+    """Ship what there is; the rest waits for the soonest supply, and the customer is told until when."""
 
 class ShortagePolicy(_ShortagePolicy, metaclass=_ShortagePolicyEnumTypeWrapper):
     """What happens when stock does not suffice."""
@@ -103,6 +105,8 @@ SHORTAGE_POLICY_CANCEL_SHORT: ShortagePolicy.ValueType  # 3
 """Ship what there is, cancel the rest."""
 SHORTAGE_POLICY_HOLD: ShortagePolicy.ValueType  # 4
 """Wait for a person."""
+SHORTAGE_POLICY_BACKORDER: ShortagePolicy.ValueType  # 5
+"""Ship what there is; the rest waits for the soonest supply, and the customer is told until when."""
 Global___ShortagePolicy: _TypeAlias = ShortagePolicy  # noqa: Y015
 
 class _PaymentAdapter:
@@ -317,6 +321,7 @@ class OrderLine(_message.Message):
     TAX_MINOR_FIELD_NUMBER: _builtins.int
     SHIPPED_AT_FIELD_NUMBER: _builtins.int
     EXTERNAL_LINE_ID_FIELD_NUMBER: _builtins.int
+    BACKORDERED_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The line's id."""
     channel_sku: _builtins.str
@@ -351,6 +356,8 @@ class OrderLine(_message.Message):
     """Tax on the whole line."""
     external_line_id: _builtins.str
     """The line's id in the channel."""
+    backordered: _builtins.int
+    """Of what waits, how much waits for supply."""
     @_builtins.property
     def shipped_at(self) -> _timestamp_pb2.Timestamp:
         """When units of it last shipped; unset before."""
@@ -376,10 +383,11 @@ class OrderLine(_message.Message):
         tax_minor: _builtins.int = ...,
         shipped_at: _timestamp_pb2.Timestamp | None = ...,
         external_line_id: _builtins.str = ...,
+        backordered: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["shipped_at", b"shipped_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "external_line_id", b"external_line_id", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "backordered", b"backordered", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "external_line_id", b"external_line_id", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

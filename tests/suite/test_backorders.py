@@ -1,0 +1,112 @@
+"""Backorders in the whole suite: what is short waits for the soonest supply, is told until when, and goes out when it comes."""
+
+from typing import Any
+
+from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.inventory.v1 import demands_service_pb2, purchasing_service_pb2
+from argosy.ops.v1 import holds_service_pb2
+from argosy.orders.v1 import order_pb2, orders_service_pb2
+from chassis.kernel.ids import new_id
+from chassis.runtime.settings import Settings
+from gateway.app.prove import prove
+from gateway.calls import Calls
+from suite.up import running_suite
+from tests.builders import eventually, open_shop, order, until_released, until_status
+
+BACKORDER = order_pb2.SHORTAGE_POLICY_BACKORDER
+
+
+async def buy(calls: Calls, item_id: str, quantity: int) -> purchasing_service_pb2.PurchaseOrder:
+    """Orders some at 4.00 each from a supplier who takes three days."""
+    await calls.purchasing.SetSupplier(
+        purchasing_service_pb2.SetSupplierRequest(
+            request_id=new_id(), supplier_id="KILN", name="Kiln", currency_code="EUR", lead_time_days=3
+        )
+    )
+    line = purchasing_service_pb2.PurchaseLineInput(item_id=item_id, quantity=quantity, unit_cost_millionths=400_000_000)
+    made = await calls.purchasing.CreatePurchaseOrder(
+        purchasing_service_pb2.CreatePurchaseOrderRequest(request_id=new_id(), supplier_id="KILN", location_id="HAM", lines=[line])
+    )
+    named: dict[str, Any] = {"purchase_order_id": made.purchase_order_id}
+    await calls.purchasing.ApprovePurchaseOrder(purchasing_service_pb2.ApprovePurchaseOrderRequest(request_id=new_id(), **named))
+    return await calls.purchasing.SendPurchaseOrder(purchasing_service_pb2.SendPurchaseOrderRequest(request_id=new_id(), **named))
+
+
+async def take_in(calls: Calls, purchase: purchasing_service_pb2.PurchaseOrder, quantity: int) -> None:
+    received = [purchasing_service_pb2.ReceivedLine(line_id=line.line_id, quantity=quantity) for line in purchase.lines]
+    request = purchasing_service_pb2.ReceivePurchaseOrderRequest(
+        request_id=new_id(), purchase_order_id=purchase.purchase_order_id, boxes=[purchasing_service_pb2.ReceivedBox(lines=received)]
+    )
+    await calls.purchasing.ReceivePurchaseOrder(request)
+
+
+async def backordered(calls: Calls, order_id: str, units: int) -> order_pb2.Order:
+    async def look() -> order_pb2.Order | None:
+        found = await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+        return found if found.lines[0].backordered == units else None
+
+    return await eventually(look)  # type: ignore[no-any-return]
+
+
+async def test_what_is_short_waits_for_the_soonest_supply_and_goes_out_when_it_comes(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        item_id = await open_shop(calls, {"BER": 2, "HAM": 1})
+        purchase = await buy(calls, item_id, 10)
+
+        # Three are there and go; two wait for what Hamburg expects.
+        placed = await calls.orders.CreateOrder(order("W-1", quantity=5, shortage_policy=BACKORDER))
+        waiting = await backordered(calls, placed.order_id, 2)
+        assert waiting.lines[0].waiting == 2
+        assert waiting.HasField("expected_by")
+        assert sum(line.quantity for one in await until_released(calls, placed.order_id) for line in one.lines) == 3
+        (demand,) = (await calls.demands.ListDemands(demands_service_pb2.ListDemandsRequest(owner_id=placed.order_id))).demands
+        assert (demand.location_id, demand.quantity, demand.document_id) == ("HAM", 2, purchase.purchase_order_id)
+
+        # Another wants four, then only one of them.
+        other = await calls.orders.CreateOrder(order("W-2", quantity=4, shortage_policy=BACKORDER))
+        line = (await backordered(calls, other.order_id, 4)).lines[0]
+        part = orders_service_pb2.LineQuantity(line_id=line.line_id, quantity=3)
+        await calls.orders.CancelOrder(
+            orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=other.order_id, lines=[part], reason="one will do")
+        )
+        assert (await backordered(calls, other.order_id, 1)).lines[0].cancelled == 3
+
+        await take_in(calls, purchase, 10)
+        for one in (placed, other):
+            await backordered(calls, one.order_id, 0)
+            await ship_all_that_comes(calls, one.order_id)
+            await until_status(calls, one.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+
+        # Where no supply is in sight, somebody is asked.
+        late = await calls.orders.CreateOrder(order("W-3", quantity=20, shortage_policy=BACKORDER))
+        found = await until_status(calls, late.order_id, order_pb2.ORDER_STATUS_ON_HOLD)
+        history = (await calls.orders.ListHistory(orders_service_pb2.ListHistoryRequest(order_id=found.order_id))).entries
+        assert {"BACKORDERED", "HOLD_UNKNOWN_DATE"} <= {one.kind for one in history}
+        await buy(calls, item_id, 30)
+        (hold,) = (await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders"))).holds
+        assert hold.reason == "UNKNOWN_DATE"
+        release = holds_service_pb2.ReleaseHoldRequest(request_id=new_id(), service="orders", hold_id=hold.hold_id, resolution="bought")
+        await calls.holds("orders").ReleaseHold(release)
+        await until_status(calls, late.order_id, order_pb2.ORDER_STATUS_OPEN)
+        proof = await prove(calls.channels, settled=True)
+        assert not proof.breaks
+
+
+async def ship_all_that_comes(calls: Calls, order_id: str) -> None:
+    """Ships what is released until nothing of the order is open."""
+
+    async def done() -> bool:
+        for one in await until_released(calls, order_id):
+            if one.status == 1:
+                await ship_all_of(calls, one.fulfillment_order_id)
+        found = await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+        return all(line.ordered == line.shipped + line.cancelled for line in found.lines)
+
+    await eventually(done)
+
+
+async def ship_all_of(calls: Calls, fulfillment_order_id: str) -> None:
+    await calls.fulfillment.ConfirmShipment(
+        fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=fulfillment_order_id)
+    )

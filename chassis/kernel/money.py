@@ -1,4 +1,15 @@
-"""Sharing integer amounts so that the parts always sum to the whole."""
+"""Integer amounts: shared so that the parts always sum to the whole, and shown to people."""
+
+from decimal import Decimal
+
+from babel.numbers import format_currency, get_currency_precision
+
+
+def shown(amount_minor: int, currency_code: str) -> str:
+    """Returns an amount for people; one of no known currency is shown in minor units."""
+    if len(currency_code) != 3:
+        return str(amount_minor)
+    return format_currency(Decimal(amount_minor).scaleb(-get_currency_precision(currency_code)), currency_code, locale="en")
 
 
 def proportion(total: int, part: int, whole: int) -> int:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import get_currency_precision
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.kernel.clock import SECOND
@@ -17,13 +17,6 @@ GOOD = {
 WAITING = {"ON_HOLD", "PENDING", "PENDING_APPROVAL", "PARTIALLY_SHIPPED", "RECEIVED", "AUTHORISED", "HALF_OPEN", "UNREADABLE"}
 BAD = {"EXCEPTION", "FAILED", "DECLINED", "DEAD", "BROKEN", "DISABLED"}
 MOST_MINOR = 10**12
-
-
-def money(amount_minor: int, currency_code: str) -> str:
-    """Returns an amount for people; a currency that nobody knows is shown with its minor units."""
-    if len(currency_code) != 3:
-        return str(amount_minor)
-    return format_currency(Decimal(amount_minor).scaleb(-get_currency_precision(currency_code)), currency_code, locale="en")
 
 
 def minor(text: str, currency_code: str, field: str) -> int:

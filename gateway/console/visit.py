@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
+from chassis.kernel.money import shown
 from chassis.runtime.host import wall_clock
 from chassis.runtime.writer import Principal
 from gateway.calls import Calls
@@ -84,7 +85,7 @@ def templates() -> Environment:
         loader=loader, autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        money=show.money, moment=show.moment, machine_moment=show.machine_moment, name_of=show.name_of, words=show.words, tone=show.tone,
+        money=shown, moment=show.moment, machine_moment=show.machine_moment, name_of=show.name_of, words=show.words, tone=show.tone,
         brief=show.brief, span=show.span, until=show.until, new_id=new_id,
     )  # fmt: skip
     environment.filters.update(

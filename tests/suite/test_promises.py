@@ -87,6 +87,15 @@ async def test_what_the_checkout_quotes_is_kept_and_a_location_that_says_no_make
                 await calls.fulfillment.ConfirmShipment(ship)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
 
+        timeline = await calls.orders.GetTimeline(orders_service_pb2.GetTimelineRequest(order_id=placed.order_id))
+        named = {entry.entry_id for entry in timeline.entries}
+        assert all(set(sentence.entry_ids) <= named for sentence in timeline.story)
+        assert {entry.service for entry in timeline.entries} == {"orders", "fulfillment"}
+        text = " ".join(sentence.text for sentence in timeline.story)
+        assert "a location would not ship it: BER: REJECTED: the line is down" in text
+        assert "A parcel with 2 units left HAM" in text
+        assert timeline.story[-1].text == "It is SHIPPED."
+
         # An order without a quote is promised what was planned first.
         other = await calls.orders.CreateOrder(order("W-2"))
         await ship_all(calls, other.order_id)

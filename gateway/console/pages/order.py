@@ -13,15 +13,14 @@ from gateway.console.pages.common import holds_about, location_ids
 from gateway.console.visit import Notice, Visit, action
 
 REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
-HISTORY = 500
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows it; what the person may not see is left out."""
     order_id, calls = visit.path["order_id"], visit.calls
     order = await visit.ask(calls.orders.GetOrder, orders_service_pb2.GetOrderRequest(order_id=order_id))
-    history, refunds, ship_to, work, parcels, decisions, entries, invoices, returns, holds, locations = await asyncio.gather(
-        visit.ask(calls.orders.ListHistory, orders_service_pb2.ListHistoryRequest(order_id=order_id, page_size=HISTORY)),
+    timeline, refunds, ship_to, work, parcels, decisions, entries, invoices, returns, holds, locations = await asyncio.gather(
+        visit.ask(calls.orders.GetTimeline, orders_service_pb2.GetTimelineRequest(order_id=order_id)),
         visit.ask(calls.orders.ListRefunds, orders_service_pb2.ListRefundsRequest(order_id=order_id)),
         visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order_id)),
         visit.ask_if(
@@ -41,7 +40,7 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         location_ids(visit),
     )  # fmt: skip
     return visit.render(
-        "order.html", notice, status, order=order, history=history.entries, refunds=refunds.refunds, holds=holds, reasons=REASONS,
+        "order.html", notice, status, order=order, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
         ship_to=ship_to.address if ship_to is not None else None, work=work.fulfillment_orders if work is not None else None,
         parcels=parcels.shipments if parcels is not None else None, decisions=decisions.decisions if decisions is not None else None,
         entries=entries.entries if entries is not None else None, invoices=invoices.invoices if invoices is not None else None,

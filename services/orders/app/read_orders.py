@@ -17,7 +17,7 @@ SKU_USE_DAYS = 28
 SHOWN_ORDERS = 20
 
 
-def _visible(asked: Asked, channel_id: str) -> None:
+def visible(asked: Asked, channel_id: str) -> None:
     """What is foreign does not exist."""
     if asked.principal.channel_ids and channel_id not in asked.principal.channel_ids:
         raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")
@@ -26,7 +26,7 @@ def _visible(asked: Asked, channel_id: str) -> None:
 async def get_order(asked: Asked) -> order_pb2.Order:
     """Refusals: NO_SUCH_ORDER."""
     order = await whole(asked.tx, asked.request.order_id)
-    _visible(asked, order.channel_id)
+    visible(asked, order.channel_id)
     return order
 
 
@@ -39,7 +39,7 @@ async def find_order(asked: Asked) -> order_pb2.Order:
     rows = await asked.tx.read(query)
     if not rows:
         raise NotFound("NO_SUCH_ORDER", f"the channel has no order {request.external_order_id} here", field="external_order_id")
-    _visible(asked, request.channel_id)
+    visible(asked, request.channel_id)
     return await whole(asked.tx, rows[0].order_id)
 
 
@@ -80,7 +80,7 @@ async def get_order_lines(asked: Asked) -> orders_service_pb2.GetOrderLinesRespo
 async def get_ship_to(asked: Asked) -> orders_service_pb2.ShipTo:
     """Refusals: NO_SUCH_ORDER."""
     row = await load(asked.tx, asked.request.order_id)
-    _visible(asked, row.channel_id)
+    visible(asked, row.channel_id)
     return orders_service_pb2.ShipTo(order_id=row.order_id, address=to_address(row.ship_to))
 
 

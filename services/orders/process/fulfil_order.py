@@ -160,8 +160,9 @@ def _told(state: State, message: Struct) -> Step:
             return _shipped(_caught_up(state, parts), shipment_id, parts)
         case CancelRequested(lines, reason):
             return _cancel_requested(state, lines, reason)
-        case HoldReleased(reason):
-            return _hold_released(state, reason)
+        case HoldReleased(reason, _, resolution):
+            following, changes = _hold_released(state, reason)
+            return following, (Record(f"LET_GO_{reason}", resolution), *changes)
         case Paid():
             return _paid(state)
         case SupplyCame() | StockTaken():

@@ -81,6 +81,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryResponse.FromString,
                 _registered_method=True)
+        self.GetTimeline = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/GetTimeline',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetTimelineRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Timeline.FromString,
+                _registered_method=True)
         self.CaptureTender = channel.unary_unary(
                 '/argosy.orders.v1.OrdersService/CaptureTender',
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.CaptureTenderRequest.SerializeToString,
@@ -180,6 +185,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTimeline(self, request, context):
+        """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CaptureTender(self, request, context):
         """Records that money of a tender was taken.
         """
@@ -269,6 +281,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.ListHistory,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'GetTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTimeline,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetTimelineRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Timeline.SerializeToString,
             ),
             'CaptureTender': grpc.unary_unary_rpc_method_handler(
                     servicer.CaptureTender,
@@ -545,6 +562,33 @@ class OrdersService:
             '/argosy.orders.v1.OrdersService/ListHistory',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/GetTimeline',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetTimelineRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.Timeline.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class OrdersServiceStub:
     """Returns the address an order goes to."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]
     """Lists what happened to an order, oldest first."""
+    GetTimeline: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]
+    """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences."""
     CaptureTender: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.CaptureTenderRequest, _order_pb2.Order]
     """Records that money of a tender was taken."""
     RefundOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.RefundOrderRequest, _order_pb2.Refund]
@@ -88,6 +90,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Returns the address an order goes to."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
     """Lists what happened to an order, oldest first."""
+    GetTimeline: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]  # type: ignore[assignment]
+    """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences."""
     CaptureTender: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CaptureTenderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that money of a tender was taken."""
     RefundOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.RefundOrderRequest, _order_pb2.Refund]  # type: ignore[assignment]
@@ -175,6 +179,14 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_service_pb2.ListHistoryResponse, _abc.Awaitable[_orders_service_pb2.ListHistoryResponse]]:
         """Lists what happened to an order, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetTimeline(
+        self,
+        request: _orders_service_pb2.GetTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.Timeline, _abc.Awaitable[_orders_service_pb2.Timeline]]:
+        """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences."""
 
     @_abc_1.abstractmethod
     def CaptureTender(

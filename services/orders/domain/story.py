@@ -1,0 +1,126 @@
+"""An order's story: what happened, as sentences of facts. Each sentence names the entries of the timeline that it tells of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from chassis.kernel.clock import SECOND
+
+HELD, GONE, LET_GO = "HOLD_", "LIFTED_", "LET_GO_"
+# What is told as it is written, after the date.
+PLAIN = {
+    "RESERVED": "{detail} were reserved",
+    "RELEASED": "it was given {detail}",
+    "BACKORDERED": "{detail}",
+    "SUPPLY_CAME": "{detail} came and were reserved",
+    "SHORT_PICK": "{detail}",
+    "REJECTED": "a location would not ship it: {detail}",
+    "STOCK_TAKEN": "its stock was given away {detail}",
+    "DELAYED": "it became late: {detail}",
+    "CANCEL_REQUESTED": "a cancellation was asked for: {detail}",
+    "CANCELLED": "{detail} was cancelled",
+    "CANCEL_TOO_LATE": "a cancellation came too late: {detail}",
+}
+
+
+class Moment(NamedTuple):
+    """An entry of a timeline; what sentences need beside its text is in `facts`."""
+
+    entry_id: str
+    at: int
+    service: str
+    kind: str
+    text: str
+    actor: str
+    subject_type: str
+    subject_id: str
+    facts: dict[str, Any] = {}  # noqa: RUF012
+
+
+class Sentence(NamedTuple):
+    """A sentence and the entries that it tells of."""
+
+    text: str
+    entry_ids: list[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of the order as such."""
+
+    number: str
+    channel_id: str
+    worth: str
+    units: int
+    lines: int
+    status: str
+    open_units: dict[str, int] = field(default_factory=dict)
+    expected_by: int | None = None
+
+
+def day(moment: int) -> str:
+    """Returns a moment as people read it."""
+    return datetime.fromtimestamp(moment // SECOND, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def tell(told: Told, moments: Sequence[Moment]) -> list[Sentence]:
+    """Returns the story, in the order in which things began; the last sentence says how it stands."""
+    if not moments:
+        return []
+    sentences: list[Sentence] = []
+    for index, moment in enumerate(moments):
+        sentences += _sentence(told, moment, moments[index + 1 :])
+    return [*sentences, _now(told, moments[-1])]
+
+
+def _sentence(told: Told, moment: Moment, later: Sequence[Moment]) -> Iterator[Sentence]:
+    match moment.kind:
+        case "CAPTURED":
+            what = f"{told.units} units in {told.lines} lines, {told.worth}"
+            yield Sentence(f"Order {told.number} of {told.channel_id} was taken on {day(moment.at)}: {what}.", [moment.entry_id])
+        case "PARCEL":
+            yield _parcel(moment, later)
+        case "REFUND":
+            yield Sentence(
+                f"{moment.facts['amount']} to give back was agreed on {day(moment.at)}: {moment.facts['reason']}.", [moment.entry_id]
+            )
+        case "RETURN":
+            yield Sentence(f"A return was asked for on {day(moment.at)}; it is {moment.facts['status']}.", [moment.entry_id])
+        case kind if kind.startswith(HELD):
+            yield _hold(moment, kind.removeprefix(HELD), later)
+        case kind if kind in PLAIN:
+            text = PLAIN[kind].format(detail=moment.facts.get("detail", ""))
+            yield Sentence(f"On {day(moment.at)} {text}.", [moment.entry_id])
+
+
+def _parcel(moment: Moment, later: Sequence[Moment]) -> Sentence:
+    facts = moment.facts
+    with_whom = f" with {facts['carrier']}" if facts["carrier"] else ""
+    number = f" ({facts['tracking_number']})" if facts["tracking_number"] else ""
+    text = f"A parcel with {facts['units']} units left {facts['location_id']} on {day(moment.at)}{with_whom}{number}"
+    arrived = next((one for one in later if one.kind == "ARRIVED" and one.subject_id == moment.subject_id), None)
+    if arrived is None:
+        return Sentence(f"{text}; it has not arrived yet.", [moment.entry_id])
+    return Sentence(f"{text} and arrived on {day(arrived.at)}.", [moment.entry_id, arrived.entry_id])
+
+
+def _hold(moment: Moment, reason: str, later: Sequence[Moment]) -> Sentence:
+    detail = f", {moment.facts['detail']}" if moment.facts.get("detail") else ""
+    text = f"On {day(moment.at)} it was held for {reason}{detail}"
+    end = next((one for one in later if one.kind in (GONE + reason, LET_GO + reason)), None)
+    if end is None:
+        return Sentence(f"{text}; it is held still.", [moment.entry_id])
+    if end.kind.startswith(GONE):
+        return Sentence(f"{text}, until the reason was gone on {day(end.at)}.", [moment.entry_id, end.entry_id])
+    return Sentence(
+        f"{text}, until {end.actor} let it go on {day(end.at)}: {end.facts.get('detail', '')}.", [moment.entry_id, end.entry_id]
+    )
+
+
+def _now(told: Told, last: Moment) -> Sentence:
+    rest = ", ".join(f"{units} {name}" for name, units in told.open_units.items() if units)
+    text = f"It is {told.status}" + (f": {rest}" if rest else "")
+    if told.expected_by is not None and rest:
+        text += f"; all is expected by {day(told.expected_by)}"
+    return Sentence(f"{text}.", [last.entry_id])

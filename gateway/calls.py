@@ -29,6 +29,7 @@ from argosy.ops.v1.approvals_service_pb2_grpc import ApprovalsServiceStub
 from argosy.ops.v1.holds_service_pb2_grpc import HoldsServiceStub
 from argosy.ops.v1.jobs_service_pb2_grpc import JobsServiceStub
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
+from argosy.orders.v1.changes_service_pb2_grpc import ChangesServiceStub
 from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from argosy.orders.v1.rules_service_pb2_grpc import RulesServiceStub
@@ -62,6 +63,7 @@ class Calls:
         self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))
         self.customers = CustomersServiceStub(channels.to("orders"))
+        self.changes = ChangesServiceStub(channels.to("orders"))
         self.rules = RulesServiceStub(channels.to("orders"))
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self.promises = PromiseServiceStub(channels.to("fulfillment"))

@@ -23,9 +23,9 @@ GRANTS: dict[int, tuple[str, ...]] = {
         "ops.audit.read", "ops.proof.read",
     ),
     access_service_pb2.ROLE_SUPPORT: (
-        *LOOKING, "orders.orders.create", "orders.orders.cancel", "orders.shipto.read", "orders.customers.*", "orders.payments.refund",
-        "fulfillment.orders.read", "fulfillment.promises.read", "returns.returns.read", "returns.returns.write", "ops.holds.read",
-        "ops.holds.release",
+        *LOOKING, "orders.orders.create", "orders.orders.cancel", "orders.orders.change", "orders.shipto.read", "orders.customers.*",
+        "orders.payments.refund", "fulfillment.orders.read", "fulfillment.promises.read", "returns.returns.read",
+        "returns.returns.write", "ops.holds.read", "ops.holds.release",
     ),
     access_service_pb2.ROLE_OPERATIONS: (
         *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",

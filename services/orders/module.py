@@ -2,16 +2,17 @@
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import inventory_events_pb2
-from argosy.orders.v1 import customers_service_pb2, orders_service_pb2, rules_service_pb2
+from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, orders_service_pb2, rules_service_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Service
-from chassis.runtime.writer import each
+from chassis.runtime.writer import each, each_call
 from services.orders.app import (
     apply_changes,
     cancel_order,
     capture_tender,
+    changes,
     create_order,
     credit,
     customers,
@@ -34,7 +35,7 @@ from services.orders.store.tables import CHASSIS, METADATA
 
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call catalog, finance, fulfillment and inventory."""
-    ask = AskOthers(channels)
+    ask, order_changes = AskOthers(channels), changes.Changes(channels)
     return Service(
         name="orders",
         metadata=METADATA,
@@ -43,10 +44,12 @@ def build(channels: Channels) -> Service:
             orders_service_pb2.DESCRIPTOR.services_by_name["OrdersService"],
             customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
             rules_service_pb2.DESCRIPTOR.services_by_name["RulesService"],
+            changes_service_pb2.DESCRIPTOR.services_by_name["ChangesService"],
         ),
         writes={
             "CreateOrder": create_order.create_orders,
             "CancelOrder": each(cancel_order.cancel_order),
+            "ChangeOrder": each_call(changes.change_order),
             "CaptureTender": each(capture_tender.capture_tender),
             "RefundOrder": each(refund_order.refund_order),
             "CreateCustomer": each(customers.create_customer),
@@ -66,6 +69,8 @@ def build(channels: Channels) -> Service:
             "ListRefunds": read_orders.list_refunds,
             "GetFigures": read_orders.get_figures,
             "GetSkuUse": read_orders.get_sku_use,
+            "PreviewChange": order_changes.preview_change,
+            "ListChanges": changes.list_changes,
             "GetTimeline": get_timeline.Timelines(channels).get_timeline,
             "GetCustomer": customers.get_customer,
             "ListCustomers": customers.list_customers,
@@ -107,7 +112,8 @@ def build(channels: Channels) -> Service:
             ),
         ),
         facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},
-        approvals=(rule_sets.ACTIVATION,),
+        prepares={"ChangeOrder": order_changes.prepare},
+        approvals=(rule_sets.ACTIVATION, changes.CHANGE),
         jobs=(try_rules.TRY,),
         on_hold_released=on_hold_released.on_hold_released,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from chassis.kernel.ids import new_id
 from chassis.kernel.money import share
 from chassis.runtime.work import HoldKind, Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
+from services.orders.app.changes import settle
 from services.orders.app.judge_orders import Judge
 from services.orders.domain.amounts import Priced, remaining_worth, units_worth
 from services.orders.domain.holds import REASONS
@@ -22,6 +23,7 @@ from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUND
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
 JUDGED = ("hints", "payment_days")
+MOVED = ("order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "buyer", "signature")
 PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
 TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
@@ -45,6 +47,7 @@ class _Book:
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
         self.promised: set[str] = set()
+        self.changed: set[str] = set()
         self.judge: Judge | None = None
 
     def record(self, order_id: str, kind: str, detail: str) -> None:
@@ -79,7 +82,12 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
         book.judge = await Judge.of(work, [book.orders[order_id] for order_id in sorted(taxed)])
     for order_id, change in changes:
         work.cause = work.causes[order_id]
-        _apply(book, order_id, change)
+        if isinstance(change, m.SettleChange):
+            detail = await settle(work, book.orders[order_id], change.change_id, change.refused)
+            book.record(order_id, "CHANGE_REFUSED" if change.refused else "CHANGED", detail)
+            book.changed.add(order_id)
+        else:
+            _apply(book, order_id, change)
     await _write(book)
 
 
@@ -169,7 +177,8 @@ def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax) -> None:
     for one in judgement.holds:
         reasons.setdefault(one.reason, []).append(one.detail)
     for reason, details in reasons.items():
-        book.hold(order_id, reason, "; ".join(details))
+        if (order_id, reason) not in book.held:
+            book.hold(order_id, reason, "; ".join(details))
     book.work.deliver(fulfil_order.NAME, order_id, m.Validated(list(reasons)))
 
 
@@ -293,6 +302,8 @@ async def _write(book: _Book) -> None:
         judged = [{"order_id": order_id, **{name: order[name] for name in JUDGED}} for order_id, order in book.orders.items()]
         await work.tx.change(ORDERS, ORDER, judged)
         await book.judge.write()
+    moved = [{name: book.orders[order_id][name] for name in MOVED} for order_id in sorted(book.changed)]
+    await work.tx.change(ORDERS, ORDER, moved)
     promised = [{name: book.orders[order_id][name] for name in PROMISED} for order_id in sorted(book.promised)]
     await work.tx.change(ORDERS, ORDER, promised)
     await _write_lines(book)

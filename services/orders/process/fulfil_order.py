@@ -17,6 +17,7 @@ from services.orders.process.messages import (
     CancelDemand,
     CancelRequested,
     CancelReservation,
+    ChangeRequested,
     Complete,
     Counts,
     DemandCancelled,
@@ -49,6 +50,7 @@ from services.orders.process.messages import (
     ReserveRefused,
     ReserveStock,
     ResolveItems,
+    SettleChange,
     Shipped,
     Shorted,
     StepFailed,
@@ -62,6 +64,7 @@ from services.orders.process.messages import (
 NAME = "fulfil_order"
 MOST_PLANS = 3
 RESTOCK_EVERY = 15 * MINUTE
+CHANGED = "the order changed"
 NOTHING_WAITS = ("OUT_OF_STOCK", "UNKNOWN_DATE")
 SHIP_WITHIN = 3 * DAY
 SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT, BACKORDER = 1, 2, 3, 4, 5
@@ -105,6 +108,9 @@ class State(Struct, frozen=True):
     supply_by: int = 0
     # What waits for supply that is not in sight is to be looked for everywhere again.
     seek: bool = False
+    # A change that is to be applied once nothing is under way any more; what the rules held it for last.
+    change: str = ""
+    judged: list[str] = field(default_factory=list)
 
 
 Changes = tuple[Struct, ...]
@@ -146,10 +152,15 @@ def _told(state: State, message: Struct) -> Step:
             return replace(state, asking="", plan=[], plans=state.plans + 1), (Record("RESERVE_REFUSED", reason),)
         case Released():
             return _released(state) if state.asking == "release" else (replace(state, asking=""), ())
+        case Recalled(parts) if state.asking == "recall_all":
+            return _recalled_to_change(state, parts)
         case Recalled(parts):
             return _recalled(state, parts)
         case ReservationCancelled() if state.asking == "give_back":
             return replace(state, asking="", surplus=[]), ()
+        case ReservationCancelled() if state.asking == "unreserve_all":
+            lines = {key: replace(line, waiting=line.waiting + _count(line.reserved), reserved={}) for key, line in state.lines.items()}
+            return replace(state, asking="", lines=lines), ()
         case ReservationCancelled():
             return _reservation_cancelled(state)
         case Shorted(parts):
@@ -160,6 +171,8 @@ def _told(state: State, message: Struct) -> Step:
             return _shipped(_caught_up(state, parts), shipment_id, parts)
         case CancelRequested(lines, reason):
             return _cancel_requested(state, lines, reason)
+        case ChangeRequested(change_id):
+            return replace(state, change=change_id), ()
         case HoldReleased(reason, _, resolution):
             following, changes = _hold_released(state, reason)
             return following, (Record(f"LET_GO_{reason}", resolution), *changes)
@@ -214,10 +227,53 @@ def _go_on(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
         changes += more
         if do:
             return state, changes, do
+    if state.change:
+        state, more, do = _change_next(state)
+        changes += more
+        if do:
+            return state, changes, do
     if not state.validated:
         return state, changes, ()
     following, more, do = _fulfil_next(state)
     return following, changes + more, do
+
+
+def _change_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
+    """Gives back what is under way, then changes the order; what has shipped cannot go elsewhere."""
+    settled = replace(state, change="", plan=[], plans=0, short=False)
+    gone = sum(line.shipped + line.cancelled for line in state.lines.values())
+    if gone or not _open_units(state):
+        refused = f"{gone} units have shipped or are cancelled"
+        return settled, (SettleChange(state.change, refused),), ()
+    released = [LineCount(key, _count(line.released)) for key, line in state.lines.items() if line.released]
+    if released:
+        return _do(replace(state, asking="recall_all"), RecallOrder(state.order_id, released, CHANGED))
+    reserved = [LineCount(key, _count(line.reserved)) for key, line in state.lines.items() if line.reserved]
+    if reserved:
+        return _do(replace(state, asking="unreserve_all"), CancelReservation(state.order_id, reserved, CHANGED))
+    waits = next((key for key, line in state.lines.items() if line.backordered), "")
+    if waits:
+        return _do(replace(state, asking="undemand"), CancelDemand(state.order_id, waits))
+    changes: Changes = (SettleChange(state.change),)
+    if not state.validated:
+        return settled, changes, ()
+    # What may not go where it goes now, its tax and its rules are looked at again.
+    following, _, do = _do(replace(settled, asking="resolve", validated=False, excluded=[]), ResolveItems(state.order_id))
+    return following, changes, do
+
+
+def _recalled_to_change(state: State, parts: list[Part]) -> Step:
+    """What came back can go elsewhere once all of it did; else the order goes on as it was."""
+    lines = dict(state.lines)
+    for part in parts:
+        line = lines[part.line_id]
+        released = _less(line.released, part.location_id, part.quantity)
+        lines[part.line_id] = replace(line, released=released, waiting=line.waiting + part.quantity)
+    following = replace(state, lines=lines, asking="", plans=0)
+    kept = _released_units(following)
+    if not kept:
+        return following, ()
+    return replace(following, change=""), (SettleChange(state.change, f"{kept} units are on their way already"),)
 
 
 def _fulfil_next(state: State) -> tuple[State, Changes, tuple[Do, ...]]:
@@ -269,9 +325,11 @@ def _resolved(state: State, items: dict[str, Item]) -> Step:
 
 
 def _validated(state: State, reasons: list[str]) -> Step:
-    state = replace(state, asking="", validated=True)
-    changes: Changes = (Record("VALIDATED", ", ".join(reasons) or "clean"),)
-    return replace(state, holds=sorted({*state.holds, *reasons})), changes
+    """What the rules held it for before and do no more is let go."""
+    gone = [reason for reason in state.judged if reason not in reasons and reason in state.holds]
+    holds = sorted({*state.holds, *reasons} - set(gone))
+    changes: Changes = (Record("VALIDATED", ", ".join(reasons) or "clean"), *map(LiftHold, gone))
+    return replace(state, asking="", validated=True, holds=holds, judged=reasons), changes
 
 
 def _planned(state: State, message: Planned) -> Step:

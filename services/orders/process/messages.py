@@ -126,6 +126,12 @@ class CancelRequested(Struct, frozen=True, tag=True):
     reason: str
 
 
+class ChangeRequested(Struct, frozen=True, tag=True):
+    """Somebody wants the order to go elsewhere, or another way."""
+
+    change_id: str
+
+
 class Paid(Struct, frozen=True, tag=True):
     """The order is paid now."""
 
@@ -287,6 +293,13 @@ class Counts(Struct, frozen=True):
     shipped: int
     cancelled: int
     backordered: int = 0
+
+
+class SettleChange(Struct, frozen=True, tag=True):
+    """Write a change into the order, or that it came too late."""
+
+    change_id: str
+    refused: str = ""
 
 
 class BookShipment(Struct, frozen=True, tag=True):

@@ -149,6 +149,21 @@ HISTORY = Table(
     Index("ix_order_history_order_id_entry_id", "order_id", "entry_id"),
 )  # fmt: skip
 
+# Changes after placement; the body is JSON: what shall be, and what was before.
+CHANGES = Table(
+    "order_changes", METADATA,
+    Column("change_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", String(120), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("outcome", Text, nullable=False),
+    Index("ix_order_changes_order_id_change_id", "order_id", "change_id"),
+)  # fmt: skip
+
 CUSTOMERS = Table(
     "customers", METADATA,
     Column("customer_id", String(40), primary_key=True),

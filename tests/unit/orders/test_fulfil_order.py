@@ -172,6 +172,8 @@ class World:
         elif roll < 0.05 and self.dice.random() < 0.5:
             some = self.dice.choice([[], [m.LineCount(self.dice.choice(list(self.ordered)), self.dice.randrange(1, 4))]])
             self.tell(m.CancelRequested(self.whole(some), "changed my mind"))
+        elif roll < 0.06 and not self.state.change:
+            self.tell(m.ChangeRequested(f"c{len(self.steps)}"))
         elif roll < 0.25 and any(self.released.values()):
             self.work()
         elif self.pending:
@@ -422,3 +424,37 @@ def test_a_line_that_waits_is_cancelled_after_it_waits_no_more() -> None:
     assert m.BookCancellation([m.LineCount("a", 1)], "one is enough") in following.changes
     # The other one is looked for again, and waits again where it is not found.
     assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]
+
+
+def test_a_change_gives_back_what_is_under_way_and_the_order_is_looked_at_again() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    following = f.decide(released.state, m.ChangeRequested("c"), 0)
+    assert asked(following) == [m.RecallOrder("o", [m.LineCount("a", 2)], f.CHANGED)]
+    following = f.decide(following.state, m.Recalled([m.Part("a", "X", 2)]), 0)
+    assert m.SettleChange("c") in following.changes
+    assert asked(following) == [m.ResolveItems("o")]
+    # It is planned again once it is taxed and judged; what the rules do not hold it for any more is let go.
+    held = f.State("o", f.SHIP_AVAILABLE, {"a": f.Line(1, 2)}, asking="tax", holds=["HIGH_RISK", "OUT_OF_STOCK"], judged=["HIGH_RISK"])
+    following = f.decide(held, m.Validated(["OVERDUE"]), 0)
+    assert m.LiftHold("HIGH_RISK") in following.changes
+    assert following.state.holds == ["OUT_OF_STOCK", "OVERDUE"]
+
+
+def test_a_change_comes_too_late_for_what_is_on_its_way() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    following = f.decide(released.state, m.ChangeRequested("c"), 0)
+    following = f.decide(following.state, m.Recalled([m.Part("a", "X", 1)]), 0)
+    assert m.SettleChange("c", "1 units are on their way already") in following.changes
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]
+    shipped = walk(*PLANNED, m.Reserved(), m.Released(), m.Shipped("s", [m.Part("a", "X", 1)]))
+    following = f.decide(shipped.state, m.ChangeRequested("c"), 0)
+    assert m.SettleChange("c", "1 units have shipped or are cancelled") in following.changes
+
+
+def test_a_change_of_what_is_reserved_reserves_again() -> None:
+    held = walk(*READY[:3], m.Validated(["HIGH_RISK"]), m.Planned([m.Part("a", "X", 2)], []), m.Reserved())
+    following = f.decide(held.state, m.ChangeRequested("c"), 0)
+    assert asked(following) == [m.CancelReservation("o", [m.LineCount("a", 2)], f.CHANGED)]
+    following = f.decide(following.state, m.ReservationCancelled(), 0)
+    assert (following.state.lines["a"].waiting, following.state.lines["a"].reserved) == (2, {})
+    assert asked(following) == [m.ResolveItems("o")]

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from argosy.common.v1 import address_pb2 as argosy_dot_common_dot_v1_dot_address__pb2
 from argosy.common.v1 import options_pb2 as argosy_dot_common_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argosy/orders/v1/orders_events.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x01\n\x0bOrderPlaced\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x19\n\x11\x65xternal_order_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x13\n\x0btotal_minor\x18\x06 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xd5\x01\n\x0eTenderCaptured\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\ttender_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x1b\n\x13to_receivable_minor\x18\x07 \x01(\x03\x12\x19\n\x11to_deposits_minor\x18\x08 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xf9\x02\n\x0cLinesShipped\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xternal_order_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x15\n\rcurrency_code\x18\x06 \x01(\t\x12\x15\n\rproduct_minor\x18\x07 \x01(\x03\x12\x16\n\x0e\x64iscount_minor\x18\x08 \x01(\x03\x12\x16\n\x0eshipping_minor\x18\t \x01(\x03\x12\x11\n\ttax_minor\x18\n \x01(\x03\x12\x13\n\x0btotal_minor\x18\x0b \x01(\x03\x12\x1b\n\x13\x66rom_deposits_minor\x18\x0c \x01(\x03\x12\x1b\n\x13to_receivable_minor\x18\r \x01(\x03\x12,\n\x05lines\x18\x0e \x03(\x0b\x32\x1d.argosy.orders.v1.ShippedLine:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\x7f\n\x0bShippedLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x15\n\rproduct_minor\x18\x04 \x01(\x03\x12\x16\n\x0e\x64iscount_minor\x18\x05 \x01(\x03\x12\x11\n\ttax_minor\x18\x06 \x01(\x03\"l\n\x0eLinesCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05units\x18\x04 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\x9e\x01\n\x0f\x44\x65positRefunded\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xff\x01\n\x0cRefundAgreed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x11\n\treturn_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x15\n\rcurrency_code\x18\x06 \x01(\t\x12\x15\n\rproduct_minor\x18\x07 \x01(\x03\x12\x16\n\x0eshipping_minor\x18\x08 \x01(\x03\x12\x11\n\ttax_minor\x18\t \x01(\x03\x12\x14\n\x0c\x61mount_minor\x18\n \x01(\x03\x12\r\n\x05units\x18\x0b \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xac\x01\n\nRefundPaid\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x11\n\ttender_id\x18\x07 \x01(\t:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"]\n\x0eOrderCompleted\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xad\x01\n\x0cOrderDelayed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12/\n\x0bpromised_by\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpected_by\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argosy/orders/v1/orders_events.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x01\n\x0bOrderPlaced\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x19\n\x11\x65xternal_order_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x13\n\x0btotal_minor\x18\x06 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xd5\x01\n\x0eTenderCaptured\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\ttender_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x1b\n\x13to_receivable_minor\x18\x07 \x01(\x03\x12\x19\n\x11to_deposits_minor\x18\x08 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xf9\x02\n\x0cLinesShipped\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x19\n\x11\x65xternal_order_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x15\n\rcurrency_code\x18\x06 \x01(\t\x12\x15\n\rproduct_minor\x18\x07 \x01(\x03\x12\x16\n\x0e\x64iscount_minor\x18\x08 \x01(\x03\x12\x16\n\x0eshipping_minor\x18\t \x01(\x03\x12\x11\n\ttax_minor\x18\n \x01(\x03\x12\x13\n\x0btotal_minor\x18\x0b \x01(\x03\x12\x1b\n\x13\x66rom_deposits_minor\x18\x0c \x01(\x03\x12\x1b\n\x13to_receivable_minor\x18\r \x01(\x03\x12,\n\x05lines\x18\x0e \x03(\x0b\x32\x1d.argosy.orders.v1.ShippedLine:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\x7f\n\x0bShippedLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x15\n\rproduct_minor\x18\x04 \x01(\x03\x12\x16\n\x0e\x64iscount_minor\x18\x05 \x01(\x03\x12\x11\n\ttax_minor\x18\x06 \x01(\x03\"l\n\x0eLinesCancelled\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05units\x18\x04 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\x9e\x01\n\x0f\x44\x65positRefunded\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xff\x01\n\x0cRefundAgreed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x11\n\treturn_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x15\n\rcurrency_code\x18\x06 \x01(\t\x12\x15\n\rproduct_minor\x18\x07 \x01(\x03\x12\x16\n\x0eshipping_minor\x18\x08 \x01(\x03\x12\x11\n\ttax_minor\x18\t \x01(\x03\x12\x14\n\x0c\x61mount_minor\x18\n \x01(\x03\x12\r\n\x05units\x18\x0b \x01(\x03:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xac\x01\n\nRefundPaid\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\trefund_id\x18\x02 \x01(\t\x12\x12\n\nchannel_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x04 \x01(\t\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x11\n\ttender_id\x18\x07 \x01(\t:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"]\n\x0eOrderCompleted\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xad\x01\n\x0cOrderDelayed\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12/\n\x0bpromised_by\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpected_by\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_id\"\xab\x01\n\x0cOrderChanged\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nchannel_id\x18\x02 \x01(\t\x12\x11\n\tchange_id\x18\x03 \x01(\t\x12\x32\n\x0b\x64\x65stination\x18\x04 \x01(\x0b\x32\x1d.argosy.common.v1.Destination\x12\x17\n\x0fshipping_method\x18\x05 \x01(\t:\x15\x92\xb5\x18\x11\n\x05order\x12\x08order_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,24 +52,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERCOMPLETED']._serialized_options = b'\222\265\030\021\n\005order\022\010order_id'
   _globals['_ORDERDELAYED']._loaded_options = None
   _globals['_ORDERDELAYED']._serialized_options = b'\222\265\030\021\n\005order\022\010order_id'
-  _globals['_ORDERPLACED']._serialized_start=124
-  _globals['_ORDERPLACED']._serialized_end=285
-  _globals['_TENDERCAPTURED']._serialized_start=288
-  _globals['_TENDERCAPTURED']._serialized_end=501
-  _globals['_LINESSHIPPED']._serialized_start=504
-  _globals['_LINESSHIPPED']._serialized_end=881
-  _globals['_SHIPPEDLINE']._serialized_start=883
-  _globals['_SHIPPEDLINE']._serialized_end=1010
-  _globals['_LINESCANCELLED']._serialized_start=1012
-  _globals['_LINESCANCELLED']._serialized_end=1120
-  _globals['_DEPOSITREFUNDED']._serialized_start=1123
-  _globals['_DEPOSITREFUNDED']._serialized_end=1281
-  _globals['_REFUNDAGREED']._serialized_start=1284
-  _globals['_REFUNDAGREED']._serialized_end=1539
-  _globals['_REFUNDPAID']._serialized_start=1542
-  _globals['_REFUNDPAID']._serialized_end=1714
-  _globals['_ORDERCOMPLETED']._serialized_start=1716
-  _globals['_ORDERCOMPLETED']._serialized_end=1809
-  _globals['_ORDERDELAYED']._serialized_start=1812
-  _globals['_ORDERDELAYED']._serialized_end=1985
+  _globals['_ORDERCHANGED']._loaded_options = None
+  _globals['_ORDERCHANGED']._serialized_options = b'\222\265\030\021\n\005order\022\010order_id'
+  _globals['_ORDERPLACED']._serialized_start=156
+  _globals['_ORDERPLACED']._serialized_end=317
+  _globals['_TENDERCAPTURED']._serialized_start=320
+  _globals['_TENDERCAPTURED']._serialized_end=533
+  _globals['_LINESSHIPPED']._serialized_start=536
+  _globals['_LINESSHIPPED']._serialized_end=913
+  _globals['_SHIPPEDLINE']._serialized_start=915
+  _globals['_SHIPPEDLINE']._serialized_end=1042
+  _globals['_LINESCANCELLED']._serialized_start=1044
+  _globals['_LINESCANCELLED']._serialized_end=1152
+  _globals['_DEPOSITREFUNDED']._serialized_start=1155
+  _globals['_DEPOSITREFUNDED']._serialized_end=1313
+  _globals['_REFUNDAGREED']._serialized_start=1316
+  _globals['_REFUNDAGREED']._serialized_end=1571
+  _globals['_REFUNDPAID']._serialized_start=1574
+  _globals['_REFUNDPAID']._serialized_end=1746
+  _globals['_ORDERCOMPLETED']._serialized_start=1748
+  _globals['_ORDERCOMPLETED']._serialized_end=1841
+  _globals['_ORDERDELAYED']._serialized_start=1844
+  _globals['_ORDERDELAYED']._serialized_end=2017
+  _globals['_ORDERCHANGED']._serialized_start=2020
+  _globals['_ORDERCHANGED']._serialized_end=2191
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from argosy.common.v1 import address_pb2 as _address_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -480,3 +481,43 @@ class OrderDelayed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderDelayed: _TypeAlias = OrderDelayed  # noqa: Y015
+
+@_typing.final
+class OrderChanged(_message.Message):
+    """An order goes elsewhere, or another way; it was taxed and judged again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    change_id: _builtins.str
+    """The change."""
+    shipping_method: _builtins.str
+    """How it goes now; empty for the channel's usual way."""
+    @_builtins.property
+    def destination(self) -> _address_pb2.Destination:
+        """Where it goes now, coarsely."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        change_id: _builtins.str = ...,
+        destination: _address_pb2.Destination | None = ...,
+        shipping_method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "channel_id", b"channel_id", "destination", b"destination", "order_id", b"order_id", "shipping_method", b"shipping_method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderChanged: _TypeAlias = OrderChanged  # noqa: Y015

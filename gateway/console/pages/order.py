@@ -4,9 +4,10 @@ import asyncio
 
 from starlette.responses import Response
 
+from argosy.common.v1 import address_pb2
 from argosy.finance.v1 import finance_service_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
-from argosy.orders.v1 import order_pb2, orders_service_pb2
+from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from gateway.console import show
 from gateway.console.pages.common import holds_about, location_ids
@@ -15,7 +16,9 @@ from gateway.console.visit import Notice, Visit, action
 REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
 
 
-async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
+async def page(
+    visit: Visit, notice: Notice | None = None, status: int = 200, impact: changes_service_pb2.ChangeImpact | None = None
+) -> Response:
     """Shows it; what the person may not see is left out."""
     order_id, calls = visit.path["order_id"], visit.calls
     order = await visit.ask(calls.orders.GetOrder, orders_service_pb2.GetOrderRequest(order_id=order_id))
@@ -40,7 +43,7 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         location_ids(visit),
     )  # fmt: skip
     return visit.render(
-        "order.html", notice, status, order=order, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
+        "order.html", notice, status, order=order, impact=impact, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
         ship_to=ship_to.address if ship_to is not None else None, work=work.fulfillment_orders if work is not None else None,
         parcels=parcels.shipments if parcels is not None else None, decisions=decisions.decisions if decisions is not None else None,
         entries=entries.entries if entries is not None else None, invoices=invoices.invoices if invoices is not None else None,
@@ -60,6 +63,26 @@ async def _cancel(visit: Visit) -> Response:
     return visit.go(f"/console/orders/{order_id}", "cancelled")
 
 
+async def _change(visit: Visit) -> Response:
+    """Shows first what the change would do, where the person asks for that."""
+    order_id, method = visit.path["order_id"], visit.field("method")
+    given = address_pb2.Address(
+        name=visit.field("name"), company=visit.field("company"), lines=[one for one in visit.field("street").splitlines() if one.strip()],
+        locality=visit.field("locality"), region=visit.field("region"), postal_code=visit.field("postal_code"),
+        country_code=visit.field("country_code").upper(), phone=visit.field("phone"), email=visit.field("email"),
+    )  # fmt: skip
+    ship_to = given if given.country_code else None
+    if visit.field("step") == "preview":
+        asked = changes_service_pb2.PreviewChangeRequest(order_id=order_id, ship_to=ship_to, shipping_method=method)
+        return await page(visit, impact=await visit.ask(visit.calls.changes.PreviewChange, asked))
+    request = changes_service_pb2.ChangeOrderRequest(
+        request_id=visit.request_id(), order_id=order_id, etag=visit.field("etag"), ship_to=ship_to, shipping_method=method,
+        reason=visit.field("reason"),
+    )  # fmt: skip
+    done = await visit.ask(visit.calls.changes.ChangeOrder, request)
+    return visit.go(f"/console/orders/{order_id}", "proposed" if done.approval_id else "changing")
+
+
 async def _authorise(visit: Visit) -> Response:
     names = [name for name in visit.form if name.startswith("quantity-")]
     quantities = {name.removeprefix("quantity-"): show.whole(visit.field(name), "quantity") for name in names}
@@ -76,4 +99,5 @@ async def _authorise(visit: Visit) -> Response:
 
 
 cancel = action(_cancel, page)
+change = action(_change, page)
 authorise = action(_authorise, page)

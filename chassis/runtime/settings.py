@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     deadline_s: float = Field(5, description="The deadline of a call that brings none.")
     prove_every_s: float = Field(300, ge=0, description="How often the gateway proves the suite; never where 0.")
     allow_private_targets: bool = Field(False, description="Let webhooks and channels' APIs be at private addresses, and without TLS.")
+    payment_provider_url: str = Field("", description="Where the payment provider is asked; none where empty.")
+    payment_provider_secret: str = Field("", description="The key that the payment provider wants.")
     max_in_flight: int = Field(2000, description="Calls beyond this are shed, reports first.")
 
     def database_for(self, service: str) -> str:

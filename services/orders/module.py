@@ -6,7 +6,7 @@ from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, orders_
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.process import ProcessType
-from chassis.runtime.service import Service
+from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each, each_call
 from services.orders.app import (
     apply_changes,
@@ -28,8 +28,9 @@ from services.orders.app import (
     try_rules,
 )
 from services.orders.app import pay_refund as pay
+from services.orders.app import take_payment as take
 from services.orders.app.effects.ask_others import AskOthers
-from services.orders.process import fulfil_order, messages, pay_refund
+from services.orders.process import fulfil_order, messages, pay_refund, take_payment
 from services.orders.store.tables import CHASSIS, METADATA
 
 
@@ -110,10 +111,15 @@ def build(channels: Channels) -> Service:
                 pay_refund.NAME, pay_refund.State, 1, pay_refund.decide, pay.apply_refund_changes,
                 {pay_refund.RefundTender: pay.refund_tenders},
             ),
+            ProcessType(
+                take_payment.NAME, take_payment.State, 1, take_payment.decide, take.apply_payments,
+                {take_payment.AskProvider: take.ask_providers},
+            ),
         ),
         facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},
         prepares={"ChangeOrder": order_changes.prepare},
         approvals=(rule_sets.ACTIVATION, changes.CHANGE),
         jobs=(try_rules.TRY,),
+        periodics=(Periodic("renew_authorisations", 5.0, take.renew_expiring, take.EXPIRING),),
         on_hold_released=on_hold_released.on_hold_released,
     )  # fmt: skip

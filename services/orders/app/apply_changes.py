@@ -14,11 +14,13 @@ from chassis.runtime.work import HoldKind, Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
 from services.orders.app.changes import settle
 from services.orders.app.judge_orders import Judge
+from services.orders.app.take_payment import ask_provider, is_open, left_of
 from services.orders.domain.amounts import Priced, remaining_worth, units_worth
 from services.orders.domain.holds import REASONS
 from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
 from services.orders.process import messages as m
+from services.orders.process.take_payment import CAPTURE, VOID
 from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS, SHIPMENTS, TENDERS
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
@@ -47,6 +49,7 @@ class _Book:
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
         self.promised: set[str] = set()
+        self.capturing: dict[str, int] = {}
         self.changed: set[str] = set()
         self.judge: Judge | None = None
 
@@ -75,7 +78,7 @@ class _Book:
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
     """Applies the changes in their order."""
-    paid = any(isinstance(change, m.KeepTax | m.BookCancellation) for _, change in changes)
+    paid = any(isinstance(change, m.KeepTax | m.BookCancellation | m.BookShipment | m.Complete) for _, change in changes)
     book = await _open(work, sorted({order_id for order_id, _ in changes}), paid=paid)
     taxed = {order_id for order_id, change in changes if isinstance(change, m.KeepTax)}
     if taxed:
@@ -215,12 +218,24 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
     event.to_receivable_minor = event.total_minor - event.from_deposits_minor
     order["deposits_minor"] -= event.from_deposits_minor
     order["receivable_minor"] += event.to_receivable_minor
+    _take(book, order_id, event.to_receivable_minor)
     if event.to_receivable_minor and order["pay_by"] is None:
         order["pay_by"] = book.work.now + order["payment_days"] * DAY
     book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
     book.delivered[order_id] = False
     book.record(order_id, "SHIPPED", f"{units} units with {shipment_id}")
     book.work.emit(event)
+
+
+def _take(book: _Book, order_id: str, amount_minor: int) -> None:
+    """Asks the provider for what shipped and is not paid, of what it has authorised."""
+    for tender in book.tenders[order_id]:
+        capturing = book.capturing.get(tender.tender_id, tender.capturing_minor)
+        part = min(amount_minor, tender.amount_minor - tender.captured_minor - capturing) if is_open(tender) else 0
+        if part > 0:
+            amount_minor -= part
+            ask_provider(book.work, order_id, tender.tender_id, CAPTURE, part)
+            book.capturing[tender.tender_id] = capturing + part
 
 
 def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], reason: str) -> None:
@@ -264,6 +279,11 @@ def _complete(book: _Book, order_id: str) -> None:
     book.work.emit(orders_events_pb2.OrderCompleted(status=status, **about))
     for reason in REASONS:
         book.lift(order_id, reason)
+    for tender in book.tenders[order_id]:
+        # What is being taken or renewed is let go after that.
+        taking = book.capturing.get(tender.tender_id, tender.capturing_minor)
+        if is_open(tender) and not taking and not tender.renewing:
+            ask_provider(book.work, order_id, tender.tender_id, VOID, left_of(tender))
 
 
 def _keep_promise(book: _Book, order_id: str, deliver_by: int, *, partial: bool) -> None:
@@ -306,6 +326,8 @@ async def _write(book: _Book) -> None:
     await work.tx.change(ORDERS, ORDER, moved)
     promised = [{name: book.orders[order_id][name] for name in PROMISED} for order_id in sorted(book.promised)]
     await work.tx.change(ORDERS, ORDER, promised)
+    taken = [{"tender_id": tender_id, "capturing_minor": amount} for tender_id, amount in book.capturing.items()]
+    await work.tx.change(TENDERS, ("tender_id",), taken)
     await _write_lines(book)
     await work.tx.insert(SHIPMENTS, book.shipments)
     await work.tx.insert(REFUNDS, book.refunds)

@@ -6,6 +6,7 @@ from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
+from services.orders.app.take_payment import left_of
 from services.orders.app.views import load, whole
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Paid
@@ -20,7 +21,7 @@ async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRe
     )
     if not rows:
         raise NotFound("NO_SUCH_TENDER", f"the order has no tender {request.tender_id}", field="tender_id")
-    left = rows[0].amount_minor - rows[0].captured_minor
+    left = left_of(rows[0])
     amount = request.amount_minor or left
     if rows[0].state == order_pb2.TENDER_STATE_VOIDED or not 0 < amount <= left:
         raise FailedPrecondition("NOTHING_TO_CAPTURE", f"of this tender {left} can still be captured", field="amount_minor")

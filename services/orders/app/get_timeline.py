@@ -19,6 +19,8 @@ from services.orders.domain.story import Moment, Told, tell
 from services.orders.store.tables import CHASSIS, HISTORY, JUDGEMENTS, REFUNDS
 
 ORDER = ("order_id",)
+# What history tells of these is an amount in minor units.
+AMOUNTS = {"CAPTURED_PAYMENT", "VOIDED_PAYMENT", "REFUND_PAID"}
 
 
 class Timelines:
@@ -60,11 +62,11 @@ def _told(order: order_pb2.Order) -> Told:
 
 async def _own(tx: Tx, order: order_pb2.Order) -> list[Moment]:
     key = [(order.order_id,)]
-    moments = [
-        Moment(r.entry_id, r.at, "orders", r.kind, f"{_words(r.kind)}: {r.detail}" if r.detail else _words(r.kind), r.actor, "order",
-            order.order_id, {"detail": r.detail})
-        for r in await tx.find(HISTORY, ORDER, key)
-    ]  # fmt: skip
+    moments = []
+    for row in await tx.find(HISTORY, ORDER, key):
+        detail = shown(int(row.detail), order.currency_code) if row.kind in AMOUNTS else row.detail
+        text = f"{_words(row.kind)}: {detail}" if detail else _words(row.kind)
+        moments.append(Moment(row.entry_id, row.at, "orders", row.kind, text, row.actor, "order", order.order_id, {"detail": detail}))
     for row in await tx.find(JUDGEMENTS, ORDER, key):
         found = [one[0] for one in json.loads(row.found)]
         text = f"Judged by rules {row.version}: {', '.join(sorted(found)) or 'none held'}"

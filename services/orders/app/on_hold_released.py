@@ -4,9 +4,9 @@ from typing import Any
 
 from chassis.kernel.process import HoldReleased
 from chassis.runtime.work import Work
-from services.orders.process import fulfil_order, pay_refund
+from services.orders.process import fulfil_order, pay_refund, take_payment
 
-PROCESSES = {"order": fulfil_order.NAME, "refund": pay_refund.NAME}
+PROCESSES = {"order": fulfil_order.NAME, "refund": pay_refund.NAME, "payment": take_payment.NAME}
 
 
 async def on_hold_released(work: Work, hold: Any) -> None:

@@ -8,11 +8,12 @@ from msgspec import Struct
 from sqlalchemy import update
 
 from argosy.orders.v1 import orders_events_pb2
+from chassis.kernel.errors import Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.effects import Effect
 from chassis.runtime.work import HoldKind, Work
-from services.orders.clients.payments import ADAPTERS
+from services.orders.clients.payments import port_of
 from services.orders.domain.holds import REASONS
 from services.orders.process.messages import RaiseHold
 from services.orders.process.pay_refund import KeepPayment, TenderFailed, TenderPaid
@@ -27,8 +28,13 @@ async def refund_tenders(effects: Sequence[Effect], database: Database) -> Seque
     answers: list[Struct | None] = []
     for effect in effects:
         tender = tenders[effect.asked.tender_id]
-        port = ADAPTERS[tender.adapter]
-        result = await port.refund(tender.reference, effect.asked.amount_minor, orders[tender.order_id].currency_code, effect.request_id)
+        try:
+            amount, currency = effect.asked.amount_minor, orders[tender.order_id].currency_code
+            result = await port_of(tender.adapter).refund(tender.reference, amount, currency, effect.request_id)
+        except Unavailable:
+            # Nobody knows whether it worked: it is asked again under the same key.
+            answers.append(None)
+            continue
         if result.failure:
             answers.append(TenderFailed(tender.tender_id, result.failure))
         else:

@@ -54,6 +54,7 @@ def to_tender(row: Any) -> order_pb2.Tender:
     return order_pb2.Tender(
         tender_id=row.tender_id, method=row.method, adapter=row.adapter, state=row.state, amount_minor=row.amount_minor,
         captured_minor=row.captured_minor, refunded_minor=row.refunded_minor, reference=row.reference,
+        expires_at=to_timestamp(row.expires_at) if row.expires_at is not None else None, capturing_minor=row.capturing_minor,
     )  # fmt: skip
 
 

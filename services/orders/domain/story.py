@@ -20,6 +20,11 @@ PLAIN = {
     "DELAYED": "it became late: {detail}",
     "CANCEL_REQUESTED": "a cancellation was asked for: {detail}",
     "CANCELLED": "{detail} was cancelled",
+    "CHANGED": "it was changed by {detail}",
+    "CHANGE_REFUSED": "a change came too late: {detail}",
+    "CAPTURED_PAYMENT": "{detail} was taken",
+    "VOIDED_PAYMENT": "{detail} that was authorised was let go",
+    "REFUND_PAID": "{detail} went back",
     "CANCEL_TOO_LATE": "a cancellation came too late: {detail}",
 }
 

@@ -104,6 +104,9 @@ LINES = Table(
     CheckConstraint("refunded <= shipped AND released <= reserved", name="in_bounds"),
 )  # fmt: skip
 
+# Authorisations of the provider that are not all taken.
+AUTHORISED = text("adapter = 3 AND state = 2 AND renewing = 0")
+
 TENDERS = Table(
     "tenders", METADATA,
     Column("tender_id", String(40), primary_key=True),
@@ -115,6 +118,11 @@ TENDERS = Table(
     Column("captured_minor", BigInteger, nullable=False),
     Column("refunded_minor", BigInteger, nullable=False),
     Column("reference", String(100), nullable=False),
+    # When the authorisation ends; what the provider is asked to take and has not answered; 1 while it is asked to renew it.
+    Column("expires_at", BigInteger),
+    Column("capturing_minor", BigInteger, nullable=False, server_default="0"),
+    Column("renewing", Integer, nullable=False, server_default="0"),
+    Index("ix_tenders_expiring", "expires_at", postgresql_where=AUTHORISED, sqlite_where=AUTHORISED),
     CheckConstraint("refunded_minor <= captured_minor", name="refunds_in_bounds"),
 )  # fmt: skip
 

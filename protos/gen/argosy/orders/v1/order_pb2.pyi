@@ -121,6 +121,8 @@ class _PaymentAdapterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Paymen
     """The channel does, and tells us."""
     PAYMENT_ADAPTER_MANUAL: _PaymentAdapter.ValueType  # 2
     """A person does, and tells us."""
+    PAYMENT_ADAPTER_PROVIDER: _PaymentAdapter.ValueType  # 3
+    """The payment provider does, and is asked: what is authorised is taken as parcels leave."""
 
 class PaymentAdapter(_PaymentAdapter, metaclass=_PaymentAdapterEnumTypeWrapper):
     """Who moves the money of a tender."""
@@ -131,6 +133,8 @@ PAYMENT_ADAPTER_CHANNEL: PaymentAdapter.ValueType  # 1
 """The channel does, and tells us."""
 PAYMENT_ADAPTER_MANUAL: PaymentAdapter.ValueType  # 2
 """A person does, and tells us."""
+PAYMENT_ADAPTER_PROVIDER: PaymentAdapter.ValueType  # 3
+"""The payment provider does, and is asked: what is authorised is taken as parcels leave."""
 Global___PaymentAdapter: _TypeAlias = PaymentAdapter  # noqa: Y015
 
 class _TenderState:
@@ -407,6 +411,8 @@ class Tender(_message.Message):
     CAPTURED_MINOR_FIELD_NUMBER: _builtins.int
     REFUNDED_MINOR_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CAPTURING_MINOR_FIELD_NUMBER: _builtins.int
     tender_id: _builtins.str
     """The tender's id."""
     method: _builtins.str
@@ -423,6 +429,12 @@ class Tender(_message.Message):
     """What was refunded."""
     reference: _builtins.str
     """The provider's reference."""
+    capturing_minor: _builtins.int
+    """What the provider is asked to take and has not answered."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the authorisation ends; unset where nobody said."""
+
     def __init__(
         self,
         *,
@@ -434,10 +446,12 @@ class Tender(_message.Message):
         captured_minor: _builtins.int = ...,
         refunded_minor: _builtins.int = ...,
         reference: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        capturing_minor: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "amount_minor", b"amount_minor", "captured_minor", b"captured_minor", "method", b"method", "reference", b"reference", "refunded_minor", b"refunded_minor", "state", b"state", "tender_id", b"tender_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "amount_minor", b"amount_minor", "captured_minor", b"captured_minor", "capturing_minor", b"capturing_minor", "expires_at", b"expires_at", "method", b"method", "reference", b"reference", "refunded_minor", b"refunded_minor", "state", b"state", "tender_id", b"tender_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

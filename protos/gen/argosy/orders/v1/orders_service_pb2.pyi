@@ -185,6 +185,7 @@ class TenderInput(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """As the channel names it, e.g. card."""
     adapter: _order_pb2.PaymentAdapter.ValueType
@@ -195,6 +196,10 @@ class TenderInput(_message.Message):
     """What it is good for."""
     reference: _builtins.str
     """The provider's reference."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the authorisation ends; unset where nobody said."""
+
     def __init__(
         self,
         *,
@@ -203,10 +208,11 @@ class TenderInput(_message.Message):
         state: _order_pb2.TenderState.ValueType = ...,
         amount_minor: _builtins.int = ...,
         reference: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "amount_minor", b"amount_minor", "method", b"method", "reference", b"reference", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "amount_minor", b"amount_minor", "expires_at", b"expires_at", "method", b"method", "reference", b"reference", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

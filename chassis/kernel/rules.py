@@ -1,6 +1,6 @@
 """Rule expressions in CEL, behind one class. An evaluation error denies; it never passes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cel_expr_python import cel
@@ -32,6 +32,11 @@ class Vocabulary:
             raise RuleError(f"{text!r} is not a rule: {error}") from error
 
 
+def all_of(conditions: Sequence[str]) -> str:
+    """Returns one expression that is the list of all conditions: one look at the facts costs as much as one condition."""
+    return f"[{', '.join(f'({one})' for one in conditions)}]"
+
+
 class Expression:
     """A compiled expression."""
 
@@ -51,6 +56,14 @@ class Expression:
             raise
         except Exception as error:
             raise RuleError(f"{self.text!r} could not be evaluated: {error}") from error
+
+    def each_holds(self, facts: Mapping[str, object]) -> list[bool] | None:
+        """Says of each element of a list of conditions whether it is true; None where one of them has no boolean value."""
+        try:
+            values = [one.value() for one in self.value(facts)]
+        except RuleError:
+            return None
+        return values if all(isinstance(one, bool) for one in values) else None
 
     def needs_bool(self) -> None:
         """Raises RuleError where the expression is not a condition."""

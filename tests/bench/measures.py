@@ -264,7 +264,7 @@ async def trade(bench: Bench, settings: Settings, secret: str, count: int) -> di
             ]
             body = {
                 "channel_id": "web", "external_order_id": new_id(), "currency_code": "EUR", "entity": "DE01", "shipping_minor": 500,
-                "ship_to": {"name": "A", "lines": [f"Street {number}"], "locality": "Berlin", "postal_code": "10115", "country_code": "DE"},
+                "ship_to": {"name": "A", "lines": [f"St {new_id()}"], "locality": "Berlin", "postal_code": "10115", "country_code": "DE"},
                 "lines": lines, "tenders": [{"method": "card", "state": "TENDER_STATE_CAPTURED", "amount_minor": 3570 + 595}],
             }  # fmt: skip
             await posts.post("/v1/orders", body)

@@ -255,6 +255,28 @@ def test_cancelling_what_somebody_else_changed(browser: Any, house: House) -> No
         sam.wrong = [one for one in sam.wrong if "status of 4" not in one]
 
 
+def test_an_order_goes_elsewhere_after_a_look_at_what_that_does(browser: Any, house: House) -> None:
+    with person(browser, house, "sam") as sam:
+        assert enter_order(sam, "M-1", "AR-1000", "1", paid="0") == 200
+        there = sam.page.url.split("?")[0].removeprefix(house.door.url)
+        house.door.run(settled(house.door.suite))
+        sam.go(there)
+        form = sam.page.locator("form#change")
+        form.locator("[name=locality]").fill("Hamburg")
+        form.locator("[name=postal_code]").fill("20095")
+        form.locator("[name=reason]").fill("the customer moved")
+        assert sam.press("Show what it would do") == 200
+        assert "Of that, tax" in sam.page.inner_text("form#change")
+        assert sam.page.input_value("form#change [name=locality]") == "Hamburg"
+        assert sam.violations() == []
+        assert sam.press("Change") == 200
+        assert "The change is on its way" in sam.told()
+        house.door.run(settled(house.door.suite))
+        sam.go(there)
+        assert "Hamburg" in sam.page.inner_text("section:has(#h-to)")
+        assert "it was changed by" in sam.page.inner_text("section:has(#h-story)")
+
+
 def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house: House) -> None:
     house.door.run(bury_event(house.door.suite))
     with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as other:

@@ -119,6 +119,8 @@ async def plan_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             }
         )  # fmt: skip
         for location_id, own in decided.own_dates.items():
+            if own.ship_day is None and not decided.question.method:
+                continue
             promises[decision.order_id, location_id] = {
                 "order_id": decision.order_id, "location_id": location_id, "method": decided.question.method,
                 "ship_day": own.ship_day.toordinal() if own.ship_day is not None else None, "ship_by": own.ship_by,

@@ -78,8 +78,9 @@ class _Book:
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
     """Applies the changes in their order."""
-    paid = any(isinstance(change, m.KeepTax | m.BookCancellation | m.BookShipment | m.Complete) for _, change in changes)
-    book = await _open(work, sorted({order_id for order_id, _ in changes}), paid=paid)
+    paid = any(isinstance(change, m.KeepTax | m.BookCancellation) for _, change in changes)
+    leaves = any(isinstance(change, m.BookShipment | m.Complete) for _, change in changes)
+    book = await _open(work, sorted({order_id for order_id, _ in changes}), paid=paid, leaves=leaves)
     taxed = {order_id for order_id, change in changes if isinstance(change, m.KeepTax)}
     if taxed:
         book.judge = await Judge.of(work, [book.orders[order_id] for order_id in sorted(taxed)])
@@ -122,8 +123,11 @@ def _apply(book: _Book, order_id: str, change: Struct) -> None:
             raise TypeError(f"unknown change {type(change).__name__}")
 
 
-async def _open(work: Work, ids: list[str], *, paid: bool) -> _Book:
-    """Reads what decisions need: tenders only where it matters what was `paid`, deliveries only where something was shipped."""
+async def _open(work: Work, ids: list[str], *, paid: bool, leaves: bool) -> _Book:
+    """Reads what decisions need: tenders where it matters what was `paid`, or where something `leaves` and not all was.
+
+    Deliveries only where something was shipped.
+    """
     book = _Book(work)
     tx = work.tx
     keys = [(one,) for one in ids]
@@ -132,7 +136,8 @@ async def _open(work: Work, ids: list[str], *, paid: bool) -> _Book:
     for row in await tx.find(LINES, ORDER, keys, order=("position",)):
         book.lines[row.order_id][row.line_id] = line = dict(zip(row._fields, row, strict=True))
         book.before[row.line_id] = _cells(line)
-    if paid:
+    owing = leaves and any(order["captured_minor"] < order["total_minor"] for order in book.orders.values())
+    if paid or owing:
         for row in await tx.find(TENDERS, ORDER, keys, order=("tender_id",)):
             book.tenders[row.order_id].append(row)
     named = ("subject_id", "reason")

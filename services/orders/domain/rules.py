@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from chassis.kernel.rules import Expression, RuleError, Vocabulary
+from chassis.kernel.rules import Expression, RuleError, Vocabulary, all_of
 
 
 class Fact(NamedTuple):
@@ -131,9 +131,28 @@ def judge(rules: Sequence[Rule], facts: Mapping[str, object]) -> Judgement:
     scores = [rule for rule in rules if rule.action == Action.SCORE]
     others = [rule for rule in rules if rule.action != Action.SCORE]
     known = {**UNKNOWN, **facts, "fraud_score": 0}
-    scored = Judgement([found for rule in scores if (found := _found(rule, known)) is not None])
+    scored = Judgement(_all_found(scores, known))
     known["fraud_score"] = scored.fraud_score
-    return Judgement([*scored.found, *(found for rule in others if (found := _found(rule, known)) is not None)])
+    return Judgement([*scored.found, *_all_found(others, known)])
+
+
+def _all_found(rules: Sequence[Rule], facts: Mapping[str, object]) -> list[Found]:
+    """Looks at all rules at once; one by one where one of them cannot be evaluated."""
+    if not rules:
+        return []
+    hold = _together(tuple(rule.condition.text for rule in rules)).each_holds(facts)
+    if hold is None:
+        return [found for rule in rules if (found := _found(rule, facts)) is not None]
+    return [_says(rule) for rule, holds in zip(rules, hold, strict=True) if holds]
+
+
+@lru_cache(32)
+def _together(conditions: tuple[str, ...]) -> Expression:
+    return VOCABULARY.compile(all_of(conditions))
+
+
+def _says(rule: Rule) -> Found:
+    return Found(rule.rule_id, int(rule.action), rule.reason, rule.detail, rule.points, rule.hint)
 
 
 def _found(rule: Rule, facts: Mapping[str, object]) -> Found | None:
@@ -142,7 +161,7 @@ def _found(rule: Rule, facts: Mapping[str, object]) -> Found | None:
             return None
     except RuleError as error:
         return Found(rule.rule_id, int(Action.HOLD), "RULE_ERROR", str(error), 0, "")
-    return Found(rule.rule_id, int(rule.action), rule.reason, rule.detail, rule.points, rule.hint)
+    return _says(rule)
 
 
 class Comparison(NamedTuple):

@@ -40,7 +40,7 @@ NAV = (
 DONE = {
     "cancelled": "The cancellation is on its way; what is with a warehouse is asked back first.",
     "created": "The order was taken.",
-    "changing": "The change is on its way; what is reserved or with a location is given back first, and the story below says what became of it.",
+    "changing": "The change is on its way; what is under way is had back first, and the story below says what became of it.",
     "claimed": "The hold is yours.",
     "released": "The hold is released; what it blocked goes on.",
     "snoozed": "The hold is put aside; it comes back by itself.",

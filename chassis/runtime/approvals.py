@@ -41,6 +41,8 @@ class ApprovalKind:
     request: type[Message]
     carry_out: Callable[[Work, Any], Awaitable[Message]]
     limit_minor: int = NEVER_ALONE
+    # True where the request holds personal data: it is kept until it is decided, and shown to nobody.
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,11 +186,13 @@ class Approvals:
     def _message(self, row: Any) -> approvals_service_pb2.Approval:
         plain = (
             "approval_id", "kind", "subject_type", "subject_id", "summary", "amount_minor", "currency_code", "status",
-            "proposed_by", "decided_by", "note", "result_id", "request",
+            "proposed_by", "decided_by", "note", "result_id",
         )  # fmt: skip
+        kind = self._kinds.get(row.kind)
         return approvals_service_pb2.Approval(
             **{name: getattr(row, name) for name in plain},
-            request_type=self._kinds[row.kind].request.DESCRIPTOR.full_name if row.kind in self._kinds else "",
+            request=row.request if kind is None or not kind.personal else b"",
+            request_type=kind.request.DESCRIPTOR.full_name if kind is not None else "",
             proposed_at=to_timestamp(row.proposed_at), expires_at=to_timestamp(row.expires_at),
             decided_at=to_timestamp(row.decided_at) if row.decided_at is not None else None,
         )  # fmt: skip

@@ -105,6 +105,8 @@ async def test_what_changes_the_price_by_much_needs_another_person(sqlite_settin
         assert nothing.value.reason == "NOTHING_CHANGES"
         waiting = await change(calls, placed.order_id, ship_to=VIENNA, shipping_method="express")
         assert waiting.status == changes_service_pb2.CHANGE_STATUS_WAITING
+        listed = await calls.approvals("orders").ListApprovals(approvals_service_pb2.ListApprovalsRequest(service="orders"))
+        assert [(one.approval_id, one.request) for one in listed.approvals] == [(waiting.approval_id, b"")]
         decide = approvals_service_pb2.DecideApprovalRequest(
             request_id=new_id(), service="orders", approval_id=waiting.approval_id, approve=True, note="seen"
         )

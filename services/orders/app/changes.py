@@ -137,7 +137,7 @@ async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest)
 
 CHANGE = ApprovalKind(
     "orders.change", "Changes of orders after placement, by how much their price changes", "orders.orders.approve",
-    changes_service_pb2.ChangeOrderRequest, carry_out, LIMIT_MINOR,
+    changes_service_pb2.ChangeOrderRequest, carry_out, LIMIT_MINOR, personal=True,
 )  # fmt: skip
 
 

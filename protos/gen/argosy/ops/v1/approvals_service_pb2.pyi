@@ -100,7 +100,7 @@ class Approval(_message.Message):
     result_id: _builtins.str
     """The id of what was done; empty where nothing was."""
     request: _builtins.bytes
-    """The proposed request, as the rpc's own message."""
+    """The proposed request, as the rpc's own message; empty where it holds personal data."""
     request_type: _builtins.str
     """The full name of that message."""
     @_builtins.property

@@ -39,10 +39,17 @@ class _Order(NamedTuple):
     all_of_it: int | None
 
 
+class _Quiet(highspy.Highs):
+    """A solver that nobody listens to: setting listeners up prints its version."""
+
+    def enableCallbacks(self) -> None:
+        """Sets none up."""
+
+
 @cache
 def _solver() -> Any:
-    """Returns the one solver of this process; making one prints its version."""
-    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    """Returns the one solver of this process."""
+    solver: Any = _Quiet()  # type: ignore[no-untyped-call]
     for name, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", GOOD_ENOUGH), ("random_seed", 1)):
         solver.setOptionValue(name, value)
     return solver

@@ -69,6 +69,10 @@ def day(moment: int) -> str:
     return datetime.fromtimestamp(moment // SECOND, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def tell(told: Told, moments: Sequence[Moment]) -> list[Sentence]:
     """Returns the story, in the order in which things began; the last sentence says how it stands."""
     if not moments:
@@ -82,7 +86,7 @@ def tell(told: Told, moments: Sequence[Moment]) -> list[Sentence]:
 def _sentence(told: Told, moment: Moment, later: Sequence[Moment]) -> Iterator[Sentence]:
     match moment.kind:
         case "CAPTURED":
-            what = f"{told.units} units in {told.lines} lines, {told.worth}"
+            what = f"{_count(told.units, 'unit')} in {_count(told.lines, 'line')}, {told.worth}"
             yield Sentence(f"Order {told.number} of {told.channel_id} was taken on {day(moment.at)}: {what}.", [moment.entry_id])
         case "PARCEL":
             yield _parcel(moment, later)
@@ -103,7 +107,7 @@ def _parcel(moment: Moment, later: Sequence[Moment]) -> Sentence:
     facts = moment.facts
     with_whom = f" with {facts['carrier']}" if facts["carrier"] else ""
     number = f" ({facts['tracking_number']})" if facts["tracking_number"] else ""
-    text = f"A parcel with {facts['units']} units left {facts['location_id']} on {day(moment.at)}{with_whom}{number}"
+    text = f"A parcel with {_count(facts['units'], 'unit')} left {facts['location_id']} on {day(moment.at)}{with_whom}{number}"
     arrived = next((one for one in later if one.kind == "ARRIVED" and one.subject_id == moment.subject_id), None)
     if arrived is None:
         return Sentence(f"{text}; it has not arrived yet.", [moment.entry_id])

@@ -23,7 +23,7 @@ def test_each_sentence_names_the_entries_that_it_tells_of() -> None:
     ]  # fmt: skip
     told = Told("W-1", "web", "€23.80", 2, 1, "DELIVERED")
     assert tell(told, moments) == [
-        Sentence("Order W-1 of web was taken on 2026-11-26 12:00: 2 units in 1 lines, €23.80.", ["1"]),
+        Sentence("Order W-1 of web was taken on 2026-11-26 12:00: 2 units in 1 line, €23.80.", ["1"]),
         Sentence(
             "On 2026-11-26 12:01 it was held for AWAITING_PAYMENT, nothing was paid, until the reason was gone on 2026-11-26 12:05.",
             ["2", "5"],

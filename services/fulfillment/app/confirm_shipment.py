@@ -1,6 +1,7 @@
 """ConfirmShipment: a parcel left, with all or some of the lines; many parcels at once."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
@@ -14,11 +15,6 @@ from services.fulfillment.app.world import load_world
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.sourcing import cheapest
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
-
-
-class _Row:
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -40,7 +36,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         shipments.append(row)
         parcel_lines += lines
         changed[order.row.fulfillment_order_id] = order
-        outcomes.append(to_shipment(_Row(row), [_Row(line) for line in lines]))
+        outcomes.append(to_shipment(SimpleNamespace(**row), [SimpleNamespace(**line) for line in lines]))
     await save(work, list(changed.values()))
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
@@ -13,11 +14,6 @@ from services.fulfillment.app.nodes import node_in
 from services.fulfillment.app.views import to_fulfillment_order
 from services.fulfillment.domain.progress import Handshake, Status
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, NODES, PROMISES
-
-
-class _Row:
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
 
 
 async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -40,7 +36,7 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             rows = _lines(order["fulfillment_order_id"], own)
             orders.append(order)
             lines += rows
-            response.fulfillment_orders.append(to_fulfillment_order(_Row(order), [_Row(row) for row in rows]))
+            response.fulfillment_orders.append(to_fulfillment_order(SimpleNamespace(**order), [SimpleNamespace(**row) for row in rows]))
             work.emit(_event(order, rows))
         outcomes.append(response)
     await work.tx.insert(FULFILLMENT_ORDERS, orders)

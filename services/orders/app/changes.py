@@ -6,6 +6,7 @@ when nothing is under way any more the change is applied, and the order is taxed
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -132,7 +133,7 @@ async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest)
     }  # fmt: skip
     await work.tx.insert(CHANGES, [change])
     work.deliver(fulfil_order.NAME, row.order_id, ChangeRequested(change["change_id"]))
-    return _message(_Row(change))
+    return _message(SimpleNamespace(**change))
 
 
 CHANGE = ApprovalKind(
@@ -167,11 +168,6 @@ async def list_changes(asked: Asked) -> changes_service_pb2.ListChangesResponse:
     query = select(CHANGES).where(CHANGES.c.order_id == order.order_id)
     rows, token = await page(asked.tx, query, [CHANGES.c.change_id], asked.request, descending=True)
     return changes_service_pb2.ListChangesResponse(changes=map(_message, rows), next_page_token=token)
-
-
-class _Row:
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
 
 
 def _message(row: Any) -> OrderChange:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -22,11 +23,6 @@ from services.orders.process.messages import Placed
 from services.orders.store.tables import HISTORY, LINES, ORDERS, TENDERS
 
 Natural = tuple[str, str]
-
-
-class _Row:
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
 
 
 async def create_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -127,7 +123,8 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         order_id, order["shortage_policy"], {line["line_id"]: fulfil_order.Line(0, line["ordered"]) for line in lines}
     )
     work.start(fulfil_order.NAME, order_id, state, Placed())
-    fresh.made[order_id] = to_order(_Row(order), [_Row(line) for line in lines], [_Row(tender) for tender in tenders])
+    rows = [[SimpleNamespace(**row) for row in given] for given in (lines, tenders)]
+    fresh.made[order_id] = to_order(SimpleNamespace(**order), *rows)
     return fresh.made[order_id]
 
 

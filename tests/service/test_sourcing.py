@@ -335,13 +335,18 @@ async def test_locations_accept_reject_or_work_and_silence_is_a_no(shop: Shop) -
     again = fulfillment_service_pb2.AcceptFulfillmentOrderRequest(request_id=new_id(), fulfillment_order_id=second.fulfillment_order_id)
     await refused("REJECTED_ALREADY", calls.AcceptFulfillmentOrder(again))
 
-    silent = await released(shop, "O-4", "BER")
+    silent, recalled = await released(shop, "O-4", "BER"), await released(shop, "O-5", "BER")
+    recall = fulfillment_service_pb2.RecallOrderRequest(request_id=new_id(), order_id="O-5", reason="not wanted")
+    await calls.RecallOrder(recall)
+    late = [{**_key(one), "acknowledge_by": wall_clock() - 1} for one in (silent, recalled)]
     async with shop.component.database.write() as tx:
-        await tx.change(FULFILLMENT_ORDERS, ("fulfillment_order_id",), [{**_key(silent), "acknowledge_by": wall_clock() - 1}])
+        await tx.change(FULFILLMENT_ORDERS, ("fulfillment_order_id",), late)
     await shop.component.writer.run(acknowledge.give_up_on_the_silent, Cause("clock", "give_up_on_the_silent", new_id()))
     read = fulfillment_service_pb2.GetFulfillmentOrderRequest(**_key(silent))
     found = await calls.GetFulfillmentOrder(read)
     assert (found.handshake, found.status) == (fulfillment_pb2.HANDSHAKE_REJECTED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED)
+    found = await calls.GetFulfillmentOrder(fulfillment_service_pb2.GetFulfillmentOrderRequest(**_key(recalled)))
+    assert (found.handshake, found.refusal) == (fulfillment_pb2.HANDSHAKE_UNSPECIFIED, "")
 
 
 def _key(order: fulfillment_pb2.FulfillmentOrder) -> dict[str, str]:

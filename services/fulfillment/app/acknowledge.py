@@ -6,13 +6,12 @@ from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfi
 from chassis.kernel.errors import FailedPrecondition, need_unchanged
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
-from services.fulfillment.app.save_lines import OpenOrder, save
+from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import load, to_fulfillment_order
 from services.fulfillment.domain.progress import Handshake
-from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SUBMITTED
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SUBMITTED
 
 AT_ONCE = 200
-KEY = ("fulfillment_order_id",)
 SILENT = select(FULFILLMENT_ORDERS.c.fulfillment_order_id).where(SUBMITTED, FULFILLMENT_ORDERS.c.acknowledge_by < NOW)
 
 
@@ -37,13 +36,15 @@ async def reject(work: Work, request: fulfillment_service_pb2.RejectFulfillmentO
 async def give_up_on_the_silent(work: Work) -> None:
     """Takes from locations that have not answered in time what they were told."""
     rows = await work.tx.read(SILENT.order_by(FULFILLMENT_ORDERS.c.acknowledge_by).limit(AT_ONCE), {"now": work.now})
-    ids = [(row.fulfillment_order_id,) for row in rows]
-    orders = []
-    for row in await work.tx.find(FULFILLMENT_ORDERS, KEY, ids, order=KEY, lock=True):
-        if row.handshake == Handshake.SUBMITTED:
-            orders.append(OpenOrder(row, await work.tx.find(LINES, KEY, [(row.fulfillment_order_id,)], order=("line_id",))))
-            _give_up(work, orders[-1], "NO_ACK", "the location did not answer in time")
-    await save(work, orders)
+    found = await open_orders(work, [row.fulfillment_order_id for row in rows])
+    silent = [order for order in found.values() if order.handshake == Handshake.SUBMITTED]
+    for order in silent:
+        if any(own.left for own in order.counts.values()):
+            _give_up(work, order, "NO_ACK", "the location did not answer in time")
+        else:
+            # It was called back before: there is nothing to answer any more.
+            order.handshake = int(Handshake.NONE)
+    await save(work, silent)
 
 
 async def _open(

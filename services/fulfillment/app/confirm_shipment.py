@@ -9,18 +9,18 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, need_un
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.fulfillment.app.save_lines import OpenOrder, save
+from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import to_shipment
-from services.fulfillment.app.world import load_world
+from services.fulfillment.app.world import load_prices
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.sourcing import cheapest
-from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
+from services.fulfillment.store.tables import SHIPMENT_LINES, SHIPMENTS
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
-    orders = await _open(work, sorted({call.request.fulfillment_order_id for call in calls}))
-    world = await load_world(work.tx, work.now, loads=False)
+    orders = await open_orders(work, sorted({call.request.fulfillment_order_id for call in calls}))
+    world = await load_prices(work.tx)
     outcomes: list[Outcome] = []
     shipments, parcel_lines = [], []
     changed: dict[str, OpenOrder] = {}
@@ -41,16 +41,6 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
     return outcomes
-
-
-async def _open(work: Work, ids: list[str]) -> dict[str, OpenOrder]:
-    key = ("fulfillment_order_id",)
-    wanted = [(one,) for one in ids]
-    rows = await work.tx.find(FULFILLMENT_ORDERS, key, wanted, order=key, lock=True)
-    lines: dict[str, list[Any]] = {}
-    for line in await work.tx.find(LINES, key, wanted, order=("line_id",)):
-        lines.setdefault(line.fulfillment_order_id, []).append(line)
-    return {row.fulfillment_order_id: OpenOrder(row, lines[row.fulfillment_order_id]) for row in rows}
 
 
 def _parcel(

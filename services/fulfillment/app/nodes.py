@@ -1,5 +1,6 @@
 """SetNode, SetTransit and their lists: when locations ship, and how long parcels are on their way."""
 
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson, Parse
@@ -31,8 +32,14 @@ async def set_node(work: Work, request: promise_service_pb2.SetNodeRequest) -> p
 
 def node_of(message: promise_service_pb2.Node) -> Node:
     """Returns a node as decisions use it."""
-    calendar = to_calendar(message.calendar)
-    return Node(calendar, minutes_of(message.cut_off), message.handling_days, message.capacity_parcels)
+    calendar, cut_off_min = to_calendar(message.calendar), minutes_of(message.cut_off)
+    return Node(calendar, cut_off_min, message.handling_days, message.capacity_parcels, message.acknowledge_within_s)
+
+
+@lru_cache(1000)
+def kept_node(body: str) -> Node:
+    """Returns a node as decisions use it, from what is kept; read once for each way in which it was set."""
+    return node_of(Parse(body, promise_service_pb2.Node()))
 
 
 def node_in(row: Any) -> promise_service_pb2.Node:

@@ -10,7 +10,7 @@ from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.fulfillment.app.nodes import node_in
+from services.fulfillment.app.nodes import kept_node
 from services.fulfillment.app.views import to_fulfillment_order
 from services.fulfillment.domain.progress import Handshake, Status
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, NODES, PROMISES
@@ -52,7 +52,7 @@ async def _promises(work: Work, order_ids: Sequence[str]) -> dict[tuple[str, str
 async def _answer_within(work: Work, location_ids: Sequence[str]) -> dict[str, int]:
     """Returns within how many seconds locations must answer; nothing of those that need not."""
     rows = await work.tx.find(NODES, ("location_id",), [(one,) for one in location_ids])
-    return {row.location_id: node_in(row).acknowledge_within_s for row in rows}
+    return {row.location_id: kept_node(row.body).acknowledge_within_s for row in rows}
 
 
 def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, location_id: str, promise: Any) -> dict[str, Any]:

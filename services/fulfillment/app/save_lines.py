@@ -31,6 +31,17 @@ class OpenOrder:
         self.counts[line_id] = before._replace(**{name: getattr(before, name) + value for name, value in changes.items()})
 
 
+async def open_orders(work: Work, ids: Sequence[str]) -> dict[str, OpenOrder]:
+    """Returns fulfilment orders with their lines, locked, two queries for all; those that are not known are not in it."""
+    key = ("fulfillment_order_id",)
+    wanted = [(one,) for one in ids]
+    rows = await work.tx.find(FULFILLMENT_ORDERS, key, wanted, order=key, lock=True)
+    lines: dict[str, list[Any]] = {}
+    for line in await work.tx.find(LINES, key, wanted, order=("line_id",)):
+        lines.setdefault(line.fulfillment_order_id, []).append(line)
+    return {row.fulfillment_order_id: OpenOrder(row, lines[row.fulfillment_order_id]) for row in rows}
+
+
 async def save(work: Work, orders: Sequence[OpenOrder]) -> None:
     """Writes quantities, derived statuses and what locations say, two statements for all."""
     rows = [

@@ -12,7 +12,7 @@ from chassis.kernel.clock import DAY, day_of
 from chassis.kernel.errors import FailedPrecondition
 from chassis.runtime.database import Tx
 from chassis.runtime.versions import ACTIVE
-from services.fulfillment.app.nodes import TRANSIT_KEY, node_in, node_of, transit_of
+from services.fulfillment.app.nodes import TRANSIT_KEY, kept_node, transit_of
 from services.fulfillment.app.rates import LANE_KEY
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.policy import Exclusion, Policy, Strategy
@@ -25,14 +25,20 @@ WEIGHTS = ("handling_minor", "split_penalty_minor", "late_day_minor", "balance_m
 
 async def load_world(tx: Tx, now: int, *, loads: bool = True) -> World:
     """Reads all that is kept; parcels that locations have on their days from today on, where `loads`."""
-    nodes = {row.location_id: node_of(node_in(row)) for row in await tx.read(select(NODES))}
+    world = await load_prices(tx)
+    world.transits = {tuple(getattr(row, name) for name in TRANSIT_KEY): transit_of(row) for row in await tx.read(select(TRANSITS))}
+    world.nodes = {row.location_id: kept_node(row.body) for row in await tx.read(select(NODES))}
+    if loads and any(node.capacity_parcels for node in world.nodes.values()):
+        world.load = await _load(tx, now)
+    return world
+
+
+async def load_prices(tx: Tx) -> World:
+    """Reads what parcels cost, and nothing else."""
     return World(
         rates=by_destination([to_rate(row) for row in await tx.read(select(RATES))]),
         lanes={tuple(getattr(row, name) for name in LANE_KEY): row.surcharge_minor for row in await tx.read(select(LANES))},
-        transits={tuple(getattr(row, name) for name in TRANSIT_KEY): transit_of(row) for row in await tx.read(select(TRANSITS))},
-        nodes=nodes,
-        load=await _load(tx, now) if loads and any(node.capacity_parcels for node in nodes.values()) else defaultdict(Counter),
-    )  # fmt: skip
+    )
 
 
 def to_rate(row: Any) -> tuple[tuple[str, str], Rate]:

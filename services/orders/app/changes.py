@@ -7,7 +7,7 @@ when nothing is under way any more the change is applied, and the order is taxed
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import select
@@ -50,7 +50,7 @@ class Changes:
 
     async def preview_change(self, asked: Asked) -> Impact:
         """Refusals: NO_SUCH_ORDER, NOTHING_CHANGES, TOO_LATE."""
-        return await self._impact(asked.tx, asked.request, asked)
+        return await self._impact(await _read(asked.tx, asked.request, asked))
 
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence[Impact | Refusal]:
         """Returns what each change would do, or why it cannot be."""
@@ -58,22 +58,35 @@ class Changes:
         for request in requests:
             try:
                 async with database.read() as tx:
-                    found.append(await self._impact(tx, request))
+                    wish = await _read(tx, request)
+                found.append(await self._impact(wish))
             except Refusal as refusal:
                 found.append(refusal)
         return found
 
-    async def _impact(self, tx: Tx, request: Wanted, asked: Asked | None = None) -> Impact:
-        row = await load(tx, request.order_id)
-        if asked is not None:
-            visible(asked, row.channel_id)
-        lines = await tx.find(LINES, ("order_id",), [(request.order_id,)], order=("position",))
-        after = _after(row, lines, request)
-        customers = await tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)]) if row.customer_id else ()
-        impact = await self._impacts.of(row, lines, after, exempt=any(customer.tax_exemption for customer in customers))
-        impact.address_problems.extend(address_problems(after["ship_to"]))
-        impact.recalled_units = sum(line.released for line in lines)
+    async def _impact(self, wish: "_Wish") -> Impact:
+        impact = await self._impacts.of(wish.row, wish.lines, wish.after, exempt=wish.exempt)
+        impact.address_problems.extend(address_problems(wish.after["ship_to"]))
+        impact.recalled_units = sum(line.released for line in wish.lines)
         return impact
+
+
+class _Wish(NamedTuple):
+    """An order, what it would say, and whether its customer pays no tax."""
+
+    row: Any
+    lines: Sequence[Any]
+    after: dict[str, Any]
+    exempt: bool
+
+
+async def _read(tx: Tx, request: Wanted, asked: Asked | None = None) -> _Wish:
+    row = await load(tx, request.order_id)
+    if asked is not None:
+        visible(asked, row.channel_id)
+    lines = await tx.find(LINES, ("order_id",), [(request.order_id,)], order=("position",))
+    customers = await tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)]) if row.customer_id else ()
+    return _Wish(row, lines, _after(row, lines, request), any(customer.tax_exemption for customer in customers))
 
 
 def _after(row: Any, lines: Sequence[Any], request: Wanted) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.fulfillment.v1.promise_service_pb2_grpc import PromiseServiceStub
 from argosy.fulfillment.v1.sourcing_service_pb2_grpc import SourcingServiceStub
+from argosy.fulfillment.v1.warehouse_service_pb2_grpc import WarehouseServiceStub
 from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from argosy.gateway.v1.connections_service_pb2_grpc import ConnectionsServiceStub
 from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
@@ -68,6 +69,7 @@ class Calls:
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self.promises = PromiseServiceStub(channels.to("fulfillment"))
         self.sourcing = SourcingServiceStub(channels.to("fulfillment"))
+        self.warehouse = WarehouseServiceStub(channels.to("fulfillment"))
         self.returns = ReturnsServiceStub(channels.to("returns"))
         self.finance = FinanceServiceStub(channels.to("finance"))
         self.access = AccessServiceStub(channels.to("gateway"))

@@ -32,6 +32,7 @@ LOOK_S = 0.25
 TIMEOUT_S = 60.0
 # (check, the name of the consumer's numbers, the service, the name of the producer's, the service)
 AGREE = (
+    ("P1", "bins", "fulfillment", "on_hand", "inventory"),
     ("P2", "reserved", "inventory", "demand", "orders"),
     ("P4", "booked", "finance", "inventory", "inventory"),
     ("P7", "booked_deposits", "finance", "deposits", "orders"),

@@ -1,14 +1,16 @@
 """fulfillment, composed: what it serves."""
 
-from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2, warehouse_service_pb2
+from argosy.inventory.v1 import inventory_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.service import Periodic, Service
-from chassis.runtime.writer import each
+from chassis.runtime.writer import each, each_call
 from services.fulfillment.app import (
     acknowledge,
     confirm_pick,
     confirm_shipment,
     nodes,
+    on_inventory,
     plan_order,
     policies,
     promises,
@@ -19,17 +21,20 @@ from services.fulfillment.app import (
     release_order,
     replay,
 )
+from services.fulfillment.app.warehouse import bins, figures, picks, waves
 from services.fulfillment.store.tables import CHASSIS, METADATA
 
 CONTRACTS = (
     (fulfillment_service_pb2, "FulfillmentService"),
     (promise_service_pb2, "PromiseService"),
     (sourcing_service_pb2, "SourcingService"),
+    (warehouse_service_pb2, "WarehouseService"),
 )
 
 
 def build(channels: Channels) -> Service:
-    """Returns the service; before it plans or quotes it asks inventory what can be promised."""
+    """Returns the service; before it plans or quotes it asks inventory what can be promised, before a wave what is kept."""
+    planned_waves = waves.Waves(channels)
     return Service(
         name="fulfillment",
         metadata=METADATA,
@@ -52,6 +57,13 @@ def build(channels: Channels) -> Service:
             "ReplayDays": each(replay.replay_days),
             "ActivatePolicy": each(policies.activate_policy),
             "RollBackPolicy": each(policies.roll_back_policy),
+            "SetBin": each(bins.set_bin),
+            "MoveBinStock": each(bins.move_bin_stock),
+            "CountBin": each(bins.count_bin),
+            "CreateWave": each_call(planned_waves.create_wave),
+            "CancelWave": each(waves.cancel_wave),
+            "StartPickList": each(picks.start_pick_list),
+            "RecordPick": each(picks.record_pick),
         },
         reads={
             "ListDecisions": read_fulfillment.list_decisions,
@@ -69,8 +81,19 @@ def build(channels: Channels) -> Service:
             "ListPolicies": policies.list_policies,
             "GetSourcingVocabulary": policies.get_vocabulary,
             "GetReplay": replay.get_replay,
+            "ListBins": bins.list_bins,
+            "ListBinStock": bins.list_bin_stock,
+            "ListBinMoves": bins.list_bin_moves,
+            "ListPutAways": bins.list_put_aways,
+            "CompareBins": bins.Comparison(channels).compare_bins,
+            "ListWaves": waves.list_waves,
+            "ListPickLists": picks.list_pick_lists,
+            "GetPickList": picks.get_pick_list,
+            "GetWarehouseFigures": figures.get_warehouse_figures,
         },
-        prepares={"PlanOrder": plan_order.Planner(channels).prepare},
+        prepares={"PlanOrder": plan_order.Planner(channels).prepare, "CreateWave": planned_waves.prepare},
+        reactions={inventory_events_pb2.OnHandChanged: on_inventory.on_on_hand_changed},
+        facts={"P1": bins.find_bins},
         approvals=(policies.ACTIVATION,),
         jobs=(replay.REPLAY,),
         periodics=(Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),),

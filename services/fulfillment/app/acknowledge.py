@@ -8,6 +8,7 @@ from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import load, to_fulfillment_order
+from services.fulfillment.app.warehouse.settle_picks import settle_picks
 from services.fulfillment.domain.progress import Handshake
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SUBMITTED
 
@@ -30,6 +31,7 @@ async def reject(work: Work, request: fulfillment_service_pb2.RejectFulfillmentO
         raise FailedPrecondition("NOTHING_LEFT", "nothing of this fulfilment order is left to ship", field="fulfillment_order_id")
     _give_up(work, order, "REJECTED", request.reason)
     await save(work, [order])
+    await settle_picks(work, [order])
     return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))
 
 
@@ -45,6 +47,7 @@ async def give_up_on_the_silent(work: Work) -> None:
             # It was called back before: there is nothing to answer any more.
             order.handshake = int(Handshake.NONE)
     await save(work, silent)
+    await settle_picks(work, silent)
 
 
 async def _open(

@@ -5,6 +5,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.runtime.work import Work
 from services.fulfillment.app.save_lines import OpenOrder, save
 from services.fulfillment.app.views import load, to_fulfillment_order
+from services.fulfillment.app.warehouse.settle_picks import settle_picks
 
 
 async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickRequest) -> fulfillment_pb2.FulfillmentOrder:
@@ -19,14 +20,14 @@ async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickR
         own = order.counts.get(line.line_id)
         if own is None:
             raise NotFound("NO_SUCH_LINE", f"the fulfilment order has no line {line.line_id}", field=f"lines[{index}].line_id")
-        left = own.left - (own.picked - own.shipped)
-        if line.picked + line.shorted > left:
-            raise FailedPrecondition("NOTHING_LEFT", f"of the line {left} are left to pick", field=f"lines[{index}].picked")
+        if line.picked + line.shorted > own.to_pick:
+            raise FailedPrecondition("NOTHING_LEFT", f"of the line {own.to_pick} are left to pick", field=f"lines[{index}].picked")
         order.add(line.line_id, picked=line.picked, shorted=line.shorted)
         if line.shorted:
             item_id = order.lines[line.line_id].item_id
             event.lines.add(line_id=line.line_id, item_id=item_id, location_id=order.row.location_id, quantity=line.shorted)
     await save(work, [order])
+    await settle_picks(work, [order])
     if event.lines:
         work.emit(event)
     return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))

@@ -11,6 +11,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import to_shipment
+from services.fulfillment.app.warehouse.settle_picks import settle_picks
 from services.fulfillment.app.world import load_prices
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.sourcing import cheapest
@@ -38,6 +39,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         changed[order.row.fulfillment_order_id] = order
         outcomes.append(to_shipment(SimpleNamespace(**row), [SimpleNamespace(**line) for line in lines]))
     await save(work, list(changed.values()))
+    await settle_picks(work, list(changed.values()))
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
     return outcomes

@@ -38,6 +38,11 @@ class Counts(NamedTuple):
         """What can still ship."""
         return self.quantity - self.shorted - self.shipped - self.cancelled
 
+    @property
+    def to_pick(self) -> int:
+        """What can still ship and is not picked; what left without being picked needs no pick."""
+        return max(0, self.left - max(0, self.picked - self.shipped))
+
 
 def derive(lines: Sequence[Counts]) -> Status:
     """Returns the status that follows."""

@@ -47,6 +47,8 @@ FULFILLMENT_ORDERS = Table(
     Column("handshake", Integer, nullable=False, server_default="0"),
     Column("acknowledge_by", BigInteger),
     Column("refusal", Text, nullable=False, server_default=""),
+    # The wave in which it is picked; unset where it is in none.
+    Column("wave_id", String(40)),
     Index("ix_fulfillment_orders_silent", "acknowledge_by", postgresql_where=SUBMITTED, sqlite_where=SUBMITTED),
     Index("ix_fulfillment_orders_ship_day", "ship_day", "location_id"),
     Index("ix_fulfillment_orders_overdue", "ship_by", postgresql_where=OPEN, sqlite_where=OPEN),

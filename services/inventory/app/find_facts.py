@@ -7,7 +7,7 @@ from argosy.ops.v1 import ops_pb2
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.statements import ZERO
-from services.inventory.domain.stock import HOLDING, VALUED, State
+from services.inventory.domain.stock import HOLDING, ON_HAND, VALUED, State
 from services.inventory.store.tables import BALANCES, INBOUND, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS, VALUATIONS
 
 KEY = ("item_id", "location_id", "lot", "state")
@@ -37,7 +37,17 @@ async def balances(tx: Tx, now: int) -> FoundFacts:
     ]
     negative = await tx.read(select(BALANCES).where(BALANCES.c.quantity < 0).limit(100))
     breaks += [_break("P1", f"item {r.item_id} at {r.location_id}", f"balance is {r.quantity}") for r in negative]
-    return breaks + await _layers(tx) + await _totals(tx) + await _expected(tx), []
+    return breaks + await _layers(tx) + await _totals(tx) + await _expected(tx), await _on_hand(tx)
+
+
+async def _on_hand(tx: Tx) -> list[ops_pb2.Fact]:
+    """What is on hand where bins are kept, for these to agree with."""
+    keys, total = (BALANCES.c.location_id, BALANCES.c.item_id), func.sum(BALANCES.c.quantity)
+    query = select(*keys, total).join(LOCATIONS, LOCATIONS.c.location_id == BALANCES.c.location_id)
+    query = query.where(LOCATIONS.c.bins == 1, BALANCES.c.state.in_([int(s) for s in ON_HAND])).group_by(*keys).having(total != 0)
+    return [
+        ops_pb2.Fact(name="on_hand", key=f"{item_id}@{location_id}", value=int(held)) for location_id, item_id, held in await tx.read(query)
+    ]
 
 
 async def _layers(tx: Tx) -> list[ops_pb2.Break]:

@@ -44,6 +44,15 @@ async def on_shorted(work: Work, events: Sequence[Received]) -> None:
                 work.hold(COUNT_TASK, "item", line.item_id, detail)
 
 
+async def on_bin_differed(work: Work, events: Sequence[Received]) -> None:
+    """A bin held other than was expected: what differed is counted at the whole location."""
+    for event in events:
+        work.cause = event.cause
+        for item_id in event.message.item_ids:
+            detail = f"bin {event.message.bin} held other than was expected"
+            await want_count(work, item_id, event.message.location_id, detail)
+
+
 async def on_recalled(work: Work, events: Sequence[Received]) -> None:
     """ALLOCATED → AVAILABLE; who waits for it has it."""
     async with _Booking(work, events) as booking:

@@ -102,8 +102,11 @@ async def list_stock_policies(asked: Asked) -> stock_service_pb2.ListStockPolici
 async def list_reservations(asked: Asked) -> reservations_service_pb2.ListReservationsResponse:
     """Lists by id."""
     query = select(RESERVATIONS)
-    if asked.request.owner_id:
-        query = query.where(RESERVATIONS.c.owner_id == asked.request.owner_id)
+    owners = [*asked.request.owner_ids, *filter(None, [asked.request.owner_id])]
+    if owners:
+        query = query.where(RESERVATIONS.c.owner_id.in_(owners))
+    if asked.request.location_id:
+        query = query.where(RESERVATIONS.c.location_id == asked.request.location_id)
     rows, token = await page(asked.tx, query, [RESERVATIONS.c.reservation_id], asked.request)
     held = [to_reservation(Held(**row._mapping)) for row in rows]
     return reservations_service_pb2.ListReservationsResponse(reservations=held, next_page_token=token)

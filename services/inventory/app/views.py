@@ -13,7 +13,7 @@ def to_location(row: Any) -> stock_pb2.Location:
     return stock_pb2.Location(
         location_id=row.location_id, name=row.name, kind=row.kind, entity=row.entity, owned=bool(row.owned),
         country_code=row.country_code, postal_prefix=row.postal_prefix, currency_code=row.currency_code,
-        created_at=to_timestamp(row.created_at),
+        created_at=to_timestamp(row.created_at), keeps_bins=bool(row.bins),
     )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def to_reservation(held: Any) -> stock_pb2.Reservation:
         reservation_id=held.reservation_id, kind=held.kind, owner_id=held.owner_id,
         line_id=held.line_id, item_id=held.item_id, location_id=held.location_id, reserved=held.reserved,
         allocated=held.allocated, shipped=held.shipped, cancelled=held.cancelled, created_at=to_timestamp(held.created_at),
-        expires_at=to_timestamp(held.expires_at) if held.expires_at is not None else None,
+        expires_at=to_timestamp(held.expires_at) if held.expires_at is not None else None, lot=held.lot,
     )  # fmt: skip
 
 

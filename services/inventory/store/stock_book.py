@@ -5,7 +5,7 @@ balance below zero cannot be written: changes of what is there are guarded updat
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Executable, select
 
+from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.statements import ZERO, given, parameters
-from chassis.runtime.work import Work
+from chassis.runtime.work import Cause, Work
 from services.inventory.domain.cost import Layer, Method, Taken, take
-from services.inventory.domain.stock import NEVER, Components, Lot, State, picking_order
+from services.inventory.domain.stock import NEVER, ON_HAND, Components, Lot, State, picking_order
 from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYERS, LOCATIONS, LOTS, MOVEMENTS, VALUATIONS, VALUE_ENTRIES
 
 Key = tuple[str, str]
@@ -58,6 +59,9 @@ class StockBook:
         self._values: list[dict[str, Any]] = []
         self._last_costs: dict[Key, tuple[int, int]] = {}
         self._new_lots: dict[Key, dict[str, Any]] = {}
+        # What came in and left, by location and document, by item and lot.
+        self._on_hand: defaultdict[Key, Counter[Key]] = defaultdict(Counter)
+        self._causes: dict[str, Cause] = {}
         # When what is moved happened, where that was before it is booked.
         self.moment: int | None = None
         self.lots: dict[Key, Any] = {}
@@ -218,6 +222,9 @@ class StockBook:
         if target is not State.OUTSIDE:
             balances[lot, target] = balances.get((lot, target), 0) + quantity
             self._changes[item_id, location_id, lot, target] += quantity
+        if came := (target in ON_HAND) - (source in ON_HAND):
+            self._on_hand[location_id, document.id][item_id, lot] += came * quantity
+            self._causes[document.id] = self._work.cause
         movement = {
             "movement_id": new_id(), "item_id": item_id, "location_id": location_id, "lot": lot,
             "from_state": int(source), "to_state": int(target), "quantity": quantity, "value_minor": value_minor,
@@ -342,6 +349,14 @@ class StockBook:
         if self._values:
             await self._write_layers()
             await self._write_values()
+        self._tell_on_hand()
+
+    def _tell_on_hand(self) -> None:
+        """Whoever keeps the bins of a location is told what came in and what left."""
+        for (location_id, document_id), lines in self._on_hand.items():
+            location = self.locations.get(location_id)
+            if location is not None and location.bins and any(lines.values()):
+                self._work.emit(on_hand_changed(location_id, document_id, lines), self._causes[document_id])
 
     async def _write_layers(self) -> None:
         tx = self._work.tx
@@ -367,6 +382,15 @@ class StockBook:
             entry.update(quantity_after=left[0], value_after_minor=left[1], booked_at=work.now)
             left[0], left[1] = left[0] - entry["quantity"], left[1] - entry["value_minor"]
         await work.tx.insert(VALUE_ENTRIES, self._values)
+
+
+def on_hand_changed(location_id: str, document_id: str, lines: Mapping[Key, int]) -> inventory_events_pb2.OnHandChanged:
+    """Returns the event of what came in (above zero) and left, by item and lot."""
+    event = inventory_events_pb2.OnHandChanged(change_id=f"{document_id}@{location_id}", document_id=document_id, location_id=location_id)
+    for (item_id, lot), quantity in sorted(lines.items()):
+        if quantity:
+            event.lines.add(item_id=item_id, lot=lot, quantity=quantity)
+    return event
 
 
 def _left(layer: Layer) -> Mapping[str, int]:

@@ -18,6 +18,8 @@ LOCATIONS = Table(
     Column("postal_prefix", String(3), nullable=False),
     Column("currency_code", String(3), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # Set where it keeps bins: whoever keeps them is told of every change of what is on hand.
+    Column("bins", Integer, nullable=False, server_default="0"),
 )  # fmt: skip
 
 # What catalog says of an item, as far as stock needs it.

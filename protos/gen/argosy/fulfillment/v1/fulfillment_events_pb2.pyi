@@ -268,3 +268,39 @@ class ShipmentDelivered(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShipmentDelivered: _TypeAlias = ShipmentDelivered  # noqa: Y015
+
+@_typing.final
+class BinDiffered(_message.Message):
+    """A count of a bin found other than was expected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    BIN_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    count_id: _builtins.str
+    """The count."""
+    location_id: _builtins.str
+    """The location."""
+    bin: _builtins.str
+    """The bin."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items that differed; each is to be counted at the whole location."""
+
+    def __init__(
+        self,
+        *,
+        count_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        bin: _builtins.str = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bin", b"bin", "count_id", b"count_id", "item_ids", b"item_ids", "location_id", b"location_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BinDiffered: _TypeAlias = BinDiffered  # noqa: Y015

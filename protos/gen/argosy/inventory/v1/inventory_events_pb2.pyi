@@ -684,3 +684,69 @@ class DemandPromised(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DemandPromised: _TypeAlias = DemandPromised  # noqa: Y015
+
+@_typing.final
+class OnHandChanged(_message.Message):
+    """What is on hand at a location that keeps bins changed: goods came in or left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    change_id: _builtins.str
+    """The document and the location."""
+    document_id: _builtins.str
+    """The document behind it."""
+    location_id: _builtins.str
+    """The location."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___OnHandLine]:
+        """What came in and what left."""
+
+    def __init__(
+        self,
+        *,
+        change_id: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___OnHandLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "document_id", b"document_id", "lines", b"lines", "location_id", b"location_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OnHandChanged: _TypeAlias = OnHandChanged  # noqa: Y015
+
+@_typing.final
+class OnHandLine(_message.Message):
+    """What came in of an item, or left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item; never a kit."""
+    lot: _builtins.str
+    """The lot or serial number; empty where it has none."""
+    quantity: _builtins.int
+    """Stock units: above zero came in, below zero left."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        lot: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot", b"lot", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OnHandLine: _TypeAlias = OnHandLine  # noqa: Y015

@@ -161,6 +161,7 @@ class Location(_message.Message):
     POSTAL_PREFIX_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    KEEPS_BINS_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """The location's id, as chosen."""
     name: _builtins.str
@@ -177,6 +178,8 @@ class Location(_message.Message):
     """The first three characters of its postal code."""
     currency_code: _builtins.str
     """ISO 4217 code in which its stock is valued."""
+    keeps_bins: _builtins.bool
+    """True where it keeps bins: fulfillment knows where in it what lies."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was set up."""
@@ -193,10 +196,11 @@ class Location(_message.Message):
         postal_prefix: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        keeps_bins: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country_code", b"country_code", "created_at", b"created_at", "currency_code", b"currency_code", "entity", b"entity", "kind", b"kind", "location_id", b"location_id", "name", b"name", "owned", b"owned", "postal_prefix", b"postal_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country_code", b"country_code", "created_at", b"created_at", "currency_code", b"currency_code", "entity", b"entity", "keeps_bins", b"keeps_bins", "kind", b"kind", "location_id", b"location_id", "name", b"name", "owned", b"owned", "postal_prefix", b"postal_prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,6 +340,7 @@ class Reservation(_message.Message):
     CANCELLED_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
     reservation_id: _builtins.str
     """The reservation's id."""
     kind: Global___ReservationKind.ValueType
@@ -356,6 +361,8 @@ class Reservation(_message.Message):
     """Shipped."""
     cancelled: _builtins.int
     """Given back."""
+    lot: _builtins.str
+    """The lot or serial number; empty where it has none."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it lapses; unset for orders."""
@@ -379,10 +386,11 @@ class Reservation(_message.Message):
         cancelled: _builtins.int = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        lot: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "cancelled", b"cancelled", "created_at", b"created_at", "expires_at", b"expires_at", "item_id", b"item_id", "kind", b"kind", "line_id", b"line_id", "location_id", b"location_id", "owner_id", b"owner_id", "reservation_id", b"reservation_id", "reserved", b"reserved", "shipped", b"shipped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "cancelled", b"cancelled", "created_at", b"created_at", "expires_at", b"expires_at", "item_id", b"item_id", "kind", b"kind", "line_id", b"line_id", "location_id", b"location_id", "lot", b"lot", "owner_id", b"owner_id", "reservation_id", b"reservation_id", "reserved", b"reserved", "shipped", b"shipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,6 +47,32 @@ RECEIPT_KIND_PURCHASE: ReceiptKind.ValueType  # 2
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015
 
 @_typing.final
+class KeepBinsRequest(_message.Message):
+    """Lets a location keep bins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    location_id: _builtins.str
+    """The location."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location_id", b"location_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepBinsRequest: _TypeAlias = KeepBinsRequest  # noqa: Y015
+
+@_typing.final
 class CreateLocationRequest(_message.Message):
     """Sets a location up."""
 

@@ -41,6 +41,11 @@ class StockServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.CreateLocationRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.FromString,
                 _registered_method=True)
+        self.KeepBins = channel.unary_unary(
+                '/argosy.inventory.v1.StockService/KeepBins',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.KeepBinsRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.FromString,
+                _registered_method=True)
         self.ListLocations = channel.unary_unary(
                 '/argosy.inventory.v1.StockService/ListLocations',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListLocationsRequest.SerializeToString,
@@ -139,6 +144,13 @@ class StockServiceServicer:
 
     def CreateLocation(self, request, context):
         """Sets a location up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepBins(self, request, context):
+        """Lets a location keep bins: from now on fulfillment is told of every change of what is on hand there, first of all that is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +290,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.CreateLocationRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.SerializeToString,
             ),
+            'KeepBins': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepBins,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.KeepBinsRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.SerializeToString,
+            ),
             'ListLocations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLocations,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_stock__service__pb2.ListLocationsRequest.FromString,
@@ -396,6 +413,33 @@ class StockService:
             target,
             '/argosy.inventory.v1.StockService/CreateLocation',
             argosy_dot_inventory_dot_v1_dot_stock__service__pb2.CreateLocationRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepBins(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.StockService/KeepBins',
+            argosy_dot_inventory_dot_v1_dot_stock__service__pb2.KeepBinsRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_stock__pb2.Location.FromString,
             options,
             channel_credentials,

@@ -36,6 +36,8 @@ class StockServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StockServiceAsyncStub: ...
     CreateLocation: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.CreateLocationRequest, _stock_pb2.Location]
     """Sets a location up."""
+    KeepBins: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.KeepBinsRequest, _stock_pb2.Location]
+    """Lets a location keep bins: from now on fulfillment is told of every change of what is on hand there, first of all that is."""
     ListLocations: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListLocationsRequest, _stock_service_pb2.ListLocationsResponse]
     """Lists locations by id."""
     ReceiveStock: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ReceiveStockRequest, _stock_service_pb2.StockDocument]
@@ -80,6 +82,8 @@ class StockServiceAsyncStub(StockServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateLocation: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.CreateLocationRequest, _stock_pb2.Location]  # type: ignore[assignment]
     """Sets a location up."""
+    KeepBins: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.KeepBinsRequest, _stock_pb2.Location]  # type: ignore[assignment]
+    """Lets a location keep bins: from now on fulfillment is told of every change of what is on hand there, first of all that is."""
     ListLocations: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListLocationsRequest, _stock_service_pb2.ListLocationsResponse]  # type: ignore[assignment]
     """Lists locations by id."""
     ReceiveStock: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ReceiveStockRequest, _stock_service_pb2.StockDocument]  # type: ignore[assignment]
@@ -127,6 +131,14 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_pb2.Location, _abc.Awaitable[_stock_pb2.Location]]:
         """Sets a location up."""
+
+    @_abc_1.abstractmethod
+    def KeepBins(
+        self,
+        request: _stock_service_pb2.KeepBinsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.Location, _abc.Awaitable[_stock_pb2.Location]]:
+        """Lets a location keep bins: from now on fulfillment is told of every change of what is on hand there, first of all that is."""
 
     @_abc_1.abstractmethod
     def ListLocations(

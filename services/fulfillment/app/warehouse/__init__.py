@@ -1,0 +1,1 @@
+"""Work inside a location: WarehouseService."""

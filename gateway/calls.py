@@ -7,6 +7,7 @@ from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.fulfillment.v1.parcels_service_pb2_grpc import ParcelsServiceStub
 from argosy.fulfillment.v1.promise_service_pb2_grpc import PromiseServiceStub
 from argosy.fulfillment.v1.sourcing_service_pb2_grpc import SourcingServiceStub
 from argosy.fulfillment.v1.warehouse_service_pb2_grpc import WarehouseServiceStub
@@ -69,6 +70,7 @@ class Calls:
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self.promises = PromiseServiceStub(channels.to("fulfillment"))
         self.sourcing = SourcingServiceStub(channels.to("fulfillment"))
+        self.parcels = ParcelsServiceStub(channels.to("fulfillment"))
         self.warehouse = WarehouseServiceStub(channels.to("fulfillment"))
         self.returns = ReturnsServiceStub(channels.to("returns"))
         self.finance = FinanceServiceStub(channels.to("finance"))

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     allow_private_targets: bool = Field(False, description="Let webhooks and channels' APIs be at private addresses, and without TLS.")
     payment_provider_url: str = Field("", description="Where the payment provider is asked; none where empty.")
     payment_provider_secret: str = Field("", description="The key that the payment provider wants.")
+    carrier_url: str = Field("", description="Where the provider of carriers' labels is asked; rate cards where empty.")
+    carrier_secret: str = Field("", description="The key that the provider of carriers' labels wants.")
     max_in_flight: int = Field(2000, description="Calls beyond this are shed, reports first.")
 
     def database_for(self, service: str) -> str:

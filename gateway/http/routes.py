@@ -9,7 +9,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from argosy.catalog.v1 import categories_service_pb2, channels_service_pb2, items_service_pb2
 from argosy.finance.v1 import finance_service_pb2
-from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2, warehouse_service_pb2
+from argosy.fulfillment.v1 import (
+    fulfillment_service_pb2,
+    parcels_service_pb2,
+    promise_service_pb2,
+    sourcing_service_pb2,
+    warehouse_service_pb2,
+)
 from argosy.gateway.v1 import (
     access_service_pb2,
     connections_service_pb2,
@@ -43,7 +49,7 @@ MODULES = (
     ops_service_pb2, holds_service_pb2, approvals_service_pb2, valuation_service_pb2, lots_service_pb2, demands_service_pb2,
     counts_service_pb2, feeds_service_pb2, purchasing_service_pb2, transfers_service_pb2, planning_service_pb2,
     jobs_service_pb2, categories_service_pb2, rules_service_pb2, promise_service_pb2, sourcing_service_pb2, changes_service_pb2,
-    warehouse_service_pb2,
+    warehouse_service_pb2, parcels_service_pb2,
 )  # fmt: skip
 VARIABLE = re.compile(r"\{(\w+)\}")
 

@@ -28,6 +28,7 @@ BOOKED = (
     orders_events_pb2.RefundAgreed,
     orders_events_pb2.RefundPaid,
     fulfillment_events_pb2.ShipmentShipped,
+    fulfillment_events_pb2.FreightBilled,
 )
 
 

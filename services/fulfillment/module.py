@@ -1,8 +1,15 @@
 """fulfillment, composed: what it serves."""
 
-from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2, warehouse_service_pb2
+from argosy.fulfillment.v1 import (
+    fulfillment_service_pb2,
+    parcels_service_pb2,
+    promise_service_pb2,
+    sourcing_service_pb2,
+    warehouse_service_pb2,
+)
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.runtime.channels import Channels
+from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each, each_call
 from services.fulfillment.app import (
@@ -21,7 +28,9 @@ from services.fulfillment.app import (
     release_order,
     replay,
 )
+from services.fulfillment.app.parcels import bills, customs, labels, manifests, packing, set_up
 from services.fulfillment.app.warehouse import bins, figures, picks, waves
+from services.fulfillment.process import label
 from services.fulfillment.store.tables import CHASSIS, METADATA
 
 CONTRACTS = (
@@ -29,12 +38,13 @@ CONTRACTS = (
     (promise_service_pb2, "PromiseService"),
     (sourcing_service_pb2, "SourcingService"),
     (warehouse_service_pb2, "WarehouseService"),
+    (parcels_service_pb2, "ParcelsService"),
 )
 
 
 def build(channels: Channels) -> Service:
     """Returns the service; before it plans or quotes it asks inventory what can be promised, before a wave what is kept."""
-    planned_waves = waves.Waves(channels)
+    planned_waves, carriers = waves.Waves(channels), labels.Labels(channels)
     return Service(
         name="fulfillment",
         metadata=METADATA,
@@ -64,6 +74,14 @@ def build(channels: Channels) -> Service:
             "CancelWave": each(waves.cancel_wave),
             "StartPickList": each(picks.start_pick_list),
             "RecordPick": each(picks.record_pick),
+            "SetOrigin": each(set_up.set_origin),
+            "SetCarton": each(set_up.set_carton),
+            "PackParcel": each(packing.pack_parcel),
+            "UnpackParcel": each(packing.unpack_parcel),
+            "BuyLabel": each(labels.buy_label),
+            "VoidLabel": each(labels.void_label),
+            "CloseManifest": each(manifests.close_manifest),
+            "RecordCarrierBill": each(bills.record_carrier_bill),
         },
         reads={
             "ListDecisions": read_fulfillment.list_decisions,
@@ -90,11 +108,28 @@ def build(channels: Channels) -> Service:
             "ListPickLists": picks.list_pick_lists,
             "GetPickList": picks.get_pick_list,
             "GetWarehouseFigures": figures.get_warehouse_figures,
+            "ListTracking": record_tracking.list_tracking,
+            "ListOrigins": set_up.list_origins,
+            "ListCartons": set_up.list_cartons,
+            "SuggestCartons": packing.Cartons(channels).suggest_cartons,
+            "GetParcel": packing.get_parcel,
+            "ListParcels": packing.list_parcels,
+            "GetCustomsDeclaration": customs.Customs(channels).get_customs_declaration,
+            "GetManifest": manifests.get_manifest,
+            "ListManifests": manifests.list_manifests,
+            "ListFreightCharges": bills.list_freight_charges,
+            "GetFreightFigures": bills.get_freight_figures,
         },
         prepares={"PlanOrder": plan_order.Planner(channels).prepare, "CreateWave": planned_waves.prepare},
         reactions={inventory_events_pb2.OnHandChanged: on_inventory.on_on_hand_changed},
+        processes=(
+            ProcessType(
+                label.NAME, label.State, 1, label.decide, labels.apply_labels,
+                {label.AskRate: carriers.ask_rates, label.BuyRate: carriers.buy_rates, label.GiveBack: carriers.give_back},
+            ),
+        ),
         facts={"P1": bins.find_bins},
         approvals=(policies.ACTIVATION,),
         jobs=(replay.REPLAY,),
         periodics=(Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),),
-    )
+    )  # fmt: skip

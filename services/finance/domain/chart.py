@@ -104,3 +104,11 @@ RULES_OF_STOCK: tuple[tuple[str, str, str, tuple[tuple[str, ...], ...], str], ..
         ("1300", "debit", "e.value_minor"), ("5200", "debit", "e.short_minor"), ("1320", "credit", "e.value_minor + e.short_minor"),
     ), ""),
 )  # fmt: skip
+
+# What a carrier bills takes up what was accrued when the parcel left; the difference is freight.
+RULES_OF_FREIGHT: tuple[tuple[str, str, str, tuple[Line, ...]], ...] = (
+    ("carrier-bill", "FreightBilled", "true", (
+        ("2310", "debit", "e.accrued_minor"), ("5100", "debit", "e.dearer_minor"), ("2330", "debit", "e.credited_minor"),
+        ("5100", "credit", "e.cheaper_minor"), ("2330", "credit", "e.billed_minor"),
+    )),
+)  # fmt: skip

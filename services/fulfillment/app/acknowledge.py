@@ -6,6 +6,7 @@ from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfi
 from chassis.kernel.errors import FailedPrecondition, need_unchanged
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
+from services.fulfillment.app.parcels.packing import hold_unwanted
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import load, to_fulfillment_order
 from services.fulfillment.app.warehouse.settle_picks import settle_picks
@@ -32,6 +33,7 @@ async def reject(work: Work, request: fulfillment_service_pb2.RejectFulfillmentO
     _give_up(work, order, "REJECTED", request.reason)
     await save(work, [order])
     await settle_picks(work, [order])
+    await hold_unwanted(work, [order])
     return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))
 
 
@@ -48,6 +50,7 @@ async def give_up_on_the_silent(work: Work) -> None:
             order.handshake = int(Handshake.NONE)
     await save(work, silent)
     await settle_picks(work, silent)
+    await hold_unwanted(work, silent)
 
 
 async def _open(

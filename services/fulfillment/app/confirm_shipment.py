@@ -9,6 +9,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, need_un
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
+from services.fulfillment.app.parcels.leave import packed_parcels
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import to_shipment
 from services.fulfillment.app.warehouse.settle_picks import settle_picks
@@ -19,20 +20,26 @@ from services.fulfillment.store.tables import SHIPMENT_LINES, SHIPMENTS
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT."""
+    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT.
+
+    Of a parcel that was packed: NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING.
+    """
     orders = await open_orders(work, sorted({call.request.fulfillment_order_id for call in calls}))
     world = await load_prices(work.tx)
+    packed = await packed_parcels(work.tx, [call.request.parcel_id for call in calls if call.request.parcel_id])
     outcomes: list[Outcome] = []
     shipments, parcel_lines = [], []
     changed: dict[str, OpenOrder] = {}
     for call in calls:
         work.cause = call.cause
         try:
-            order, parcel = _parcel(orders, changed, call.request)
+            request = packed.ship(call.request)
+            order, parcel = _parcel(orders, changed, request)
         except Refusal as refusal:
             outcomes.append(refusal)
             continue
-        row = _ship(work, order, call.request, parcel, world)
+        row = _ship(work, order, request, parcel, world, packed.currency_of(request, order.row.currency_code))
+        packed.note(request.parcel_id, row["shipment_id"])
         lines = [{"shipment_id": row["shipment_id"], "line_id": line_id, "quantity": quantity} for line_id, quantity in parcel.items()]
         shipments.append(row)
         parcel_lines += lines
@@ -42,6 +49,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     await settle_picks(work, list(changed.values()))
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
+    await packed.write(work.tx, shipments)
     return outcomes
 
 
@@ -71,7 +79,12 @@ def _parcel(
 
 
 def _ship(
-    work: Work, order: OpenOrder, request: fulfillment_service_pb2.ConfirmShipmentRequest, parcel: dict[str, int], world: World
+    work: Work,
+    order: OpenOrder,
+    request: fulfillment_service_pb2.ConfirmShipmentRequest,
+    parcel: dict[str, int],
+    world: World,
+    currency_code: str,
 ) -> dict[str, Any]:
     weight_g = sum(order.lines[line_id].weight_g * quantity for line_id, quantity in parcel.items())
     to = order.row
@@ -84,7 +97,7 @@ def _ship(
         "location_id": order.row.location_id, "carrier": request.carrier or rate.carrier,
         "service": request.service or rate.service, "tracking_number": request.tracking_number,
         "tracking_status": "IN_TRANSIT", "tracked_at": 0, "freight_minor": request.freight_minor or freight,
-        "currency_code": order.row.currency_code, "shipped_at": work.now,
+        "currency_code": currency_code, "shipped_at": work.now,
         "method": to.method, "ship_by": to.ship_by, "deliver_by": to.deliver_by, "delivered_at": None,
     }  # fmt: skip
     event = fulfillment_events_pb2.ShipmentShipped(

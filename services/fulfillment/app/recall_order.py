@@ -4,6 +4,7 @@ from sqlalchemy import select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
 from chassis.runtime.work import Work
+from services.fulfillment.app.parcels.packing import hold_unwanted
 from services.fulfillment.app.save_lines import OpenOrder, save
 from services.fulfillment.app.warehouse.settle_picks import settle_picks
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
@@ -39,6 +40,7 @@ async def recall_order(work: Work, request: fulfillment_service_pb2.RecallOrderR
             work.emit(event)
     await save(work, changed)
     await settle_picks(work, changed)
+    await hold_unwanted(work, changed)
     return response
 
 

@@ -90,6 +90,7 @@ SHIPMENTS = Table(
     Column("deliver_by", BigInteger),
     Column("delivered_at", BigInteger),
     Index("ix_shipments_shipped_at", "shipped_at"),
+    Index("ix_shipments_tracking_number", "tracking_number"),
 )  # fmt: skip
 
 SHIPMENT_LINES = Table(

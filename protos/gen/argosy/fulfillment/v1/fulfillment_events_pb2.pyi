@@ -304,3 +304,115 @@ class BinDiffered(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BinDiffered: _TypeAlias = BinDiffered  # noqa: Y015
+
+@_typing.final
+class ShipmentFailed(_message.Message):
+    """A parcel comes back undelivered, or is lost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    shipment_id: _builtins.str
+    """The shipment."""
+    order_id: _builtins.str
+    """The order."""
+    status: _builtins.str
+    """RETURNED or LOST."""
+    detail: _builtins.str
+    """What the carrier says."""
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        status: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "fulfillment_order_id", b"fulfillment_order_id", "order_id", b"order_id", "shipment_id", b"shipment_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShipmentFailed: _TypeAlias = ShipmentFailed  # noqa: Y015
+
+@_typing.final
+class FreightBilled(_message.Message):
+    """A carrier billed a parcel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    BILL_NUMBER_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    BILLED_MINOR_FIELD_NUMBER: _builtins.int
+    CREDITED_MINOR_FIELD_NUMBER: _builtins.int
+    ACCRUED_MINOR_FIELD_NUMBER: _builtins.int
+    DEARER_MINOR_FIELD_NUMBER: _builtins.int
+    CHEAPER_MINOR_FIELD_NUMBER: _builtins.int
+    charge_id: _builtins.str
+    """The carrier, its bill and the bill's line."""
+    carrier: _builtins.str
+    """The carrier."""
+    bill_number: _builtins.str
+    """The bill's number at the carrier's."""
+    shipment_id: _builtins.str
+    """The shipment."""
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    location_id: _builtins.str
+    """The location it left."""
+    entity: _builtins.str
+    """The legal entity."""
+    currency_code: _builtins.str
+    """ISO 4217 code of all amounts here."""
+    billed_minor: _builtins.int
+    """What is billed; 0 for a credit."""
+    credited_minor: _builtins.int
+    """What the carrier gives back; 0 for a bill."""
+    accrued_minor: _builtins.int
+    """What was accrued for it."""
+    dearer_minor: _builtins.int
+    """What it costs more than was accrued."""
+    cheaper_minor: _builtins.int
+    """What it costs less."""
+    def __init__(
+        self,
+        *,
+        charge_id: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        bill_number: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        billed_minor: _builtins.int = ...,
+        credited_minor: _builtins.int = ...,
+        accrued_minor: _builtins.int = ...,
+        dearer_minor: _builtins.int = ...,
+        cheaper_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accrued_minor", b"accrued_minor", "bill_number", b"bill_number", "billed_minor", b"billed_minor", "carrier", b"carrier", "channel_id", b"channel_id", "charge_id", b"charge_id", "cheaper_minor", b"cheaper_minor", "credited_minor", b"credited_minor", "currency_code", b"currency_code", "dearer_minor", b"dearer_minor", "entity", b"entity", "location_id", b"location_id", "order_id", b"order_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreightBilled: _TypeAlias = FreightBilled  # noqa: Y015

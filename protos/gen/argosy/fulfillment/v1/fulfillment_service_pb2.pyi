@@ -780,6 +780,7 @@ class ConfirmShipmentRequest(_message.Message):
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     FREIGHT_MINOR_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PARCEL_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     fulfillment_order_id: _builtins.str
@@ -794,6 +795,8 @@ class ConfirmShipmentRequest(_message.Message):
     """What it costs; taken from the rates where 0."""
     etag: _builtins.str
     """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
+    parcel_id: _builtins.str
+    """The parcel that left, as it was packed: its lines, carrier, service, tracking number and freight. Empty where it was not packed here."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.ParcelLine]:
         """What is in it; all that is left where empty."""
@@ -809,10 +812,11 @@ class ConfirmShipmentRequest(_message.Message):
         tracking_number: _builtins.str = ...,
         freight_minor: _builtins.int = ...,
         etag: _builtins.str = ...,
+        parcel_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "parcel_id", b"parcel_id", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -957,6 +961,100 @@ class ListShipmentsResponse(_message.Message):
 Global___ListShipmentsResponse: _TypeAlias = ListShipmentsResponse  # noqa: Y015
 
 @_typing.final
+class TrackingEvent(_message.Message):
+    """What a carrier says of a parcel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    status: _builtins.str
+    """What became of it."""
+    detail: _builtins.str
+    """What the carrier says."""
+    place: _builtins.str
+    """Where it happened, as the carrier writes it."""
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened at the carrier's."""
+
+    def __init__(
+        self,
+        *,
+        status: _builtins.str = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        detail: _builtins.str = ...,
+        place: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "occurred_at", b"occurred_at", "place", b"place", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackingEvent: _TypeAlias = TrackingEvent  # noqa: Y015
+
+@_typing.final
+class ListTrackingRequest(_message.Message):
+    """Asks what carriers said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    shipment_id: _builtins.str
+    """The shipment."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        shipment_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "shipment_id", b"shipment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrackingRequest: _TypeAlias = ListTrackingRequest  # noqa: Y015
+
+@_typing.final
+class ListTrackingResponse(_message.Message):
+    """A page of what carriers said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackingEvent]:
+        """What happened."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___TrackingEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrackingResponse: _TypeAlias = ListTrackingResponse  # noqa: Y015
+
+@_typing.final
 class RecordTrackingRequest(_message.Message):
     """Records a carrier's message."""
 
@@ -967,17 +1065,28 @@ class RecordTrackingRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     shipment_id: _builtins.str
-    """The shipment."""
+    """The shipment; empty where the tracking number names it."""
     status: _builtins.str
-    """IN_TRANSIT, DELIVERED, RETURNED or FAILURE."""
+    """One thing that happened; empty where `events` say it all."""
     detail: _builtins.str
     """What the carrier says."""
+    carrier: _builtins.str
+    """The carrier, as the shipment has it; any where empty."""
+    tracking_number: _builtins.str
+    """The tracking number; empty where the shipment's id is given."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When it happened at the carrier's."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackingEvent]:
+        """All that the carrier says, in any order; what is known already changes nothing."""
 
     def __init__(
         self,
@@ -987,10 +1096,13 @@ class RecordTrackingRequest(_message.Message):
         status: _builtins.str = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
         detail: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        events: _abc.Iterable[Global___TrackingEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "occurred_at", b"occurred_at", "request_id", b"request_id", "shipment_id", b"shipment_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "detail", b"detail", "events", b"events", "occurred_at", b"occurred_at", "request_id", b"request_id", "shipment_id", b"shipment_id", "status", b"status", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -116,6 +116,11 @@ class FulfillmentServiceStub:
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RecordTrackingRequest.SerializeToString,
                 response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.FromString,
                 _registered_method=True)
+        self.ListTracking = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/ListTracking',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingResponse.FromString,
+                _registered_method=True)
         self.SetRate = channel.unary_unary(
                 '/argosy.fulfillment.v1.FulfillmentService/SetRate',
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.SetRateRequest.SerializeToString,
@@ -244,6 +249,13 @@ class FulfillmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTracking(self, request, context):
+        """Lists what the carrier said of a parcel, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetRate(self, request, context):
         """Sets what a parcel costs: carrier, service, destination, weight.
         """
@@ -340,6 +352,11 @@ def add_FulfillmentServiceServicer_to_server(servicer, server):
                     servicer.RecordTracking,
                     request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RecordTrackingRequest.FromString,
                     response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.SerializeToString,
+            ),
+            'ListTracking': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTracking,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingResponse.SerializeToString,
             ),
             'SetRate': grpc.unary_unary_rpc_method_handler(
                     servicer.SetRate,
@@ -785,6 +802,33 @@ class FulfillmentService:
             '/argosy.fulfillment.v1.FulfillmentService/RecordTracking',
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RecordTrackingRequest.SerializeToString,
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTracking(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/ListTracking',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ListTrackingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,8 @@ class FulfillmentServiceStub:
     """Lists shipments, newest first."""
     RecordTracking: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RecordTrackingRequest, _fulfillment_pb2.Shipment]
     """Records what the carrier says; an older message never undoes a newer one."""
+    ListTracking: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListTrackingRequest, _fulfillment_service_pb2.ListTrackingResponse]
+    """Lists what the carrier said of a parcel, oldest first."""
     SetRate: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.SetRateRequest, _fulfillment_service_pb2.Rate]
     """Sets what a parcel costs: carrier, service, destination, weight."""
     ListRates: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListRatesRequest, _fulfillment_service_pb2.ListRatesResponse]
@@ -108,6 +110,8 @@ class FulfillmentServiceAsyncStub(FulfillmentServiceStub):
     """Lists shipments, newest first."""
     RecordTracking: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RecordTrackingRequest, _fulfillment_pb2.Shipment]  # type: ignore[assignment]
     """Records what the carrier says; an older message never undoes a newer one."""
+    ListTracking: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListTrackingRequest, _fulfillment_service_pb2.ListTrackingResponse]  # type: ignore[assignment]
+    """Lists what the carrier said of a parcel, oldest first."""
     SetRate: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.SetRateRequest, _fulfillment_service_pb2.Rate]  # type: ignore[assignment]
     """Sets what a parcel costs: carrier, service, destination, weight."""
     ListRates: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ListRatesRequest, _fulfillment_service_pb2.ListRatesResponse]  # type: ignore[assignment]
@@ -243,6 +247,14 @@ class FulfillmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fulfillment_pb2.Shipment, _abc.Awaitable[_fulfillment_pb2.Shipment]]:
         """Records what the carrier says; an older message never undoes a newer one."""
+
+    @_abc_1.abstractmethod
+    def ListTracking(
+        self,
+        request: _fulfillment_service_pb2.ListTrackingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_service_pb2.ListTrackingResponse, _abc.Awaitable[_fulfillment_service_pb2.ListTrackingResponse]]:
+        """Lists what the carrier said of a parcel, oldest first."""
 
     @_abc_1.abstractmethod
     def SetRate(

@@ -1,0 +1,1 @@
+"""Parcels before they leave, and what carriers bill after: ParcelsService."""

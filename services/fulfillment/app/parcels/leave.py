@@ -1,0 +1,74 @@
+"""Parcels that were packed leave: what is in them, by which carrier, under which number and for how much is known already."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.runtime.database import Tx
+from services.fulfillment.app.parcels.packing import BOUGHT, PENDING, SHIPPED, VOIDING, need_packed
+from services.fulfillment.store.parcels import PARCEL_LINES, PARCELS
+
+Request = fulfillment_service_pb2.ConfirmShipmentRequest
+
+
+class Leaving:
+    """Parcels of a batch that leave."""
+
+    def __init__(self, rows: Sequence[Any], lines: Sequence[Any]) -> None:
+        self._rows = {row.parcel_id: row for row in rows}
+        self._lines = defaultdict(list)
+        for line in lines:
+            self._lines[line.parcel_id].append(fulfillment_pb2.ParcelLine(line_id=line.line_id, quantity=line.quantity))
+        self._left: dict[str, str] = {}
+
+    def ship(self, request: Request) -> Request:
+        """Returns the request with what is known of its parcel. Refusals: NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING."""
+        if not request.parcel_id:
+            return request
+        row = self._rows.get(request.parcel_id)
+        if row is None or row.fulfillment_order_id != request.fulfillment_order_id:
+            raise NotFound("NO_SUCH_PARCEL", f"the fulfilment order has no parcel {request.parcel_id}", field="parcel_id")
+        need_packed(row)
+        if row.parcel_id in self._left:
+            raise FailedPrecondition("WRONG_STATUS", "the parcel is SHIPPED", field="parcel_id")
+        if row.label_status in (PENDING, VOIDING):
+            text = "the carrier is being asked for its label, or to take it back: wait for the answer"
+            raise FailedPrecondition("LABEL_PENDING", text, field="parcel_id")
+        whole = Request()
+        whole.CopyFrom(request)
+        del whole.lines[:]
+        whole.lines.extend(self._lines[row.parcel_id])
+        if row.label_status == BOUGHT:
+            whole.carrier, whole.service = row.carrier, row.service
+            whole.tracking_number, whole.freight_minor = row.tracking_number, row.freight_minor
+        return whole
+
+    def currency_of(self, request: Request, otherwise: str) -> str:
+        """Returns in what the carrier charges: the order's currency where no label says another."""
+        row = self._rows.get(request.parcel_id)
+        return str(row.currency_code) if row is not None and row.label_status == BOUGHT else otherwise
+
+    def note(self, parcel_id: str, shipment_id: str) -> None:
+        """Notes that a parcel left."""
+        if parcel_id:
+            self._left[parcel_id] = shipment_id
+
+    async def write(self, tx: Tx, shipments: Sequence[dict[str, Any]]) -> None:
+        """Writes what left; one without a label is handed over by the carrier that the shipment names."""
+        by_id = {row["shipment_id"]: row for row in shipments}
+        rows = [
+            {
+                "parcel_id": parcel_id, "status": SHIPPED, "shipment_id": shipment_id, "carrier": by_id[shipment_id]["carrier"],
+                "service": by_id[shipment_id]["service"], "tracking_number": by_id[shipment_id]["tracking_number"],
+            }
+            for parcel_id, shipment_id in self._left.items()
+        ]  # fmt: skip
+        await tx.change(PARCELS, ("parcel_id",), rows)
+
+
+async def packed_parcels(tx: Tx, parcel_ids: Sequence[str]) -> Leaving:
+    """Returns parcels, locked, with what is in them."""
+    key, wanted = ("parcel_id",), [(one,) for one in sorted(set(parcel_ids))]
+    return Leaving(await tx.find(PARCELS, key, wanted, order=key, lock=True), await tx.find(PARCEL_LINES, key, wanted))

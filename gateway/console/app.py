@@ -31,6 +31,7 @@ from gateway.console.pages import (
     planning,
     returns,
     stock,
+    warehouse,
 )
 from gateway.console.session import COOKIE, SignIn, forget, keep, need_own_form, need_own_site
 from gateway.console.visit import Visit, templates
@@ -58,6 +59,8 @@ SHOWN = {
     "/stock/{item_id}": stock.item,
     "/fulfilment": fulfilment.page,
     "/fulfilment/{fulfillment_order_id}": fulfilment.one,
+    "/warehouse": warehouse.page,
+    "/warehouse/lists/{list_id}": warehouse.pick_list,
     "/returns": returns.page,
     "/returns/{return_id}": returns.one,
     "/ledger": ledger.page,
@@ -88,6 +91,13 @@ DONE = {
     "/stock/{item_id}/adjust": stock.adjust,
     "/fulfilment/{fulfillment_order_id}/pick": fulfilment.pick,
     "/fulfilment/{fulfillment_order_id}/ship": fulfilment.ship,
+    "/fulfilment/{fulfillment_order_id}/pack": fulfilment.pack,
+    "/fulfilment/{fulfillment_order_id}/parcels/{parcel_id}/{what}": fulfilment.handle,
+    "/warehouse/waves": warehouse.make,
+    "/warehouse/waves/{wave_id}/cancel": warehouse.call_off,
+    "/warehouse/put": warehouse.put,
+    "/warehouse/lists/{list_id}/start": warehouse.start,
+    "/warehouse/lists/{list_id}/record": warehouse.record,
     "/returns/{return_id}/receive": returns.receive,
     "/returns/{return_id}/inspect": returns.inspect,
     "/returns/{return_id}/cancel": returns.cancel,

@@ -32,6 +32,7 @@ NAV = (
     ("Stock", "/console/stock", ("inventory.stock.read",)),
     ("Planning", "/console/planning", ("inventory.planning.read",)),
     ("Fulfilment", "/console/fulfilment", ("fulfillment.orders.read",)),
+    ("Warehouse", "/console/warehouse", ("fulfillment.orders.read",)),
     ("Returns", "/console/returns", ("returns.returns.read",)),
     ("Ledger", "/console/ledger", ("finance.journal.read",)),
     ("Integrations", "/console/integrations", ("gateway.deliveries.read", "gateway.connections.read", "ops.events.read")),
@@ -52,6 +53,13 @@ DONE = {
     "dismissed": "The proposal was dismissed; the next planning may propose again.",
     "picked": "The pick was recorded.",
     "shipped": "The parcel is on its way.",
+    "packed": "The parcel is packed.",
+    "label-asked": "The carrier is being asked; look again in a moment.",
+    "unpacked": "The parcel is open again.",
+    "wave-made": "The wave is made; its lists can be taken.",
+    "wave-off": "The wave is called off; what it was for can be in another.",
+    "put-away": "The goods are put away.",
+    "list-taken": "The list is yours.",
     "authorised": "The return was opened.",
     "inspected": "The judgement was recorded; the refund follows by itself.",
     "called-off": "The return was called off.",
@@ -150,7 +158,7 @@ class Visit:
 
     def go(self, path: str, done: str) -> Response:
         """Returns the way to a page, which says what was done."""
-        return RedirectResponse(f"{path}?{urlencode({'done': done})}", 303)
+        return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{urlencode({'done': done})}", 303)
 
     def following(self, token: str) -> str:
         """Returns the address of the next page of a list; empty on the last."""

@@ -18,7 +18,7 @@ LEFT = {
     "locations", "channels", "sourcing_policies", "return_policies", "stock_policies", "number_ranges", "items", "prices", "listings",
     "api_keys", "channel_connections", "file_mappings", "alembic_version", "account_days", "stock_balances", "cost_layers",
     "customers", "users", "proofs", "subscriptions", "publications", "channel_states",
-    "valuations", "limits", "suppliers", "count_policies", "feed_marks", "inbound", "demands",
+    "bins", "bin_stock", "cartons", "origins", "valuations", "limits", "suppliers", "count_policies", "feed_marks", "inbound", "demands",
     "rule_sets", "policy_versions", "nodes", "transits", "lanes", "method_safety", "queues", "categories", "planning_policies",
 }  # fmt: skip
 

@@ -4,15 +4,18 @@ import asyncio
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, select
 
 from argosy.catalog.v1 import item_pb2, items_service_pb2
+from argosy.fulfillment.v1 import parcels_service_pb2, warehouse_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, subscriptions_service_pb2
 from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2, stock_service_pb2
 from argosy.ops.v1 import jobs_service_pb2, ops_pb2
 from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
 from chassis.runtime.host import wall_clock
 from gateway.app.prove import prove
@@ -21,7 +24,7 @@ from suite.demo import DemoDay
 from suite.tour import Tour, prepare
 from suite.trade import make_day
 from suite.up import Suite
-from tests.builders import eventually, publish_item, receive
+from tests.builders import eventually, order, publish_item, receive, until_released
 from tests.suite.shopify import SECRET, shopify_order, sign
 
 ORDERS = 60
@@ -33,6 +36,7 @@ async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
     await DemoDay(calls, make_day(1, orders), lambda label, done, total: None).run()
     tour = await prepare(calls, await prove(suite.channels, settled=True))
     await plan_ahead(calls)
+    await work_the_floor(calls)
     await bury_event(suite)
     await deliver(calls)
     await calls.subscriptions.CreateSubscription(
@@ -103,6 +107,40 @@ async def plan_ahead(calls: Calls) -> None:
     await calls.planning.RecordPastDemand(planning_service_pb2.RecordPastDemandRequest(request_id=new_id(), days=days))
     await calls.planning.StartPlanning(planning_service_pb2.StartPlanningRequest(request_id=new_id()))
     await planned(calls)
+
+
+async def work_the_floor(calls: Calls) -> None:
+    """Lets the first location keep bins, puts goods of one article away, and makes a wave of an order for it."""
+    locations = (await calls.stock.ListLocations(stock_service_pb2.ListLocationsRequest(page_size=1))).locations
+    place = locations[0].location_id
+    item_id = await publish_item(calls, "BIN-1", length_mm=90, width_mm=80, height_mm=100, weight_g=350)
+    await receive(calls, item_id, place, 20, 9_000)
+    await calls.stock.KeepBins(stock_service_pb2.KeepBinsRequest(request_id=new_id(), location_id=place))
+    for position, name in enumerate(("A-01", "A-02", "B-01"), 1):
+        await eventually(partial(_set_bin, calls, place, name, position))
+    move = warehouse_service_pb2.MoveBinStockRequest(request_id=new_id(), location_id=place, item_id=item_id, quantity=15, to_bin="A-01")
+    await calls.warehouse.MoveBinStock(move)
+    for name, size in (("S", (200, 150, 100)), ("M", (400, 300, 200))):
+        await calls.parcels.SetCarton(
+            parcels_service_pb2.SetCartonRequest(
+                request_id=new_id(), carton=name, length_mm=size[0], width_mm=size[1], height_mm=size[2], most_weight_g=9_000, tare_g=80
+            )
+        )
+    for number, quantity in (("FLOOR-1", 2), ("FLOOR-2", 3)):
+        placed = await calls.orders.CreateOrder(order(number, quantity, sku="BIN-1"))
+        await until_released(calls, placed.order_id)
+    wave = warehouse_service_pb2.CreateWaveRequest(request_id=new_id(), location_id=place)
+    await calls.warehouse.CreateWave(wave)
+
+
+async def _set_bin(calls: Calls, location_id: str, name: str, position: int) -> bool:
+    """Says whether the bin is set up: the location's dock may not be known yet."""
+    request = warehouse_service_pb2.SetBinRequest(request_id=new_id(), location_id=location_id, bin=name, zone=name[0], position=position)
+    try:
+        await calls.warehouse.SetBin(request)
+    except FailedPrecondition:
+        return False
+    return True
 
 
 async def planned(calls: Calls) -> None:

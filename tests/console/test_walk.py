@@ -215,6 +215,43 @@ def test_a_warehouse_picks_short_and_ships_and_another_is_told(browser: Any, hou
         assert "T-CONSOLE" in wanda.page.inner_text("section:has(#h-parcels)")
 
 
+def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any, house: House) -> None:
+    with person(browser, house, "wanda") as wanda:
+        wanda.open("pick list")
+        assert wanda.press("Take this list") == 200
+        assert "The list is yours" in wanda.told()
+        assert wanda.violations() == []
+        wanda.page.fill("[name=bin]", "A-01")
+        wanda.page.fill("[name=code]", "SOMETHING-ELSE")
+        assert wanda.press("Record the pick") == 400
+        assert "here BIN-1 is picked" in wanda.told()
+        for _ in range(2):
+            wanda.page.fill("[name=bin]", "a-01")
+            wanda.page.fill("[name=code]", "BIN-1")
+            assert wanda.press("Record the pick") == 200
+        assert "done" in wanda.page.inner_text("h1")
+        there = str(wanda.page.locator("section:has(#h-picks) tbody td a[href*=fulfilment]").first.get_attribute("href"))
+        wanda.go(there)
+        assert "Fits in S" in wanda.page.inner_text("section:has(#h-pack)")
+        wanda.page.fill("[name=weight_g]", "90")
+        assert wanda.press("Pack") == 422
+        assert "it should weigh" in wanda.told()
+        assert wanda.press("Pack") == 200
+        assert wanda.press("Buy a label") == 200
+        house.door.run(settled(house.door.suite))
+        wanda.go(there)
+        assert wanda.violations() == []
+        assert wanda.press("It has left") == 200
+        assert wanda.page.locator("section:has(#h-parcels) p:not(.empty)").count() == 1
+        wanda.go("/console/warehouse?location=BER")
+        row = "section:has(#h-dock) tbody tr:first-child"
+        wanda.page.fill(f"{row} [name=to_bin]", "A-02")
+        assert wanda.press("Put away", row) == 200
+        assert "put away" in wanda.told()
+        assert wanda.press("Make the wave") in (200, 422)
+        wanda.wrong = [one for one in wanda.wrong if "status of 4" not in one]
+
+
 def test_an_order_comes_back_and_is_followed_to_the_journal(browser: Any, house: House) -> None:
     assert house.tour is not None
     with person(browser, house, "olivia") as olivia:
@@ -305,7 +342,19 @@ def test_the_suite_is_proved_from_the_page(browser: Any, house: House) -> None:
 def test_strings_that_bite_do_not(browser: Any, house: House) -> None:
     """Every text field of every kind of form gets them; the page says what is wrong, or shows them as what they are."""
     with person(browser, house, "olivia") as olivia:
-        for name in ("new order", "orders", "holds", "stock", "item", "order on hold", "order", "return", "integrations", "ledger"):
+        for name in (
+            "new order",
+            "orders",
+            "holds",
+            "stock",
+            "item",
+            "order on hold",
+            "order",
+            "return",
+            "integrations",
+            "ledger",
+            "warehouse",
+        ):
             olivia.open(name)
             for form in range(kinds_of_forms(olivia)):
                 olivia.open(name)

@@ -23,6 +23,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "item": ("/console/stock", "tbody td a"),
     "fulfilment": ("/console/fulfilment", ""),
     "fulfilment order": ("/console/fulfilment", "tbody td a"),
+    "warehouse": ("/console/warehouse?location=BER", ""),
+    "pick list": ("/console/warehouse?location=BER", "section:has(#h-lists) tbody td a"),
     "returns": ("/console/returns", ""),
     "return": ("/console/returns", "tbody td a"),
     "ledger": ("/console/ledger", ""),
@@ -33,7 +35,20 @@ PAGES: dict[str, tuple[str, str]] = {
     "subscriber": ("/console/integrations", "section:has(#h-subs) tbody td a"),
     "notification": ("/console/integrations", "section:has(#h-subs) tbody td a >> tbody td a"),
 }
-LISTS = ("overview", "orders", "new order", "holds", "approvals", "planning", "stock", "fulfilment", "returns", "ledger", "integrations")
+LISTS = (
+    "overview",
+    "orders",
+    "new order",
+    "holds",
+    "approvals",
+    "planning",
+    "stock",
+    "fulfilment",
+    "warehouse",
+    "returns",
+    "ledger",
+    "integrations",
+)
 
 
 class Person:
@@ -88,6 +103,6 @@ def person(browser: Any, house: House, user_id: str, *, dark: bool = False, widt
         found = Person(context.new_page(), house)
         found.go("/console/")
         yield found
-        assert found.wrong == []
+        assert found.wrong == [], found.wrong
     finally:
         context.close()

@@ -4,11 +4,14 @@ import asyncio
 
 from starlette.responses import Response
 
-from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2
 from argosy.orders.v1 import orders_service_pb2
+from chassis.kernel.errors import FailedPrecondition, NotFound
 from gateway.console import show
 from gateway.console.pages.common import location_ids
 from gateway.console.visit import ROWS, Notice, Visit, action
+
+ENDED = (fulfillment_pb2.FULFILLMENT_STATUS_SHIPPED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED)
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
@@ -31,15 +34,31 @@ async def one(visit: Visit, notice: Notice | None = None, status: int = 200) -> 
     order = await visit.ask(
         calls.fulfillment.GetFulfillmentOrder, fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=identity)
     )
-    ship_to, parcels = await asyncio.gather(
+    packing = parcels_service_pb2.ListParcelsRequest(fulfillment_order_id=identity, page_size=ROWS)
+    ship_to, parcels, packed, advice = await asyncio.gather(
         visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order.order_id)),
         visit.ask(calls.fulfillment.ListShipments, fulfillment_service_pb2.ListShipmentsRequest(order_id=order.order_id)),
+        visit.ask(calls.parcels.ListParcels, packing),
+        _advice(visit, order),
     )
     own = [parcel for parcel in parcels.shipments if parcel.fulfillment_order_id == identity]
     return visit.render(
         "fulfilment_order.html", notice, status, order=order, parcels=own, Status=fulfillment_pb2.FulfillmentStatus,
-        ship_to=ship_to.address if ship_to is not None else None,
+        ship_to=ship_to.address if ship_to is not None else None, packed=packed.parcels, advice=advice,
+        skus={line.line_id: line.sku for line in order.lines}, Parcel=parcels_service_pb2.ParcelStatus,
+        Label=parcels_service_pb2.LabelStatus,
     )  # fmt: skip
+
+
+async def _advice(visit: Visit, order: fulfillment_pb2.FulfillmentOrder) -> list[parcels_service_pb2.SuggestedParcel]:
+    """Returns how what is left could be packed; nothing where nobody has set cartons up, or for pallets."""
+    if order.status in ENDED:
+        return []
+    request = parcels_service_pb2.SuggestCartonsRequest(fulfillment_order_id=order.fulfillment_order_id)
+    try:
+        return list((await visit.ask(visit.calls.parcels.SuggestCartons, request)).parcels)
+    except FailedPrecondition:
+        return []
 
 
 def _quantities(visit: Visit, prefix: str) -> dict[str, int]:
@@ -77,5 +96,48 @@ async def _ship(visit: Visit) -> Response:
     return visit.go(f"/console/fulfilment/{identity}", "shipped")
 
 
+async def _pack(visit: Visit) -> Response:
+    identity = visit.path["fulfillment_order_id"]
+    lines = [
+        fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
+        for line_id, quantity in _quantities(visit, "packed-").items()
+        if quantity
+    ]
+    request = parcels_service_pb2.PackParcelRequest(
+        request_id=visit.request_id(), fulfillment_order_id=identity, carton=visit.field("carton").upper(), lines=lines,
+        weight_g=show.whole(visit.field("weight_g"), "weight_g"), weight_confirmed=bool(visit.field("weight_confirmed")),
+    )  # fmt: skip
+    await visit.ask(visit.calls.parcels.PackParcel, request)
+    return visit.go(f"/console/fulfilment/{identity}", "packed")
+
+
+async def _handle(visit: Visit) -> Response:
+    """Buys or voids a parcel's label, opens it again, or lets it leave."""
+    identity, parcel_id, parcels = visit.path["fulfillment_order_id"], visit.path["parcel_id"], visit.calls.parcels
+    named = {"request_id": visit.request_id(), "parcel_id": parcel_id}
+    match visit.path["what"]:
+        case "label":
+            request = parcels_service_pb2.BuyLabelRequest(**named, carrier=visit.field("carrier"), service=visit.field("service"))
+            await visit.ask(parcels.BuyLabel, request)
+            done = "label-asked"
+        case "void":
+            await visit.ask(parcels.VoidLabel, parcels_service_pb2.VoidLabelRequest(**named))
+            done = "label-asked"
+        case "unpack":
+            await visit.ask(parcels.UnpackParcel, parcels_service_pb2.UnpackParcelRequest(**named))
+            done = "unpacked"
+        case "ship":
+            shipping = fulfillment_service_pb2.ConfirmShipmentRequest(
+                request_id=visit.request_id(), fulfillment_order_id=identity, parcel_id=parcel_id
+            )
+            await visit.ask(visit.calls.fulfillment.ConfirmShipment, shipping)
+            done = "shipped"
+        case what:
+            raise NotFound("NO_SUCH_PATH", f"a parcel cannot be {what}")
+    return visit.go(f"/console/fulfilment/{identity}", done)
+
+
 pick = action(_pick, one)
 ship = action(_ship, one)
+pack = action(_pack, one)
+handle = action(_handle, one)

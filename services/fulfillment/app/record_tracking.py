@@ -39,7 +39,9 @@ async def record_tracking(work: Work, request: fulfillment_service_pb2.RecordTra
     ]
     if await work.tx.insert(TRACKING, rows, once=True):
         known = await work.tx.find(TRACKING, KEY[:1], [(row.shipment_id,)])
-        now = latest([Told(one.status, one.occurred_at, one.detail, one.place) for one in known])
+        # What holds by now counts too: of parcels that were followed before this was kept, nothing else is known.
+        told_before = Told(row.tracking_status, row.tracked_at)
+        now = latest([told_before, *(Told(one.status, one.occurred_at, one.detail, one.place) for one in known)])
         if now.status != row.tracking_status:
             _tell(work, row, now)
         values: dict[str, Any] = {"tracking_status": now.status, "tracked_at": now.at}

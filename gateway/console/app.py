@@ -92,6 +92,7 @@ DONE = {
     "/fulfilment/{fulfillment_order_id}/pick": fulfilment.pick,
     "/fulfilment/{fulfillment_order_id}/ship": fulfilment.ship,
     "/fulfilment/{fulfillment_order_id}/pack": fulfilment.pack,
+    "/fulfilment/{fulfillment_order_id}/{what}": fulfilment.answer,
     "/fulfilment/{fulfillment_order_id}/parcels/{parcel_id}/{what}": fulfilment.handle,
     "/warehouse/waves": warehouse.make,
     "/warehouse/waves/{wave_id}/cancel": warehouse.call_off,

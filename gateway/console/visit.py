@@ -51,6 +51,7 @@ DONE = {
     "planning": "Planning has begun; look again in a moment.",
     "ordered": "The purchase orders are drafted; they are approved like any other.",
     "dismissed": "The proposal was dismissed; the next planning may propose again.",
+    "answered": "The answer was recorded.",
     "picked": "The pick was recorded.",
     "shipped": "The parcel is on its way.",
     "packed": "The parcel is packed.",

@@ -56,6 +56,8 @@ def build(channels: Channels) -> Service:
             "RecallOrder": each(recall_order.recall_order),
             "AcceptFulfillmentOrder": each(acknowledge.accept),
             "RejectFulfillmentOrder": each(acknowledge.reject),
+            "AcceptCancellation": each(acknowledge.accept_cancellation),
+            "RejectCancellation": each(acknowledge.reject_cancellation),
             "ConfirmPick": each(confirm_pick.confirm_pick),
             "ConfirmShipment": confirm_shipment.confirm_shipments,
             "RecordTracking": each(record_tracking.record_tracking),

@@ -30,7 +30,7 @@ from services.orders.app import (
 from services.orders.app import pay_refund as pay
 from services.orders.app import take_payment as take
 from services.orders.app.effects.ask_others import AskOthers
-from services.orders.process import fulfil_order, messages, pay_refund, take_payment
+from services.orders.process import fulfil_order, messages, order_state, pay_refund, take_payment
 from services.orders.store.tables import CHASSIS, METADATA
 
 
@@ -84,6 +84,7 @@ def build(channels: Channels) -> Service:
         reactions={
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
             fulfillment_events_pb2.FulfillmentOrderRejected: on_fulfillment.on_rejected,
+            fulfillment_events_pb2.CancellationAnswered: on_fulfillment.on_cancellation_answered,
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,
             fulfillment_events_pb2.ShipmentDelivered: on_fulfillment.on_delivered,
             inventory_events_pb2.DemandFilled: on_inventory.on_demand_filled,
@@ -93,7 +94,7 @@ def build(channels: Channels) -> Service:
         },
         processes=(
             ProcessType(
-                fulfil_order.NAME, fulfil_order.State, 1, fulfil_order.decide, apply_changes.apply_changes,
+                fulfil_order.NAME, order_state.State, 1, fulfil_order.decide, apply_changes.apply_changes,
                 {
                     messages.ResolveItems: ask.resolve_items,
                     messages.CalculateTax: ask.calculate_tax,

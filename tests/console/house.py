@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from argosy.catalog.v1 import item_pb2, items_service_pb2
-from argosy.fulfillment.v1 import parcels_service_pb2, warehouse_service_pb2
+from argosy.fulfillment.v1 import parcels_service_pb2, promise_service_pb2, warehouse_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, subscriptions_service_pb2
-from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2, stock_service_pb2
-from argosy.ops.v1 import jobs_service_pb2, ops_pb2
+from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2, stock_pb2, stock_service_pb2
+from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2, ops_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
@@ -131,6 +131,25 @@ async def work_the_floor(calls: Calls) -> None:
         await until_released(calls, placed.order_id)
     wave = warehouse_service_pb2.CreateWaveRequest(request_id=new_id(), location_id=place)
     await calls.warehouse.CreateWave(wave)
+
+
+async def order_from_a_provider(calls: Calls) -> tuple[str, str]:
+    """Opens a logistics provider's house that must answer, and orders from it; returns the order and the fulfilment order."""
+    place = stock_service_pb2.CreateLocationRequest(
+        request_id=new_id(), location_id="3PL", name="Provider", kind=stock_pb2.LOCATION_KIND_THIRD_PARTY, entity="DE01", country_code="DE",
+        currency_code="EUR",
+    )  # fmt: skip
+    await calls.stock.CreateLocation(place)
+    always = [holds_service_pb2.WorkingHours(weekday=day, opens="00:00", closes="24:00") for day in range(1, 8)]
+    calendar = holds_service_pb2.WorkingCalendar(time_zone="UTC", hours=always)
+    await calls.promises.SetNode(
+        promise_service_pb2.SetNodeRequest(
+            request_id=new_id(), location_id="3PL", calendar=calendar, cut_off="24:00", acknowledge_within_s=3600
+        )
+    )
+    await receive(calls, await publish_item(calls, "FAR-1"), "3PL", 10, 4_000)
+    placed = await calls.orders.CreateOrder(order("FAR-1", 3, sku="FAR-1"))
+    return placed.order_id, (await until_released(calls, placed.order_id))[0].fulfillment_order_id
 
 
 async def _set_bin(calls: Calls, location_id: str, name: str, position: int) -> bool:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from gateway.app.prove import prove
+from gateway.calls import Calls
 from tests.console.biting import BITING
 from tests.console.conftest import House
-from tests.console.house import bury_event, planned, settled, stock_up
+from tests.console.house import bury_event, order_from_a_provider, planned, settled, stock_up
 from tests.console.walk import LISTS, PAGES, Person, person
 
 
@@ -250,6 +251,33 @@ def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any,
         assert "put away" in wanda.told()
         assert wanda.press("Make the wave") in (200, 422)
         wanda.wrong = [one for one in wanda.wrong if "status of 4" not in one]
+
+
+def test_a_provider_accepts_is_asked_back_and_ships_nevertheless(browser: Any, house: House) -> None:
+    order_id, fulfillment_order_id = house.door.run(order_from_a_provider(Calls(house.door.suite.channels)))
+    there = f"/console/fulfilment/{fulfillment_order_id}"
+    with person(browser, house, "wanda") as wanda, person(browser, house, "olivia") as olivia:
+        wanda.go(there)
+        assert "Will 3PL ship it?" in wanda.page.inner_text("main")
+        assert wanda.violations() == []
+        assert wanda.press("It will") == 200
+        assert "accepted" in wanda.page.inner_text("h1")
+        olivia.go(f"/console/orders/{order_id}")
+        olivia.page.fill("form[action$=cancel] [name=reason]", "the customer called")
+        assert olivia.press("Cancel") == 200
+        for _ in range(200):
+            wanda.go(there)
+            if "are asked back" in wanda.page.inner_text("main"):
+                break
+        assert wanda.violations() == []
+        wanda.page.fill("[name^=back-]", "2")
+        assert wanda.press("Give back") == 200
+        assert "cancellation accepted" in wanda.page.inner_text("h1")
+        assert wanda.press("It has left") == 200
+        assert wanda.page.locator("section:has(#h-parcels) p:not(.empty)").count() == 1
+        house.door.run(settled(house.door.suite))
+        olivia.go(f"/console/orders/{order_id}")
+        assert "shipped-unasked" in olivia.page.inner_text("main").lower().replace(" ", "-").replace("_", "-")
 
 
 def test_an_order_comes_back_and_is_followed_to_the_journal(browser: Any, house: House) -> None:

@@ -102,16 +102,42 @@ class Day:
     async def handle(self, one: fulfillment_pb2.FulfillmentOrder, chance: float) -> None:
         named: dict[str, Any] = {"request_id": new_id(), "fulfillment_order_id": one.fulfillment_order_id}
         calls = self.calls.fulfillment
-        if chance < 0.35:
+        if one.handshake == fulfillment_pb2.HANDSHAKE_CANCELLATION_REQUESTED and chance < 0.6:
+            await self.answer(one, named, chance)
+        elif chance < 0.35:
             await self.or_refused(calls.ConfirmShipment(fulfillment_service_pb2.ConfirmShipmentRequest(**named)))
         elif chance < 0.5:
             await self.or_refused(calls.AcceptFulfillmentOrder(fulfillment_service_pb2.AcceptFulfillmentOrderRequest(**named)))
         elif chance < 0.6:
             reject = fulfillment_service_pb2.RejectFulfillmentOrderRequest(**named, reason="no hands")
             await self.or_refused(calls.RejectFulfillmentOrder(reject))
+            if self.dice.random() < 0.3:
+                await self.ship_nevertheless(one)
         elif chance < 0.68:
             short = [fulfillment_service_pb2.PickedLine(line_id=one.lines[0].line_id, shorted=1)]
             await self.or_refused(calls.ConfirmPick(fulfillment_service_pb2.ConfirmPickRequest(**named, lines=short)))
+
+    async def answer(self, one: fulfillment_pb2.FulfillmentOrder, named: dict[str, Any], chance: float) -> None:
+        """A location that is asked for goods gives some back, keeps them, or ships them first."""
+        calls = self.calls.fulfillment
+        if chance < 0.2:
+            await self.or_refused(calls.ConfirmShipment(fulfillment_service_pb2.ConfirmShipmentRequest(**named)))
+        elif chance < 0.3:
+            no = fulfillment_service_pb2.RejectCancellationRequest(**named, reason="it is packed")
+            await self.or_refused(calls.RejectCancellation(no))
+        else:
+            lines = [fulfillment_pb2.ParcelLine(line_id=one.lines[0].line_id, quantity=1)] if chance < 0.4 else []
+            yes = fulfillment_service_pb2.AcceptCancellationRequest(**named, lines=lines)
+            await self.or_refused(calls.AcceptCancellation(yes))
+
+    async def ship_nevertheless(self, one: fulfillment_pb2.FulfillmentOrder) -> None:
+        """A location ships what it said it would not."""
+        await asyncio.sleep(self.dice.uniform(0.0, 20.0))
+        lines = [fulfillment_pb2.ParcelLine(line_id=line.line_id, quantity=1) for line in one.lines]
+        request = fulfillment_service_pb2.ConfirmShipmentRequest(
+            request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id, lines=lines
+        )
+        await self.or_refused(self.calls.fulfillment.ConfirmShipment(request))
 
     async def supply(self) -> None:
         """What was bought comes."""

@@ -45,7 +45,7 @@ async def one(visit: Visit, notice: Notice | None = None, status: int = 200) -> 
     return visit.render(
         "fulfilment_order.html", notice, status, order=order, parcels=own, Status=fulfillment_pb2.FulfillmentStatus,
         ship_to=ship_to.address if ship_to is not None else None, packed=packed.parcels, advice=advice,
-        skus={line.line_id: line.sku for line in order.lines}, Parcel=parcels_service_pb2.ParcelStatus,
+        skus={line.line_id: line.sku for line in order.lines}, Handshake=fulfillment_pb2.Handshake, Parcel=parcels_service_pb2.ParcelStatus,
         Label=parcels_service_pb2.LabelStatus,
     )  # fmt: skip
 
@@ -66,6 +66,38 @@ def _quantities(visit: Visit, prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): show.whole(visit.field(name), prefix.rstrip("-")) for name in names}
 
 
+def _parcel_lines(visit: Visit, prefix: str) -> list[fulfillment_pb2.ParcelLine]:
+    return [
+        fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
+        for line_id, quantity in _quantities(visit, prefix).items()
+        if quantity
+    ]
+
+
+async def _answer(visit: Visit) -> Response:
+    """Says for a location that it ships, will not, gives back what it is asked for, or keeps it."""
+    identity, calls = visit.path["fulfillment_order_id"], visit.calls.fulfillment
+    named = {"request_id": visit.request_id(), "fulfillment_order_id": identity}
+    match visit.path["what"]:
+        case "accept":
+            await visit.ask(calls.AcceptFulfillmentOrder, fulfillment_service_pb2.AcceptFulfillmentOrderRequest(**named))
+        case "reject":
+            no = fulfillment_service_pb2.RejectFulfillmentOrderRequest(**named, reason=visit.field("reason"))
+            await visit.ask(calls.RejectFulfillmentOrder, no)
+        case "give-back":
+            lines = _parcel_lines(visit, "back-")
+            yes = fulfillment_service_pb2.AcceptCancellationRequest(
+                request_id=named["request_id"], fulfillment_order_id=identity, lines=lines
+            )
+            await visit.ask(calls.AcceptCancellation, yes)
+        case "keep":
+            kept = fulfillment_service_pb2.RejectCancellationRequest(**named, reason=visit.field("reason"))
+            await visit.ask(calls.RejectCancellation, kept)
+        case what:
+            raise NotFound("NO_SUCH_PATH", f"a fulfilment order cannot be {what}")
+    return visit.go(f"/console/fulfilment/{identity}", "answered")
+
+
 async def _pick(visit: Visit) -> Response:
     identity = visit.path["fulfillment_order_id"]
     picked, short = _quantities(visit, "picked-"), _quantities(visit, "short-")
@@ -83,11 +115,7 @@ async def _pick(visit: Visit) -> Response:
 
 async def _ship(visit: Visit) -> Response:
     identity = visit.path["fulfillment_order_id"]
-    lines = [
-        fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
-        for line_id, quantity in _quantities(visit, "shipped-").items()
-        if quantity
-    ]
+    lines = _parcel_lines(visit, "shipped-")
     request = fulfillment_service_pb2.ConfirmShipmentRequest(
         request_id=visit.request_id(), fulfillment_order_id=identity, carrier=visit.field("carrier"), lines=lines,
         tracking_number=visit.field("tracking_number"), etag=visit.field("etag"),
@@ -98,11 +126,7 @@ async def _ship(visit: Visit) -> Response:
 
 async def _pack(visit: Visit) -> Response:
     identity = visit.path["fulfillment_order_id"]
-    lines = [
-        fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
-        for line_id, quantity in _quantities(visit, "packed-").items()
-        if quantity
-    ]
+    lines = _parcel_lines(visit, "packed-")
     request = parcels_service_pb2.PackParcelRequest(
         request_id=visit.request_id(), fulfillment_order_id=identity, carton=visit.field("carton").upper(), lines=lines,
         weight_g=show.whole(visit.field("weight_g"), "weight_g"), weight_confirmed=bool(visit.field("weight_confirmed")),
@@ -137,6 +161,7 @@ async def _handle(visit: Visit) -> Response:
     return visit.go(f"/console/fulfilment/{identity}", done)
 
 
+answer = action(_answer, one)
 pick = action(_pick, one)
 ship = action(_ship, one)
 pack = action(_pack, one)

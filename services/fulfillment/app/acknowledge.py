@@ -1,67 +1,114 @@
-"""AcceptFulfillmentOrder, RejectFulfillmentOrder: what a location says of what it was told, and what follows from its silence."""
+"""Accept, Reject, AcceptCancellation, RejectCancellation: what a location says of what it was told, and what follows from its silence."""
 
 from sqlalchemy import select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfillment_service_pb2
-from chassis.kernel.errors import FailedPrecondition, need_unchanged
+from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.fulfillment.app.parcels.packing import hold_unwanted
-from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
+from services.fulfillment.app.save_lines import OpenOrder, open_orders
+from services.fulfillment.app.settle import answer, settle
 from services.fulfillment.app.views import load, to_fulfillment_order
-from services.fulfillment.app.warehouse.settle_picks import settle_picks
 from services.fulfillment.domain.progress import Handshake
-from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SUBMITTED
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, UNANSWERED
 
 AT_ONCE = 200
-SILENT = select(FULFILLMENT_ORDERS.c.fulfillment_order_id).where(SUBMITTED, FULFILLMENT_ORDERS.c.acknowledge_by < NOW)
+SILENT = select(FULFILLMENT_ORDERS.c.fulfillment_order_id).where(UNANSWERED, FULFILLMENT_ORDERS.c.acknowledge_by < NOW)
+NO_ANSWER = "the location did not answer in time"
+Order = fulfillment_pb2.FulfillmentOrder
 
 
-async def accept(work: Work, request: fulfillment_service_pb2.AcceptFulfillmentOrderRequest) -> fulfillment_pb2.FulfillmentOrder:
-    """Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, REJECTED_ALREADY."""
-    order = await _open(work, request)
-    order.handshake = int(Handshake.ACCEPTED)
-    await save(work, [order])
-    return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))
+async def accept(work: Work, request: fulfillment_service_pb2.AcceptFulfillmentOrderRequest) -> Order:
+    """Said again, it changes nothing. Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, REJECTED_ALREADY."""
+    order = await _open(work, request.fulfillment_order_id, request.etag)
+    _need_not_rejected(order)
+    if order.handshake in (Handshake.NONE, Handshake.SUBMITTED):
+        order.handshake = int(Handshake.ACCEPTED)
+    return await _answered(work, order)
 
 
-async def reject(work: Work, request: fulfillment_service_pb2.RejectFulfillmentOrderRequest) -> fulfillment_pb2.FulfillmentOrder:
+async def reject(work: Work, request: fulfillment_service_pb2.RejectFulfillmentOrderRequest) -> Order:
     """What it shipped stays shipped. Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, REJECTED_ALREADY, NOTHING_LEFT."""
-    order = await _open(work, request)
-    if not any(own.left for own in order.counts.values()):
+    order = await _open(work, request.fulfillment_order_id, request.etag)
+    _need_not_rejected(order)
+    if not order.left:
         raise FailedPrecondition("NOTHING_LEFT", "nothing of this fulfilment order is left to ship", field="fulfillment_order_id")
+    # Who ships nothing gives back all that was asked for.
+    answer(work, order, _asked_back(order), {}, request.reason)
     _give_up(work, order, "REJECTED", request.reason)
-    await save(work, [order])
-    await settle_picks(work, [order])
-    await hold_unwanted(work, [order])
-    return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))
+    return await _answered(work, order)
+
+
+async def accept_cancellation(work: Work, request: fulfillment_service_pb2.AcceptCancellationRequest) -> Order:
+    """Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NOT_ASKED_BACK, NO_SUCH_LINE."""
+    order = await _open(work, request.fulfillment_order_id, request.etag)
+    asked = _need_asked_back(order)
+    returned = {} if request.lines else dict(asked)
+    for index, line in enumerate(request.lines):
+        if line.line_id not in order.counts:
+            raise NotFound("NO_SUCH_LINE", f"the fulfilment order has no line {line.line_id}", field=f"lines[{index}].line_id")
+        returned[line.line_id] = returned.get(line.line_id, 0) + line.quantity
+        if returned[line.line_id] > asked.get(line.line_id, 0):
+            text = f"of the line {asked.get(line.line_id, 0)} are asked back"
+            raise FailedPrecondition("NOT_ASKED_BACK", text, field=f"lines[{index}].quantity")
+    kept = {line_id: quantity - returned.get(line_id, 0) for line_id, quantity in asked.items() if quantity > returned.get(line_id, 0)}
+    answer(work, order, returned, kept, "")
+    return await _answered(work, order)
+
+
+async def reject_cancellation(work: Work, request: fulfillment_service_pb2.RejectCancellationRequest) -> Order:
+    """Refusals: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NOT_ASKED_BACK."""
+    order = await _open(work, request.fulfillment_order_id, request.etag)
+    answer(work, order, {}, _need_asked_back(order), request.reason)
+    return await _answered(work, order)
 
 
 async def give_up_on_the_silent(work: Work) -> None:
-    """Takes from locations that have not answered in time what they were told."""
+    """Takes from locations what they have not answered for in time; what they have accepted, and are silent about, they ship."""
     rows = await work.tx.read(SILENT.order_by(FULFILLMENT_ORDERS.c.acknowledge_by).limit(AT_ONCE), {"now": work.now})
     found = await open_orders(work, [row.fulfillment_order_id for row in rows])
-    silent = [order for order in found.values() if order.handshake == Handshake.SUBMITTED]
+    silent = [order for order in found.values() if order.handshake in (Handshake.SUBMITTED, Handshake.CANCELLATION_REQUESTED)]
     for order in silent:
-        if any(own.left for own in order.counts.values()):
-            _give_up(work, order, "NO_ACK", "the location did not answer in time")
+        if order.handshake == Handshake.CANCELLATION_REQUESTED:
+            answer(work, order, {}, _asked_back(order), NO_ANSWER)
+        elif order.left:
+            _give_up(work, order, "NO_ACK", NO_ANSWER)
         else:
             # It was called back before: there is nothing to answer any more.
             order.handshake = int(Handshake.NONE)
-    await save(work, silent)
-    await settle_picks(work, silent)
+    await settle(work, silent)
     await hold_unwanted(work, silent)
 
 
-async def _open(
-    work: Work, request: fulfillment_service_pb2.AcceptFulfillmentOrderRequest | fulfillment_service_pb2.RejectFulfillmentOrderRequest
-) -> OpenOrder:
-    order = OpenOrder(*await load(work.tx, request.fulfillment_order_id, lock=True))
-    need_unchanged(request.etag, order.row.version)
+async def _open(work: Work, fulfillment_order_id: str, etag: str) -> OpenOrder:
+    order = OpenOrder(*await load(work.tx, fulfillment_order_id, lock=True))
+    need_unchanged(etag, order.row.version)
+    return order
+
+
+async def _answered(work: Work, order: OpenOrder) -> Order:
+    await settle(work, [order])
+    await hold_unwanted(work, [order])
+    return to_fulfillment_order(*await load(work.tx, order.row.fulfillment_order_id))
+
+
+def _need_not_rejected(order: OpenOrder) -> None:
     if order.handshake == Handshake.REJECTED:
         text = f"it is sourced elsewhere since: {order.refusal}"
         raise FailedPrecondition("REJECTED_ALREADY", text, field="fulfillment_order_id")
-    return order
+
+
+def _asked_back(order: OpenOrder) -> dict[str, int]:
+    return {line_id: own.recalling for line_id, own in order.counts.items() if own.recalling}
+
+
+def _need_asked_back(order: OpenOrder) -> dict[str, int]:
+    asked = _asked_back(order)
+    if not asked:
+        text = "the location is not asked to give anything back; reject the fulfilment order to ship none of it"
+        raise FailedPrecondition("NOT_ASKED_BACK", text, field="fulfillment_order_id")
+    return asked
 
 
 def _give_up(work: Work, order: OpenOrder, reason: str, detail: str) -> None:
@@ -72,7 +119,7 @@ def _give_up(work: Work, order: OpenOrder, reason: str, detail: str) -> None:
     )  # fmt: skip
     for line_id, own in sorted(order.counts.items()):
         if own.left:
-            item_id = order.lines[line_id].item_id
-            event.lines.add(line_id=line_id, item_id=item_id, location_id=order.row.location_id, quantity=own.left)
+            event.lines.append(order.assignment(line_id, own.left))
             order.add(line_id, cancelled=own.left)
-    work.emit(event)
+    if event.lines:
+        work.emit(event)

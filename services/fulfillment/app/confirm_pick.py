@@ -3,9 +3,9 @@
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfillment_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.runtime.work import Work
-from services.fulfillment.app.save_lines import OpenOrder, save
+from services.fulfillment.app.save_lines import OpenOrder
+from services.fulfillment.app.settle import settle
 from services.fulfillment.app.views import load, to_fulfillment_order
-from services.fulfillment.app.warehouse.settle_picks import settle_picks
 
 
 async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickRequest) -> fulfillment_pb2.FulfillmentOrder:
@@ -26,8 +26,7 @@ async def confirm_pick(work: Work, request: fulfillment_service_pb2.ConfirmPickR
         if line.shorted:
             item_id = order.lines[line.line_id].item_id
             event.lines.add(line_id=line.line_id, item_id=item_id, location_id=order.row.location_id, quantity=line.shorted)
-    await save(work, [order])
-    await settle_picks(work, [order])
     if event.lines:
         work.emit(event)
+    await settle(work, [order])
     return to_fulfillment_order(*await load(work.tx, request.fulfillment_order_id))

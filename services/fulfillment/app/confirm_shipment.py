@@ -10,13 +10,13 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.fulfillment.app.parcels.leave import packed_parcels
-from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
+from services.fulfillment.app.save_lines import OpenOrder, open_orders
+from services.fulfillment.app.settle import settle
 from services.fulfillment.app.views import to_shipment
-from services.fulfillment.app.warehouse.settle_picks import settle_picks
 from services.fulfillment.app.world import load_prices
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.sourcing import cheapest
-from services.fulfillment.store.tables import SHIPMENT_LINES, SHIPMENTS
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SHIPMENT_LINES, SHIPMENTS
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -25,6 +25,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     Of a parcel that was packed: NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING.
     """
     orders = await open_orders(work, sorted({call.request.fulfillment_order_id for call in calls}))
+    others = await _others(work, orders, calls)
     world = await load_prices(work.tx)
     packed = await packed_parcels(work.tx, [call.request.parcel_id for call in calls if call.request.parcel_id])
     outcomes: list[Outcome] = []
@@ -38,6 +39,8 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         except Refusal as refusal:
             outcomes.append(refusal)
             continue
+        for other in _take_over(work, order, parcel, others):
+            changed[other.row.fulfillment_order_id] = other
         row = _ship(work, order, request, parcel, world, packed.currency_of(request, order.row.currency_code))
         packed.note(request.parcel_id, row["shipment_id"])
         lines = [{"shipment_id": row["shipment_id"], "line_id": line_id, "quantity": quantity} for line_id, quantity in parcel.items()]
@@ -45,12 +48,50 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         parcel_lines += lines
         changed[order.row.fulfillment_order_id] = order
         outcomes.append(to_shipment(SimpleNamespace(**row), [SimpleNamespace(**line) for line in lines]))
-    await save(work, list(changed.values()))
-    await settle_picks(work, list(changed.values()))
+    await settle(work, list(changed.values()))
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
     await packed.write(work.tx, shipments)
     return outcomes
+
+
+async def _others(work: Work, orders: Mapping[str, OpenOrder], calls: Sequence[Call]) -> dict[str, OpenOrder]:
+    """Returns what else the locations have to ship of the orders of which more left than they were to ship."""
+    beyond = {
+        (order.row.order_id, order.row.location_id)
+        for call in calls
+        if (order := orders.get(call.request.fulfillment_order_id)) is not None
+        for line in call.request.lines
+        if line.line_id in order.counts and line.quantity > order.counts[line.line_id].left
+    }
+    if not beyond:
+        return {}
+    rows = await work.tx.find(FULFILLMENT_ORDERS, ("order_id",), [(one,) for one in sorted({order_id for order_id, _ in beyond})])
+    ids = [row.fulfillment_order_id for row in rows if (row.order_id, row.location_id) in beyond]
+    return await open_orders(work, sorted(set(ids) - set(orders)))
+
+
+def _take_over(work: Work, order: OpenOrder, parcel: Mapping[str, int], others: Mapping[str, OpenOrder]) -> list[OpenOrder]:
+    """What left beyond a fulfilment order, left for another of the same order there: who has that is told to ship it no more."""
+    changed = []
+    beyond = {line_id: max(0, quantity - order.counts[line_id].left) for line_id, quantity in parcel.items()}
+    for other in others.values():
+        if (other.row.order_id, other.row.location_id) != (order.row.order_id, order.row.location_id):
+            continue
+        event = fulfillment_events_pb2.CancellationRequested(
+            fulfillment_order_id=other.row.fulfillment_order_id, order_id=other.row.order_id, location_id=other.row.location_id,
+            reason=f"it left with {order.row.fulfillment_order_id}",
+        )  # fmt: skip
+        for line_id in beyond.keys() & other.counts.keys():
+            part = min(beyond[line_id], other.counts[line_id].left)
+            if part:
+                beyond[line_id] -= part
+                other.add(line_id, cancelled=part)
+                event.lines.append(other.assignment(line_id, part))
+        if event.lines:
+            work.emit(event)
+            changed.append(other)
+    return changed
 
 
 def _parcel(
@@ -65,14 +106,15 @@ def _parcel(
     if not request.lines:
         parcel = {line_id: own.left for line_id, own in order.counts.items() if own.left}
         if not parcel:
-            raise FailedPrecondition("NOTHING_LEFT", "nothing of this fulfilment order is left to ship", field="fulfillment_order_id")
+            text = "nothing of this fulfilment order is left to ship; if something left nevertheless, name it in lines"
+            raise FailedPrecondition("NOTHING_LEFT", text, field="fulfillment_order_id")
         return order, parcel
     parcel = {}
     for index, line in enumerate(request.lines):
         if line.line_id not in order.counts:
             raise NotFound("NO_SUCH_LINE", f"the fulfilment order has no line {line.line_id}", field=f"lines[{index}].line_id")
         parcel[line.line_id] = parcel.get(line.line_id, 0) + line.quantity
-        left = order.counts[line.line_id].left
+        left = order.shippable(line.line_id)
         if parcel[line.line_id] > left:
             raise FailedPrecondition("NOTHING_LEFT", f"of the line {left} are left to ship", field=f"lines[{index}].quantity")
     return order, parcel
@@ -108,7 +150,7 @@ def _ship(
     )  # fmt: skip
     order.work_on()
     for line_id, quantity in parcel.items():
-        order.add(line_id, shipped=quantity)
+        order.ship(line_id, quantity)
         event.lines.add(line_id=line_id, item_id=order.lines[line_id].item_id, location_id=row["location_id"], quantity=quantity)
     work.emit(event)
     return row

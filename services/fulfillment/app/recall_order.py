@@ -1,50 +1,83 @@
 """RecallOrder: calls back what the locations have not shipped. What is gone is gone: the answer says how much was not."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
+from chassis.kernel.clock import SECOND
 from chassis.runtime.work import Work
 from services.fulfillment.app.parcels.packing import hold_unwanted
-from services.fulfillment.app.save_lines import OpenOrder, save
-from services.fulfillment.app.warehouse.settle_picks import settle_picks
+from services.fulfillment.app.release_order import answer_within
+from services.fulfillment.app.save_lines import OpenOrder
+from services.fulfillment.app.settle import settle
+from services.fulfillment.domain.progress import AGREED, Handshake
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 
+Request = fulfillment_service_pb2.RecallOrderRequest
+Response = fulfillment_service_pb2.RecallOrderResponse
 
-async def recall_order(work: Work, request: fulfillment_service_pb2.RecallOrderRequest) -> fulfillment_service_pb2.RecallOrderResponse:
-    """Answers with what will not ship."""
+
+async def recall_order(work: Work, request: Request) -> Response:
+    """Answers with what will not ship, and with what locations that have accepted it are asked to give back."""
     orders = await _open_orders(work, request.order_id)
+    seconds = await answer_within(work, sorted({order.row.location_id for order in orders if order.handshake in AGREED}))
     wanted = {line.line_id: line.quantity for line in request.lines}
-    response = fulfillment_service_pb2.RecallOrderResponse()
+    response = Response()
     changed = []
     for order in orders:
-        event = fulfillment_events_pb2.FulfillmentOrderRecalled(
-            fulfillment_order_id=order.row.fulfillment_order_id, order_id=request.order_id, location_id=order.row.location_id,
-            reason=request.reason,
-        )  # fmt: skip
-        for line_id, own in list(order.counts.items()):
-            part = min(own.left, wanted.get(line_id, 0)) if wanted else own.left
-            if part:
-                order.add(line_id, cancelled=part)
-                if wanted:
-                    wanted[line_id] -= part
-                values = {
-                    "line_id": line_id,
-                    "item_id": order.lines[line_id].item_id,
-                    "location_id": order.row.location_id,
-                    "quantity": part,
-                }
-                event.lines.add(**values)
-                response.lines.add(**values)
-        if event.lines:
+        within_s = seconds.get(order.row.location_id, 0) if order.handshake in AGREED else 0
+        parts = _parts(order, wanted if request.lines else None)
+        if parts and within_s:
+            _ask_back(work, order, parts, request.reason, within_s)
+            response.pending.extend(order.assignment(line_id, part) for line_id, part in parts.items())
+        elif parts:
+            _call_back(work, order, parts, request.reason)
+            response.lines.extend(order.assignment(line_id, part) for line_id, part in parts.items())
+        if parts:
             changed.append(order)
-            work.emit(event)
-    await save(work, changed)
-    await settle_picks(work, changed)
+    await settle(work, changed)
     await hold_unwanted(work, changed)
     return response
 
 
-async def _open_orders(work: Work, order_id: str) -> list[OpenOrder]:
+def _parts(order: OpenOrder, wanted: dict[str, int] | None) -> dict[str, int]:
+    """Returns what is to be called back of a fulfilment order, and counts it off what is wanted; all of it where that is None."""
+    parts = {}
+    for line_id, own in order.counts.items():
+        free = own.left - own.recalling
+        part = free if wanted is None else min(free, wanted.get(line_id, 0))
+        if part:
+            parts[line_id] = part
+            if wanted is not None:
+                wanted[line_id] -= part
+    return parts
+
+
+def _ask_back(work: Work, order: OpenOrder, parts: dict[str, int], reason: str, within_s: int) -> None:
+    order.handshake, order.acknowledge_by = int(Handshake.CANCELLATION_REQUESTED), work.now + within_s * SECOND
+    event = fulfillment_events_pb2.CancellationRequested(
+        fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id,
+        reason=reason,
+    )  # fmt: skip
+    for line_id, part in parts.items():
+        order.add(line_id, recalling=part)
+        event.lines.append(order.assignment(line_id, part))
+    work.emit(event)
+
+
+def _call_back(work: Work, order: OpenOrder, parts: dict[str, int], reason: str) -> None:
+    event = fulfillment_events_pb2.FulfillmentOrderRecalled(
+        fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id,
+        reason=reason,
+    )  # fmt: skip
+    for line_id, part in parts.items():
+        order.add(line_id, cancelled=part)
+        event.lines.append(order.assignment(line_id, part))
+    work.emit(event)
+
+
+async def _open_orders(work: Work, order_id: str) -> Sequence[OpenOrder]:
     query = select(FULFILLMENT_ORDERS).where(FULFILLMENT_ORDERS.c.order_id == order_id).order_by(FULFILLMENT_ORDERS.c.fulfillment_order_id)
     rows = await work.tx.read(query.with_for_update())
     ids = [row.fulfillment_order_id for row in rows]

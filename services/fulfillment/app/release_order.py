@@ -19,7 +19,7 @@ from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, NODES, 
 async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its fulfilment orders; they keep what was promised."""
     promises = await _promises(work, sorted({call.request.order_id for call in calls}))
-    answer_within = await _answer_within(work, sorted({line.location_id for call in calls for line in call.request.lines}))
+    seconds = await answer_within(work, sorted({line.location_id for call in calls for line in call.request.lines}))
     orders: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
@@ -31,7 +31,7 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             by_location[line.location_id].append(line)
         for location_id, own in sorted(by_location.items()):
             order = _order(work, call.request, location_id, promises.get((call.request.order_id, location_id)))
-            if within_s := answer_within.get(location_id):
+            if within_s := seconds.get(location_id):
                 order |= {"handshake": int(Handshake.SUBMITTED), "acknowledge_by": work.now + within_s * SECOND}
             rows = _lines(order["fulfillment_order_id"], own)
             orders.append(order)
@@ -49,7 +49,7 @@ async def _promises(work: Work, order_ids: Sequence[str]) -> dict[tuple[str, str
     return {(row.order_id, row.location_id): row for row in rows}
 
 
-async def _answer_within(work: Work, location_ids: Sequence[str]) -> dict[str, int]:
+async def answer_within(work: Work, location_ids: Sequence[str]) -> dict[str, int]:
     """Returns within how many seconds locations must answer; nothing of those that need not."""
     rows = await work.tx.find(NODES, ("location_id",), [(one,) for one in location_ids])
     return {row.location_id: kept_node(row.body).acknowledge_within_s for row in rows}
@@ -75,6 +75,7 @@ def _lines(fulfillment_order_id: str, given: Sequence[Any]) -> list[dict[str, An
             {
                 "fulfillment_order_id": fulfillment_order_id, "line_id": line.line_id, "item_id": line.item_id, "sku": line.sku,
                 "weight_g": line.weight_g, "quantity": 0, "picked": 0, "shorted": 0, "shipped": 0, "cancelled": 0,
+                "recalling": 0,
             },
         )  # fmt: skip
         row["quantity"] += line.quantity

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from argosy.fulfillment.v1 import fulfillment_pb2
 from chassis.runtime.work import Work
-from services.fulfillment.domain.progress import Counts, Handshake, derive
+from services.fulfillment.app.views import counts
+from services.fulfillment.domain.progress import AGREED, Handshake, derive
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 
-NAMES = ("picked", "shorted", "shipped", "cancelled")
+NAMES = ("picked", "shorted", "shipped", "cancelled", "recalling")
 
 
 class OpenOrder:
@@ -16,14 +18,42 @@ class OpenOrder:
     def __init__(self, row: Any, lines: Sequence[Any]) -> None:
         self.row = row
         self.handshake = int(row.handshake)
+        self.acknowledge_by = row.acknowledge_by
         self.refusal = str(row.refusal)
         self.lines = {line.line_id: line for line in lines}
-        self.counts = {line.line_id: Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled) for line in lines}
+        self.counts = {line.line_id: counts(line) for line in lines}
+
+    def assignment(self, line_id: str, quantity: int) -> fulfillment_pb2.Assignment:
+        """Returns units of a line here, as events tell them."""
+        item_id = self.lines[line_id].item_id
+        return fulfillment_pb2.Assignment(line_id=line_id, item_id=item_id, location_id=self.row.location_id, quantity=quantity)
 
     def work_on(self) -> None:
         """Who works on what it was told has accepted it."""
         if self.handshake == Handshake.SUBMITTED:
             self.handshake = int(Handshake.ACCEPTED)
+
+    @property
+    def left(self) -> int:
+        """What can still ship."""
+        return sum(own.left for own in self.counts.values())
+
+    def close(self) -> None:
+        """Who has agreed, and has nothing left to do, is done."""
+        if self.handshake in AGREED and not self.left:
+            self.handshake = int(Handshake.CLOSED)
+
+    def shippable(self, line_id: str) -> int:
+        """What may be in a parcel. Who is only told, and answers, may ship what was given up: what has left has left."""
+        own = self.counts[line_id]
+        return own.left if self.handshake == Handshake.NONE else own.quantity - own.shipped
+
+    def ship(self, line_id: str, quantity: int) -> None:
+        """Counts units as shipped: what is left, then what was called back, then what was not found."""
+        own = self.counts[line_id]
+        beyond = max(0, quantity - own.left)
+        recalled = min(beyond, own.cancelled)
+        self.add(line_id, shipped=quantity, cancelled=-recalled, shorted=recalled - beyond)
 
     def add(self, line_id: str, **changes: int) -> None:
         """Adds to a line's quantities."""
@@ -44,10 +74,12 @@ async def open_orders(work: Work, ids: Sequence[str]) -> dict[str, OpenOrder]:
 
 async def save(work: Work, orders: Sequence[OpenOrder]) -> None:
     """Writes quantities, derived statuses and what locations say, two statements for all."""
+    for order in orders:
+        order.close()
     rows = [
         {
             "fulfillment_order_id": order.row.fulfillment_order_id, "status": int(derive(list(order.counts.values()))), "version": 1,
-            "handshake": order.handshake, "refusal": order.refusal,
+            "handshake": order.handshake, "refusal": order.refusal, "acknowledge_by": order.acknowledge_by,
         }
         for order in orders
     ]  # fmt: skip

@@ -24,7 +24,7 @@ def to_fulfillment_order(row: Any, lines: Sequence[Any]) -> fulfillment_pb2.Fulf
         lines=[
             fulfillment_pb2.FulfillmentLine(
                 line_id=line.line_id, item_id=line.item_id, sku=line.sku, quantity=line.quantity, picked=line.picked,
-                shorted=line.shorted, shipped=line.shipped, cancelled=line.cancelled,
+                shorted=line.shorted, shipped=line.shipped, cancelled=line.cancelled, recalling=line.recalling,
             )
             for line in lines
         ],
@@ -50,7 +50,7 @@ def _moment(moment: int | None) -> Timestamp | None:
 
 def counts(line: Any) -> Counts:
     """Returns a line's quantities."""
-    return Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled)
+    return Counts(line.quantity, line.picked, line.shorted, line.shipped, line.cancelled, line.recalling)
 
 
 async def load(tx: Tx, fulfillment_order_id: str, *, lock: bool = False) -> tuple[Any, list[Any]]:

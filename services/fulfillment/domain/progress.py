@@ -22,6 +22,14 @@ class Handshake(IntEnum):
     SUBMITTED = 1
     ACCEPTED = 2
     REJECTED = 3
+    CANCELLATION_REQUESTED = 4
+    CANCELLATION_ACCEPTED = 5
+    CANCELLATION_REJECTED = 6
+    CLOSED = 7
+
+
+# Who has said that it ships is asked before it does not.
+AGREED = (Handshake.ACCEPTED, Handshake.CANCELLATION_REQUESTED, Handshake.CANCELLATION_ACCEPTED, Handshake.CANCELLATION_REJECTED)
 
 
 class Counts(NamedTuple):
@@ -32,6 +40,7 @@ class Counts(NamedTuple):
     shorted: int
     shipped: int
     cancelled: int
+    recalling: int = 0
 
     @property
     def left(self) -> int:

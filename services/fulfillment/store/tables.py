@@ -8,7 +8,7 @@ from chassis.runtime.versions import version_columns
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
 OPEN = text("status < 4")
-SUBMITTED = text("handshake = 1")
+UNANSWERED = text("handshake IN (1, 4)")
 
 # Decisions are never changed. `answer` is the contract's message as it was answered; before, `body` was that as JSON.
 DECISIONS = Table(
@@ -43,13 +43,13 @@ FULFILLMENT_ORDERS = Table(
     Column("ship_day", Integer),
     Column("ship_by", BigInteger),
     Column("deliver_by", BigInteger),
-    # What the location says of it, by when it must, and why it will not.
+    # What the location says of it, by when it must answer, and why it will not.
     Column("handshake", Integer, nullable=False, server_default="0"),
     Column("acknowledge_by", BigInteger),
     Column("refusal", Text, nullable=False, server_default=""),
     # The wave in which it is picked; unset where it is in none.
     Column("wave_id", String(40)),
-    Index("ix_fulfillment_orders_silent", "acknowledge_by", postgresql_where=SUBMITTED, sqlite_where=SUBMITTED),
+    Index("ix_fulfillment_orders_unanswered", "acknowledge_by", postgresql_where=UNANSWERED, sqlite_where=UNANSWERED),
     Index("ix_fulfillment_orders_ship_day", "ship_day", "location_id"),
     Index("ix_fulfillment_orders_overdue", "ship_by", postgresql_where=OPEN, sqlite_where=OPEN),
     Index("ix_fulfillment_orders_status", "status", "fulfillment_order_id"),
@@ -68,6 +68,8 @@ LINES = Table(
     Column("shorted", BigInteger, nullable=False),
     Column("shipped", BigInteger, nullable=False),
     Column("cancelled", BigInteger, nullable=False),
+    # Of what is left, what the location is asked to give back.
+    Column("recalling", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("shorted + shipped + cancelled <= quantity", name="in_bounds"),
 )  # fmt: skip
 

@@ -116,7 +116,6 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
                 setattr(held, name, getattr(held, name) - part)
                 held.shipped += part
                 moves.append((held.lot, state, part))
-    _give_back_elsewhere(booking, event, line)
     for lot, quantity in book.from_lots(*key, State.AVAILABLE, booking.left):
         moves.append((lot, State.AVAILABLE, booking.part(quantity)))
     if booking.left:
@@ -129,16 +128,6 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
         value += book.issue(*key, quantity, booking.document, lot=lot)
         book.move(*key, lot, (state, State.OUTSIDE), quantity, booking.document)
     return value
-
-
-def _give_back_elsewhere(booking: "_Booking", event: Received, line: "_Line") -> None:
-    """What shipped from here needs not stay reserved for the line elsewhere."""
-    surplus = booking.left
-    for held in booking.elsewhere(event, line):
-        part = min(held.reserved, surplus)
-        if part:
-            booking.book.move(*held.key, held.lot, (State.RESERVED, State.AVAILABLE), part, booking.document)
-            held.reserved, held.cancelled, surplus = held.reserved - part, held.cancelled + part, surplus - part
 
 
 class _Line:
@@ -193,11 +182,6 @@ class _Booking:
         """Returns the line's reservations at the event's location."""
         key = (line.item_id, event.message.location_id)
         return [held for held in self._by_line[event.message.order_id, line.line_id] if held.key == key]
-
-    def elsewhere(self, event: Received, line: _Line) -> list[Held]:
-        """Returns the line's reservations at other locations."""
-        own = [held for held in self._by_line[event.message.order_id, line.line_id] if held.item_id == line.item_id]
-        return [held for held in own if held.location_id != event.message.location_id]
 
     def part(self, quantity: int) -> int:
         """Counts a part of the line as booked and returns it."""

@@ -16,7 +16,7 @@ from services.orders.app.changes import settle
 from services.orders.app.judge_orders import Judge
 from services.orders.app.take_payment import ask_provider, is_open, left_of
 from services.orders.domain.amounts import Priced, remaining_worth, units_worth
-from services.orders.domain.holds import REASONS
+from services.orders.domain.holds import OUTLIVES, REASONS
 from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
 from services.orders.process import messages as m
@@ -283,7 +283,8 @@ def _complete(book: _Book, order_id: str) -> None:
     about = {"order_id": order_id, "channel_id": book.orders[order_id]["channel_id"]}
     book.work.emit(orders_events_pb2.OrderCompleted(status=status, **about))
     for reason in REASONS:
-        book.lift(order_id, reason)
+        if reason not in OUTLIVES:
+            book.lift(order_id, reason)
     for tender in book.tenders[order_id]:
         # What is being taken or renewed is let go after that.
         taking = book.capturing.get(tender.tender_id, tender.capturing_minor)

@@ -20,6 +20,7 @@ from services.orders.domain.buyers import buyer_of, signature_of
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Placed
+from services.orders.process.order_state import Line, State
 from services.orders.store.tables import HISTORY, LINES, ORDERS, TENDERS
 
 Natural = tuple[str, str]
@@ -119,9 +120,7 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         {"entry_id": new_id(), "order_id": order_id, "at": work.now, "kind": "CAPTURED", "detail": "", "actor": work.cause.actor}
     )
     _say(work, order, tenders)
-    state = fulfil_order.State(
-        order_id, order["shortage_policy"], {line["line_id"]: fulfil_order.Line(0, line["ordered"]) for line in lines}
-    )
+    state = State(order_id, order["shortage_policy"], {line["line_id"]: Line(0, line["ordered"]) for line in lines})
     work.start(fulfil_order.NAME, order_id, state, Placed())
     rows = [[SimpleNamespace(**row) for row in given] for given in (lines, tenders)]
     fresh.made[order_id] = to_order(SimpleNamespace(**order), *rows)

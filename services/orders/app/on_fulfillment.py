@@ -8,7 +8,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
-from services.orders.process.messages import Part, Rejected, Shipped, Shorted
+from services.orders.process.messages import Part, RecallAnswered, Rejected, Shipped, Shorted
 from services.orders.store.tables import ORDERS, SHIPMENTS
 
 
@@ -23,6 +23,15 @@ async def on_rejected(work: Work, events: Sequence[Received]) -> None:
     for event in events:
         text = f"{event.message.reason}: {event.message.detail}"
         work.deliver(fulfil_order.NAME, event.message.order_id, Rejected(_parts(event), text))
+
+
+async def on_cancellation_answered(work: Work, events: Sequence[Received]) -> None:
+    """A location that was asked for something says what it gives back."""
+    for event in events:
+        message = event.message
+        returned = [Part(line.line_id, line.location_id, line.quantity) for line in message.returned]
+        kept = sum(line.quantity for line in message.kept)
+        work.deliver(fulfil_order.NAME, message.order_id, RecallAnswered(returned, kept, message.reason))
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:

@@ -32,9 +32,13 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "HAZMAT": ("trade", 8 * HOUR_S, "operations", "release"),
     "NEEDS_APPROVAL": ("approval", 8 * HOUR_S, "operations", "release"),
     "NO_ACK": ("node", HOUR_S, "operations", ""),
+    "SHIPPED_UNASKED": ("node", HOUR_S, "operations", ""),
     "REFUND_FAILED": ("payment", 4 * HOUR_S, "support", ""),
     "INTEGRATION_FAILED": ("integration", HOUR_S, "operations", "release"),
 }
+
+# What an order does not answer by being done.
+OUTLIVES = frozenset({"SHIPPED_UNASKED"})
 
 
 def blocked_step(reason: str) -> str:

@@ -25,7 +25,10 @@ PLAIN = {
     "CAPTURED_PAYMENT": "{detail} was taken",
     "VOIDED_PAYMENT": "{detail} that was authorised was let go",
     "REFUND_PAID": "{detail} went back",
+    "CANCEL_ASKED": "locations were asked to stop {detail}",
+    "CANCEL_DECLINED": "a location would not stop {detail}",
     "CANCEL_TOO_LATE": "a cancellation came too late: {detail}",
+    "SHIPPED_ASTRAY": "{detail}, left nevertheless",
 }
 
 

@@ -83,9 +83,18 @@ class Released(Struct, frozen=True, tag=True):
 
 
 class Recalled(Struct, frozen=True, tag=True):
-    """The locations gave this back."""
+    """The locations gave this back; so many units more have to be agreed with who has accepted them."""
 
     parts: list[Part]
+    pending: int = 0
+
+
+class RecallAnswered(Struct, frozen=True, tag=True):
+    """A location that was asked gives this back, and keeps so many units."""
+
+    parts: list[Part]
+    kept: int
+    reason: str
 
 
 class ReservationCancelled(Struct, frozen=True, tag=True):

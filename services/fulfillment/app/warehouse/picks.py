@@ -14,8 +14,9 @@ from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
-from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
-from services.fulfillment.app.warehouse.settle_picks import end_lists, settle_picks
+from services.fulfillment.app.save_lines import OpenOrder, open_orders
+from services.fulfillment.app.settle import settle
+from services.fulfillment.app.warehouse.settle_picks import end_lists
 from services.fulfillment.app.warehouse.waves import load_shelves
 from services.fulfillment.domain.bins import LOST, OUT
 from services.fulfillment.domain.waves import ListStatus, Tally, whole
@@ -59,8 +60,7 @@ async def record_pick(work: Work, request: warehouse_service_pb2.RecordPickReque
     await work.tx.change(PICKS, ("pick_id",), [{name: pick[name] for name in CHANGED}])
     await work.tx.insert(PICKS, elsewhere)
     _add_up(work, order, pick["line_id"], before, _whole([*picks, *elsewhere]))
-    await save(work, [order])
-    await settle_picks(work, [order])
+    await settle(work, [order])
     await end_lists(work, [list_row.list_id])
     return await _shown(work.tx, list_row.list_id)
 

@@ -158,7 +158,7 @@ class AskOthers:
             lines = [fulfillment_pb2.ParcelLine(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines]
             batch.requests.add(request_id=effect.request_id, order_id=effect.asked.order_id, lines=lines, reason=effect.asked.reason)
         answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchRecallOrder(batch, timeout=LONG_S)
-        return [_answer(result, "recall", lambda response: m.Recalled(_parts(response.lines))) for result in answer.results]
+        return [_answer(result, "recall", _recalled) for result in answer.results]
 
     async def cancel_reservation(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks inventory to take back."""
@@ -244,6 +244,10 @@ def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Call
 
 def _parts(lines: Sequence[Any]) -> list[m.Part]:
     return [m.Part(line.line_id, line.location_id, line.quantity) for line in lines]
+
+
+def _recalled(answer: fulfillment_service_pb2.RecallOrderResponse) -> m.Recalled:
+    return m.Recalled(_parts(answer.lines), sum(line.quantity for line in answer.pending))
 
 
 def _demanded(asked: m.PlaceDemand, answer: demands_service_pb2.PlaceDemandResponse) -> m.Demanded:

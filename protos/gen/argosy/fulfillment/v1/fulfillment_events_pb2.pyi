@@ -196,6 +196,92 @@ class FulfillmentOrderRecalled(_message.Message):
 Global___FulfillmentOrderRecalled: _TypeAlias = FulfillmentOrderRecalled  # noqa: Y015
 
 @_typing.final
+class CancellationRequested(_message.Message):
+    """A location that had accepted is asked to give back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """The location."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What it shall give back."""
+
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancellationRequested: _TypeAlias = CancellationRequested  # noqa: Y015
+
+@_typing.final
+class CancellationAnswered(_message.Message):
+    """A location gives back what it was asked for, or keeps it; told as soon as it is known of each unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """The location."""
+    reason: _builtins.str
+    """What it said."""
+    @_builtins.property
+    def returned(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What will not ship; FulfillmentOrderRecalled tells it too."""
+
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What ships nevertheless, has shipped, or was not found."""
+
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        returned: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        kept: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fulfillment_order_id", b"fulfillment_order_id", "kept", b"kept", "location_id", b"location_id", "order_id", b"order_id", "reason", b"reason", "returned", b"returned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancellationAnswered: _TypeAlias = CancellationAnswered  # noqa: Y015
+
+@_typing.final
 class FulfillmentOrderRejected(_message.Message):
     """A location will not ship what is left, or was silent for too long."""
 

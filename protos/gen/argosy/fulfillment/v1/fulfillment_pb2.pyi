@@ -63,6 +63,14 @@ class _HandshakeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Handshake.V
     """It will ship it."""
     HANDSHAKE_REJECTED: _Handshake.ValueType  # 3
     """It will not, or was silent for too long: what is left is sourced again elsewhere."""
+    HANDSHAKE_CANCELLATION_REQUESTED: _Handshake.ValueType  # 4
+    """It had accepted, and is asked to give back some or all of it."""
+    HANDSHAKE_CANCELLATION_ACCEPTED: _Handshake.ValueType  # 5
+    """It gave back what it was asked for, or some of it."""
+    HANDSHAKE_CANCELLATION_REJECTED: _Handshake.ValueType  # 6
+    """It keeps what it was asked for, or was silent for too long: it ships."""
+    HANDSHAKE_CLOSED: _Handshake.ValueType  # 7
+    """It had accepted, and nothing is left to do."""
 
 class Handshake(_Handshake, metaclass=_HandshakeEnumTypeWrapper):
     """What a location says of a fulfilment order."""
@@ -75,6 +83,14 @@ HANDSHAKE_ACCEPTED: Handshake.ValueType  # 2
 """It will ship it."""
 HANDSHAKE_REJECTED: Handshake.ValueType  # 3
 """It will not, or was silent for too long: what is left is sourced again elsewhere."""
+HANDSHAKE_CANCELLATION_REQUESTED: Handshake.ValueType  # 4
+"""It had accepted, and is asked to give back some or all of it."""
+HANDSHAKE_CANCELLATION_ACCEPTED: Handshake.ValueType  # 5
+"""It gave back what it was asked for, or some of it."""
+HANDSHAKE_CANCELLATION_REJECTED: Handshake.ValueType  # 6
+"""It keeps what it was asked for, or was silent for too long: it ships."""
+HANDSHAKE_CLOSED: Handshake.ValueType  # 7
+"""It had accepted, and nothing is left to do."""
 Global___Handshake: _TypeAlias = Handshake  # noqa: Y015
 
 class _FulfillmentStatus:
@@ -417,7 +433,7 @@ class FulfillmentOrder(_message.Message):
 
     @_builtins.property
     def acknowledge_by(self) -> _timestamp_pb2.Timestamp:
-        """By when the location must say something; unset where it need not."""
+        """By when the location must answer what it was told or asked last; unset where it need not."""
 
     def __init__(
         self,
@@ -461,6 +477,7 @@ class FulfillmentLine(_message.Message):
     SHORTED_FIELD_NUMBER: _builtins.int
     SHIPPED_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
+    RECALLING_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The order's line."""
     item_id: _builtins.str
@@ -477,6 +494,8 @@ class FulfillmentLine(_message.Message):
     """Shipped."""
     cancelled: _builtins.int
     """Called back."""
+    recalling: _builtins.int
+    """Of what is left, what the location is asked to give back and has not answered."""
     def __init__(
         self,
         *,
@@ -488,10 +507,11 @@ class FulfillmentLine(_message.Message):
         shorted: _builtins.int = ...,
         shipped: _builtins.int = ...,
         cancelled: _builtins.int = ...,
+        recalling: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "item_id", b"item_id", "line_id", b"line_id", "picked", b"picked", "quantity", b"quantity", "shipped", b"shipped", "shorted", b"shorted", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "item_id", b"item_id", "line_id", b"line_id", "picked", b"picked", "quantity", b"quantity", "recalling", b"recalling", "shipped", b"shipped", "shorted", b"shorted", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

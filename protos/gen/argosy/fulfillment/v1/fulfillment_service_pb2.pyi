@@ -515,18 +515,24 @@ class RecallOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LINES_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
         """What will not ship, by line and location."""
+
+    @_builtins.property
+    def pending(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What a location that had accepted it is asked to give back: CancellationAnswered tells what it says."""
 
     def __init__(
         self,
         *,
         lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        pending: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "pending", b"pending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1321,3 +1327,73 @@ class RejectFulfillmentOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RejectFulfillmentOrderRequest: _TypeAlias = RejectFulfillmentOrderRequest  # noqa: Y015
+
+@_typing.final
+class AcceptCancellationRequest(_message.Message):
+    """Says that a location gives back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.ParcelLine]:
+        """What it gives back; all that it is asked for where empty."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.ParcelLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptCancellationRequest: _TypeAlias = AcceptCancellationRequest  # noqa: Y015
+
+@_typing.final
+class RejectCancellationRequest(_message.Message):
+    """Says that a location does not give back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectCancellationRequest: _TypeAlias = RejectCancellationRequest  # noqa: Y015

@@ -91,6 +91,16 @@ class FulfillmentServiceStub:
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.SerializeToString,
                 response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
                 _registered_method=True)
+        self.AcceptCancellation = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/AcceptCancellation',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptCancellationRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+                _registered_method=True)
+        self.RejectCancellation = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/RejectCancellation',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+                _registered_method=True)
         self.ConfirmPick = channel.unary_unary(
                 '/argosy.fulfillment.v1.FulfillmentService/ConfirmPick',
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmPickRequest.SerializeToString,
@@ -214,6 +224,20 @@ class FulfillmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcceptCancellation(self, request, context):
+        """Says that a location gives back what it is asked for, or some of it; it ships the rest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectCancellation(self, request, context):
+        """Says that a location ships what it is asked to give back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmPick(self, request, context):
         """Says what was picked; what was not found is short and sourced again.
         """
@@ -326,6 +350,16 @@ def add_FulfillmentServiceServicer_to_server(servicer, server):
             'RejectFulfillmentOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.RejectFulfillmentOrder,
                     request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
+            ),
+            'AcceptCancellation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptCancellation,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptCancellationRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
+            ),
+            'RejectCancellation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectCancellation,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.FromString,
                     response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
             ),
             'ConfirmPick': grpc.unary_unary_rpc_method_handler(
@@ -666,6 +700,60 @@ class FulfillmentService:
             target,
             '/argosy.fulfillment.v1.FulfillmentService/RejectFulfillmentOrder',
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectFulfillmentOrderRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptCancellation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/AcceptCancellation',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.AcceptCancellationRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectCancellation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/RejectCancellation',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.SerializeToString,
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
             options,
             channel_credentials,

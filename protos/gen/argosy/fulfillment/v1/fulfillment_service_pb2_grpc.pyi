@@ -56,6 +56,10 @@ class FulfillmentServiceStub:
     """Says that a location will ship a fulfilment order."""
     RejectFulfillmentOrder: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]
     """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
+    AcceptCancellation: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.AcceptCancellationRequest, _fulfillment_pb2.FulfillmentOrder]
+    """Says that a location gives back what it is asked for, or some of it; it ships the rest."""
+    RejectCancellation: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectCancellationRequest, _fulfillment_pb2.FulfillmentOrder]
+    """Says that a location ships what it is asked to give back."""
     ConfirmPick: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]
@@ -100,6 +104,10 @@ class FulfillmentServiceAsyncStub(FulfillmentServiceStub):
     """Says that a location will ship a fulfilment order."""
     RejectFulfillmentOrder: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectFulfillmentOrderRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
     """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
+    AcceptCancellation: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.AcceptCancellationRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
+    """Says that a location gives back what it is asked for, or some of it; it ships the rest."""
+    RejectCancellation: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectCancellationRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
+    """Says that a location ships what it is asked to give back."""
     ConfirmPick: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]  # type: ignore[assignment]
@@ -207,6 +215,22 @@ class FulfillmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
         """Says that a location will not ship what is left of a fulfilment order: it is sourced again elsewhere."""
+
+    @_abc_1.abstractmethod
+    def AcceptCancellation(
+        self,
+        request: _fulfillment_service_pb2.AcceptCancellationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
+        """Says that a location gives back what it is asked for, or some of it; it ships the rest."""
+
+    @_abc_1.abstractmethod
+    def RejectCancellation(
+        self,
+        request: _fulfillment_service_pb2.RejectCancellationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
+        """Says that a location ships what it is asked to give back."""
 
     @_abc_1.abstractmethod
     def ConfirmPick(

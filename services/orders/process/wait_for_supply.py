@@ -1,0 +1,74 @@
+"""Lines that wait for supply: what inventory says of it, what came, and what a more urgent order took."""
+
+from msgspec.structs import replace
+
+from services.orders.process.messages import Demanded, KeepPromise, LiftHold, Part, Record, StockTaken
+from services.orders.process.order_state import Changes, Line, State, Step, hold, less
+
+NOTHING_WAITS = ("OUT_OF_STOCK", "UNKNOWN_DATE")
+
+
+def demanded(state: State, message: Demanded) -> Step:
+    """A line waits for supply, or has it."""
+    line = state.lines[message.line_id]
+    backordered = min(line.waiting, line.backordered + message.quantity)
+    lines = {**state.lines, message.line_id: replace(line, backordered=backordered)}
+    more = any(one.waiting > one.backordered for one in lines.values())
+    following = replace(state, asking="", lines=lines, short=more)
+    if not message.waits:
+        # All of it was there, and is reserved: inventory says so by itself.
+        return following, ()
+    following, changes = dated(following, message.promised_at)
+    return following, (Record("BACKORDERED", f"{message.quantity} units wait for supply"), *changes)
+
+
+def dated(state: State, promised_at: int | None) -> Step:
+    """Supply is the soonest moment at which the rest may leave; where none is in sight, somebody finds some."""
+    if promised_at is None:
+        state = replace(state, supply_by=0)
+        return hold(state, "UNKNOWN_DATE", "it waits for supply, and none is in sight")
+    state = replace(state, supply_by=promised_at)
+    known: Changes = (KeepPromise(promised_at, True),)
+    if "UNKNOWN_DATE" not in state.holds:
+        return state, known
+    return replace(state, holds=[one for one in state.holds if one != "UNKNOWN_DATE"]), (*known, LiftHold("UNKNOWN_DATE"))
+
+
+def lifted(state: State) -> Step:
+    """Nothing waits any more, so it is not out of stock, and its date is known."""
+    gone = [one for one in state.holds if one in NOTHING_WAITS]
+    if not gone or any(line.waiting for line in state.lines.values()):
+        return state, ()
+    return replace(state, short=False, holds=[one for one in state.holds if one not in gone]), tuple(map(LiftHold, gone))
+
+
+def supply_came(state: State, parts: list[Part]) -> Step:
+    """What waited is reserved now; what came too late for that is given back."""
+    lines, surplus = dict(state.lines), list(state.surplus)
+    for part in parts:
+        line = lines.get(part.line_id, Line(1, 0))
+        came = min(part.quantity, line.waiting)
+        if came < part.quantity:
+            surplus.append(replace(part, quantity=part.quantity - came))
+        if came:
+            there = {**line.reserved, part.location_id: line.reserved.get(part.location_id, 0) + came}
+            left = max(0, line.backordered - came)
+            lines[part.line_id] = replace(line, waiting=line.waiting - came, reserved=there, backordered=left)
+    following, changes = lifted(replace(state, lines=lines, plan=[], plans=0, surplus=surplus))
+    return following, (Record("SUPPLY_CAME", f"{sum(part.quantity for part in parts)} units"), *changes)
+
+
+def stock_taken(state: State, message: StockTaken) -> Step:
+    """What a more urgent order has now waits again; what was released meanwhile is held, so that somebody stops it."""
+    lines, released = dict(state.lines), 0
+    for part in message.parts:
+        line = lines[part.line_id]
+        lost = min(part.quantity, line.reserved.get(part.location_id, 0))
+        released += part.quantity - lost
+        lines[part.line_id] = replace(line, reserved=less(line.reserved, part.location_id, lost), waiting=line.waiting + lost)
+    following = replace(state, lines=lines, short=False, plans=0, plan=[])
+    changes: Changes = (Record("STOCK_TAKEN", f"by order {message.taken_by}"),)
+    if released:
+        following, more = hold(following, "STOCK_TAKEN", f"{released} units are with a location that order {message.taken_by} has now")
+        changes += more
+    return following, changes

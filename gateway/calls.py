@@ -14,6 +14,7 @@ from argosy.fulfillment.v1.warehouse_service_pb2_grpc import WarehouseServiceStu
 from argosy.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from argosy.gateway.v1.connections_service_pb2_grpc import ConnectionsServiceStub
 from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
+from argosy.gateway.v1.notices_service_pb2_grpc import NoticesServiceStub
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
@@ -78,6 +79,7 @@ class Calls:
         self.connections = ConnectionsServiceStub(channels.to("gateway"))
         self.deliveries = DeliveriesServiceStub(channels.to("gateway"))
         self.publications = PublicationsServiceStub(channels.to("gateway"))
+        self.notices = NoticesServiceStub(channels.to("gateway"))
         self.subscriptions = SubscriptionsServiceStub(channels.to("gateway"))
         self.proofs = ProofsServiceStub(channels.to("gateway"))
 

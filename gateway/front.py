@@ -15,6 +15,8 @@ from gateway.app.proofs import record_of
 from gateway.app.prove import CHECKS, prove
 from gateway.http import server
 from gateway.voice.egress import Egress
+from gateway.voice.mail import Mail
+from gateway.voice.postman import Postman
 from gateway.voice.publisher import Publisher
 from gateway.voice.sender import Sender
 
@@ -24,18 +26,21 @@ BREAKS: dict[str, int] = {}
 
 
 class Front:
-    """Starts it; `egress` is told what the installation allows."""
+    """Starts it; `egress` and `mail` are told what the installation allows."""
 
-    def __init__(self, egress: Egress) -> None:
+    def __init__(self, egress: Egress, mail: Mail) -> None:
         self._egress = egress
+        self._mail = mail
 
     async def start(self, component: Component, channels: Channels, settings: Settings) -> Callable[[], Awaitable[None]]:
         """Starts all of it and returns how to stop it."""
         self._egress.allow_private = settings.allow_private_targets
+        self._mail.set_up(settings.smtp_url)
         stop_http = await server.start(component, channels, settings)
         runs = (
             Sender(component, self._egress).serve(),
             Publisher(component, channels, self._egress).serve(),
+            Postman(component, channels, self._egress, self._mail).serve(),
             _keep_proving(component, channels, settings.prove_every_s),
         )
         tasks = [asyncio.ensure_future(run) for run in runs]

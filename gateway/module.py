@@ -9,6 +9,7 @@ from argosy.gateway.v1 import (
     access_service_pb2,
     connections_service_pb2,
     deliveries_service_pb2,
+    notices_service_pb2,
     proofs_service_pb2,
     publications_service_pb2,
     subscriptions_service_pb2,
@@ -23,22 +24,42 @@ from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.work import Work
 from chassis.runtime.writer import each
-from gateway.app import apply_changes, connections, deliveries, keys, notifications, proofs, publications, subscriptions, users
+from gateway.app import (
+    apply_changes,
+    connections,
+    deliveries,
+    keys,
+    notice_routes,
+    notice_templates,
+    notices,
+    notifications,
+    proofs,
+    publications,
+    subscriptions,
+    users,
+)
 from gateway.app.effects.carry_out import CarryOut
 from gateway.app.read_deliveries import UNREAD, read_deliveries
 from gateway.front import Front
 from gateway.process import take_order
 from gateway.store.tables import CHASSIS, METADATA
 from gateway.voice.egress import Egress
+from gateway.voice.mail import Mail
 
 PUBLIC_EVENTS = (
     catalog_events_pb2, inventory_events_pb2, orders_events_pb2, fulfillment_events_pb2, returns_events_pb2,
 )  # fmt: skip
 
 
-async def on_shipped(work: Work, events: Sequence[Received]) -> None:
-    """Subscribers are told, and the channel that the order came from."""
+async def on_event(work: Work, events: Sequence[Received]) -> None:
+    """Subscribers are told, and customers."""
     await notifications.on_events(work, events)
+    await notices.on_events(work, events)
+
+
+async def on_shipped(work: Work, events: Sequence[Received]) -> None:
+    """Subscribers are told, customers, and the channel that the order came from."""
+    await on_event(work, events)
     await publications.on_shipped(work, events)
 
 
@@ -51,7 +72,8 @@ async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call orders and returns."""
     carry_out = CarryOut(channels)
-    egress = Egress()
+    egress, mail = Egress(), Mail()
+    routes = notice_routes.NoticeRoutes(egress, mail)
     told = subscriptions.Subscriptions(egress)
     return Service(
         name="gateway",
@@ -61,6 +83,7 @@ def build(channels: Channels) -> Service:
             access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
             connections_service_pb2.DESCRIPTOR.services_by_name["ConnectionsService"],
             deliveries_service_pb2.DESCRIPTOR.services_by_name["DeliveriesService"],
+            notices_service_pb2.DESCRIPTOR.services_by_name["NoticesService"],
             proofs_service_pb2.DESCRIPTOR.services_by_name["ProofsService"],
             publications_service_pb2.DESCRIPTOR.services_by_name["PublicationsService"],
             subscriptions_service_pb2.DESCRIPTOR.services_by_name["SubscriptionsService"],
@@ -81,6 +104,10 @@ def build(channels: Channels) -> Service:
             "ReplayNotification": each(notifications.replay_notification),
             "ReplayFailed": each(notifications.replay_failed),
             "ReconcileChannel": each(publications.reconcile_channel),
+            "SetNoticeRoute": each(routes.set_route),
+            "SetNoticeTemplate": each(notice_templates.set_template),
+            "DropNoticeTemplate": each(notice_templates.drop_template),
+            "SendNoticeAgain": each(notices.send_again),
         },
         reads={
             "ListKeys": keys.list_keys,
@@ -100,10 +127,15 @@ def build(channels: Channels) -> Service:
             "ListPublications": publications.list_publications,
             "ListDispatches": publications.list_dispatches,
             "GetPublicationFigures": publications.get_figures,
+            "ListNoticeRoutes": notice_routes.list_routes,
+            "ListNoticeTemplates": notice_templates.list_templates,
+            "PreviewNotice": notice_templates.Previews(channels).preview_notice,
+            "ListNotices": notices.list_notices,
         },
         prepares={"SetUser": users.hash_passwords},
         reactions={
             **{kind.cls: notifications.on_events for module in PUBLIC_EVENTS for kind in events_in(module)},
+            **dict.fromkeys(notices.KINDS, on_event),
             fulfillment_events_pb2.ShipmentShipped: on_shipped,
             catalog_events_pb2.ListingChanged: on_listing_changed,
         },
@@ -123,7 +155,8 @@ def build(channels: Channels) -> Service:
         periodics=(
             Periodic("read deliveries", 0.2, read_deliveries, UNREAD),
             Periodic("forget notifications", 600, notifications.forget),
+            Periodic("forget notices", 3600, notices.forget),
         ),
         on_hold_released=apply_changes.on_hold_released,
-        front=Front(egress).start,
+        front=Front(egress, mail).start,
     )  # fmt: skip

@@ -5,11 +5,11 @@ from decimal import Decimal
 from babel.numbers import format_currency, get_currency_precision
 
 
-def shown(amount_minor: int, currency_code: str) -> str:
-    """Returns an amount for people; one of no known currency is shown in minor units."""
+def shown(amount_minor: int, currency_code: str, language: str = "en") -> str:
+    """Returns an amount for people, as Babel writes it; one of no known currency is shown in minor units."""
     if len(currency_code) != 3:
         return str(amount_minor)
-    return format_currency(Decimal(amount_minor).scaleb(-get_currency_precision(currency_code)), currency_code, locale="en")
+    return format_currency(Decimal(amount_minor).scaleb(-get_currency_precision(currency_code)), currency_code, locale=language)
 
 
 def proportion(total: int, part: int, whole: int) -> int:

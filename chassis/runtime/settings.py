@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     payment_provider_secret: str = Field("", description="The key that the payment provider wants.")
     carrier_url: str = Field("", description="Where the provider of carriers' labels is asked; rate cards where empty.")
     carrier_secret: str = Field("", description="The key that the provider of carriers' labels wants.")
+    smtp_url: str = Field(
+        "", description="Who takes mail to customers: smtps://user:password@host, smtp:// (STARTTLS), smtp+plain://; none where empty."
+    )
     max_in_flight: int = Field(2000, description="Calls beyond this are shed, reports first.")
 
     def database_for(self, service: str) -> str:

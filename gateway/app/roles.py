@@ -25,16 +25,17 @@ GRANTS: dict[int, tuple[str, ...]] = {
     access_service_pb2.ROLE_SUPPORT: (
         *LOOKING, "orders.orders.create", "orders.orders.cancel", "orders.orders.change", "orders.shipto.read", "orders.customers.*",
         "orders.payments.refund", "fulfillment.orders.read", "fulfillment.promises.read", "returns.returns.read",
-        "returns.returns.write", "ops.holds.read", "ops.holds.release",
+        "returns.returns.write", "gateway.notices.read", "gateway.notices.send", "ops.holds.read", "ops.holds.release",
     ),
     access_service_pb2.ROLE_OPERATIONS: (
         *LOOKING, "inventory.*", "orders.*", "fulfillment.*", "returns.*", "finance.journal.read",
         "ops.holds.*", "ops.queues.write", "ops.events.*", "ops.audit.read", "ops.proof.read", "ops.approvals.*", "ops.jobs.*",
         "gateway.deliveries.read", "gateway.deliveries.content", "gateway.connections.read", "gateway.subscriptions.read",
+        "gateway.notices.*",
     ),
     access_service_pb2.ROLE_INTEGRATION: (
         *LOOKING, "orders.orders.create", "inventory.feeds.write", "inventory.sales.write", "fulfillment.promises.read",
-        "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "ops.events.read",
+        "gateway.connections.*", "gateway.deliveries.*", "gateway.subscriptions.*", "gateway.notices.*", "ops.events.read",
         "ops.holds.read",
     ),
     access_service_pb2.ROLE_ADMIN: (

@@ -38,7 +38,7 @@ class Subscriptions:
         row = {
             "subscription_id": new_id(), "url": request.url, "description": request.description,
             "event_types": json.dumps(sorted(set(request.event_types))), "channel_ids": json.dumps(sorted(set(request.channel_ids))),
-            "secret": _new_secret(), "previous_secret": "", "previous_until": 0, "disabled_reason": "", "failing_since": None,
+            "secret": new_secret(), "previous_secret": "", "previous_until": 0, "disabled_reason": "", "failing_since": None,
             "created_at": work.now,
         }  # fmt: skip
         await work.tx.insert(SUBSCRIPTIONS, [row])
@@ -71,7 +71,7 @@ async def rotate_secret(
     before = await load(work.tx, request.subscription_id)
     values = {"previous_secret": "", "previous_until": 0}
     if not request.end_previous_secret:
-        values = {"secret": _new_secret(), "previous_secret": before.secret, "previous_until": work.now + BOTH_SIGN_US}
+        values = {"secret": new_secret(), "previous_secret": before.secret, "previous_until": work.now + BOTH_SIGN_US}
     await work.tx.write(update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id == request.subscription_id).values(values))
     found = await load(work.tx, request.subscription_id)
     secret = "" if request.end_previous_secret else found.secret
@@ -103,5 +103,6 @@ def to_subscription(row: Any, now: int) -> subscriptions_service_pb2.Subscriptio
     )  # fmt: skip
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
+    """Returns a secret as Standard Webhooks has them."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,7 @@ ORDER_TOPICS = {
 }  # fmt: skip
 REFUND_TOPIC = "refunds/create"
 CAPTURED = {"paid", "partially_refunded", "refunded"}
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
 STATES = {"authorized": "TENDER_STATE_AUTHORISED", "pending": "TENDER_STATE_PENDING", "expired": "TENDER_STATE_PENDING"}
 
 
@@ -160,6 +162,7 @@ class _Picture:
             "entity": self._entity, "ship_to": self._address(), "lines": lines, "tenders": self._tenders(asked),
             "shipping_minor": shipping, "shipping_tax_minor": shipping_tax, "discount_minor": discount, "tax_charged": True,
             "placed_at": _rfc3339(order["created_at"]), "note": str(order.get("note") or "")[:1000],
+            "language": _language(order.get("customer_locale")),
         }  # fmt: skip
         return placing, "; ".join(review)
 
@@ -169,7 +172,7 @@ class _Picture:
         texts = {
             "name": name.strip(), "company": given.get("company"), "locality": given.get("city"), "region": given.get("province"),
             "postal_code": given.get("zip"), "country_code": given.get("country_code"), "phone": given.get("phone"),
-            "email": self._order.get("email"),
+            "email": self._order.get("email") or self._order.get("contact_email"),
         }  # fmt: skip
         lines = [str(given[key]) for key in ("address1", "address2") if given.get(key)]
         return {**{key: str(value) for key, value in texts.items() if value}, "lines": lines}
@@ -191,6 +194,11 @@ class _Picture:
         if status not in STATES:
             raise Unreadable(f"financial_status: {status!r} is not known")
         return [{"method": method, "state": STATES[status], "amount_minor": asked}]
+
+
+def _language(value: Any) -> str:
+    """Returns the customer's language; nothing where it is not told as everybody does."""
+    return str(value) if LANGUAGE.match(str(value or "")) else ""
 
 
 def _when(value: Any, where: str) -> datetime:

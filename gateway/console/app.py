@@ -24,6 +24,7 @@ from gateway.console.pages import (
     holds,
     integrations,
     ledger,
+    notices,
     order,
     orders,
     overview,
@@ -70,6 +71,7 @@ SHOWN = {
     "/integrations/deliveries/{delivery_id}": integrations.delivery,
     "/integrations/subscriptions/{subscription_id}": integrations.subscription,
     "/integrations/notifications/{notification_id}": integrations.notification,
+    "/notices": notices.page,
     "/people": people.page,
 }
 DONE = {
@@ -107,6 +109,9 @@ DONE = {
     "/integrations/deliveries/{delivery_id}/read": integrations.read_again,
     "/integrations/channels/{channel_id}/reconcile": integrations.reconcile,
     "/integrations/notifications/{notification_id}/send": integrations.send_again,
+    "/notices/routes": notices.tell,
+    "/notices/words": notices.word,
+    "/notices/{notice_id}/send": notices.send,
     "/people": people.save,
 }
 Answer = Callable[[Visit], Awaitable[Response]]

@@ -35,6 +35,7 @@ NAV = (
     ("Warehouse", "/console/warehouse", ("fulfillment.orders.read",)),
     ("Returns", "/console/returns", ("returns.returns.read",)),
     ("Ledger", "/console/ledger", ("finance.journal.read",)),
+    ("Notices", "/console/notices", ("gateway.notices.read",)),
     ("Integrations", "/console/integrations", ("gateway.deliveries.read", "gateway.connections.read", "ops.events.read")),
     ("People", "/console/people", ("gateway.users.read",)),
 )
@@ -69,6 +70,8 @@ DONE = {
     "read-again": "The delivery will be read again.",
     "proved": "The suite was proved.",
     "reconciling": "The channel will be read back in a moment.",
+    "telling": "The channel's customers are told from now on.",
+    "worded": "These words are in force from now on.",
     "again": "It will be sent again in a moment.",
     "proposed": "It is worth so much that another person must approve it; it waits under Approvals.",
     "approved": "It was approved, and is done.",
@@ -129,6 +132,10 @@ class Visit:
         """Returns what was typed into a field; empty where nothing was."""
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
+
+    def given(self, name: str) -> str:
+        """Returns what was typed, else what the address says."""
+        return self.field(name) or self.query(name)
 
     def may(self, permission: str) -> bool:
         """Says whether a button is worth showing; the service judges when it is pressed."""

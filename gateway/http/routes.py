@@ -20,6 +20,7 @@ from argosy.gateway.v1 import (
     access_service_pb2,
     connections_service_pb2,
     deliveries_service_pb2,
+    notices_service_pb2,
     proofs_service_pb2,
     publications_service_pb2,
     subscriptions_service_pb2,
@@ -45,9 +46,9 @@ from chassis.runtime.contracts import Method, methods_of
 MODULES = (
     items_service_pb2, channels_service_pb2, stock_service_pb2, reservations_service_pb2, orders_service_pb2,
     customers_service_pb2, fulfillment_service_pb2, returns_service_pb2, finance_service_pb2, access_service_pb2,
-    connections_service_pb2, deliveries_service_pb2, proofs_service_pb2, publications_service_pb2, subscriptions_service_pb2,
-    ops_service_pb2, holds_service_pb2, approvals_service_pb2, valuation_service_pb2, lots_service_pb2, demands_service_pb2,
-    counts_service_pb2, feeds_service_pb2, purchasing_service_pb2, transfers_service_pb2, planning_service_pb2,
+    connections_service_pb2, deliveries_service_pb2, notices_service_pb2, proofs_service_pb2, publications_service_pb2,
+    subscriptions_service_pb2, ops_service_pb2, holds_service_pb2, approvals_service_pb2, valuation_service_pb2, lots_service_pb2,
+    demands_service_pb2, counts_service_pb2, feeds_service_pb2, purchasing_service_pb2, transfers_service_pb2, planning_service_pb2,
     jobs_service_pb2, categories_service_pb2, rules_service_pb2, promise_service_pb2, sourcing_service_pb2, changes_service_pb2,
     warehouse_service_pb2, parcels_service_pb2,
 )  # fmt: skip

@@ -216,3 +216,55 @@ DISPATCHES = Table(
     Index("ix_dispatches_channel", "channel_id", "shipment_id"),
     Index("ix_dispatches_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
 )  # fmt: skip
+
+# How the customers of a channel are told of their orders; `kinds` are the contract's numbers, as JSON.
+NOTICE_ROUTES = Table(
+    "notice_routes", METADATA,
+    Column("channel_id", String(64), primary_key=True),
+    Column("via", Integer, nullable=False),
+    Column("sender", String(254), nullable=False),
+    Column("sender_name", String(100), nullable=False),
+    Column("reply_to", String(254), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("kinds", Text, nullable=False),
+    Column("language", String(40), nullable=False),
+    Column("disabled", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+# Every wording there was; the last of a key is in force, and one without words gives way to what comes with Argosy.
+NOTICE_TEMPLATES = Table(
+    "notice_templates", METADATA,
+    Column("channel_id", String(64), primary_key=True),
+    Column("kind", Integer, primary_key=True),
+    Column("language", String(40), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("written_by", String(100), nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+)  # fmt: skip
+
+# What customers are told: an event of an order, once. `facts` are what the event says, as JSON, and nobody's address.
+NOTICES = Table(
+    "notices", METADATA,
+    Column("notice_id", String(40), primary_key=True),
+    Column("event_id", String(40), nullable=False, unique=True),
+    Column("kind", Integer, nullable=False),
+    Column("order_id", String(40), nullable=False),
+    Column("channel_id", String(64), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("last_result", Text, nullable=False),
+    Column("language", String(40), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Index("ix_notices_due", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+    Index("ix_notices_order", "order_id", "notice_id"),
+    Index("ix_notices_channel", "channel_id", "notice_id"),
+    Index("ix_notices_state", "state", "notice_id"),
+)  # fmt: skip

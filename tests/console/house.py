@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from argosy.catalog.v1 import item_pb2, items_service_pb2
 from argosy.fulfillment.v1 import parcels_service_pb2, promise_service_pb2, warehouse_service_pb2
-from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, subscriptions_service_pb2
+from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, notices_service_pb2, subscriptions_service_pb2
 from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2, stock_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2, ops_pb2
 from chassis.kernel.clock import to_timestamp
@@ -39,6 +39,16 @@ async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
     await work_the_floor(calls)
     await bury_event(suite)
     await deliver(calls)
+    await calls.notices.SetNoticeRoute(
+        notices_service_pb2.SetNoticeRouteRequest(
+            request_id=new_id(),
+            channel_id="web",
+            via=notices_service_pb2.NOTICE_VIA_WEBHOOK,
+            url="http://127.0.0.1:1/tell",
+            sender_name="Harbour Goods",
+            language="de",
+        )
+    )
     await calls.subscriptions.CreateSubscription(
         subscriptions_service_pb2.CreateSubscriptionRequest(request_id=new_id(), url="http://127.0.0.1:1/hook", description="nobody there")
     )

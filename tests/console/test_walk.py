@@ -280,6 +280,29 @@ def test_a_provider_accepts_is_asked_back_and_ships_nevertheless(browser: Any, h
         assert "shipped-unasked" in olivia.page.inner_text("main").lower().replace(" ", "-").replace("_", "-")
 
 
+def test_words_are_tried_with_a_real_order_then_kept_and_dropped(browser: Any, house: House) -> None:
+    assert house.tour is not None
+    with person(browser, house, "ines") as ines:
+        ines.open("notices")
+        assert "Harbour Goods" in ines.page.inner_text("section:has(#h-routes)")
+        assert ines.go("/console/notices?of=web") == 200
+        assert "Guten Tag" in ines.page.inner_text("section:has(#h-words)")
+        ines.page.fill("[name=subject]", "Danke für {{ order.colour }}")
+        assert ines.press("Save for web") == 400
+        assert "has no attribute 'colour'" in ines.told()
+        ines.page.fill("[name=subject]", "Danke für {{ order.number }}")
+        ines.page.fill("[name=order_id]", house.tour.open_order_id)
+        assert ines.press("Preview") == 200
+        assert "Danke für " in ines.page.inner_text("section:has(#h-words) h3")
+        assert "W-10023" not in ines.page.inner_text("section:has(#h-words) h3")
+        assert ines.violations() == []
+        assert ines.press("Save for web") == 200
+        assert "Version 1 by ines" in ines.page.inner_text("section:has(#h-words)")
+        assert ines.press("Drop") == 200
+        assert "These come with Argosy" in ines.page.inner_text("section:has(#h-words)")
+        ines.wrong = [one for one in ines.wrong if "status of 4" not in one]
+
+
 def test_an_order_comes_back_and_is_followed_to_the_journal(browser: Any, house: House) -> None:
     assert house.tour is not None
     with person(browser, house, "olivia") as olivia:

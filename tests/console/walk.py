@@ -30,6 +30,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "ledger": ("/console/ledger", ""),
     "account": ("/console/ledger", "tbody td a"),
     "entry": ("/console/ledger/accounts/4000", "tbody td a"),
+    "notices": ("/console/notices", ""),
     "integrations": ("/console/integrations", ""),
     "delivery": ("/console/integrations", "section:has(#h-deliveries) tbody td a"),
     "subscriber": ("/console/integrations", "section:has(#h-subs) tbody td a"),
@@ -47,6 +48,7 @@ LISTS = (
     "warehouse",
     "returns",
     "ledger",
+    "notices",
     "integrations",
 )
 

@@ -160,6 +160,36 @@ def test_only_the_call_graph_can_be_reached() -> None:
         assert bool(outside) == (name == "gateway")
 
 
+def test_providers_outside_are_known_to_who_asks_them_and_to_nobody_else() -> None:
+    given = {"url": "https://pay.example", "existingSecret": "argosy-pay"}
+    carrier = {"url": "https://labels.example:8443/v2", "existingSecret": "argosy-labels"}
+    providers = {"payment": given, "carrier": carrier, "mail": {"existingSecret": "argosy-mail", "port": 587}}
+    documents = rendered("helm4", {**PRODUCTION, "providers": providers})
+    known = {}
+    for one in documents:
+        if one["kind"] == "Deployment":
+            container = one["spec"]["template"]["spec"]["containers"][0]
+            names = {
+                env["name"]: env for env in container["env"] if env["name"].endswith(("PROVIDER_URL", "CARRIER_URL", "SMTP_URL", "_SECRET"))
+            }
+            names.pop("ARGOSY_SERVICE_SECRET")
+            known[container["name"]] = names
+            for name in names:
+                assert name.removeprefix("ARGOSY_").lower() in Settings.model_fields
+    assert {name: sorted(names) for name, names in known.items() if names} == {
+        "orders": ["ARGOSY_PAYMENT_PROVIDER_SECRET", "ARGOSY_PAYMENT_PROVIDER_URL"],
+        "fulfillment": ["ARGOSY_CARRIER_SECRET", "ARGOSY_CARRIER_URL"],
+        "gateway": ["ARGOSY_SMTP_URL"],
+    }
+    assert known["orders"]["ARGOSY_PAYMENT_PROVIDER_SECRET"]["valueFrom"]["secretKeyRef"] == {"name": "argosy-pay", "key": "secret"}
+    outside = {
+        one["metadata"]["name"]: [port["port"] for port in rule["ports"]]
+        for one in documents if one["kind"] == "NetworkPolicy"
+        for rule in one["spec"].get("egress", ()) if {"ipBlock": {"cidr": "0.0.0.0/0"}} in rule.get("to", ())
+    }  # fmt: skip
+    assert outside == {"argosy-orders": [443], "argosy-fulfillment": [8443], "argosy-gateway": [443, 587]}
+
+
 def test_no_secret_stands_in_an_installation_that_matters() -> None:
     documents = rendered("helm4", PRODUCTION)
     assert not [one for one in documents if one["kind"] == "Secret"]
@@ -182,6 +212,7 @@ def test_no_secret_stands_in_an_installation_that_matters() -> None:
         ({**PRODUCTION, "shutdown": {"terminationGracePeriodSeconds": 23}}, "must be more than"),
         ({**PRODUCTION, "components": {"orders": {"calls": ["nobody"]}}}, "there is no component nobody"),
         ({**PRODUCTION, "ingress": {"enabled": True, "hosts": []}}, "ingress.hosts"),
+        ({**PRODUCTION, "providers": {"carrier": {"url": "https://labels.example"}}}, "providers.carrier.existingSecret"),
         ({**PRODUCTION, "httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
         ({**PRODUCTION, "image": {"digest": "latest"}}, "digest"),
         ({**PRODUCTION, "replicas": 3}, "replicas"),

@@ -101,7 +101,7 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         "region": request.ship_to.region, "postal_prefix": request.ship_to.postal_code[:3],
         "ship_to": json.dumps(_address(request)), "note": request.note, "buyer": buyer,
         "signature": signature_of(buyer, [(line.channel_sku, line.quantity) for line in request.lines]) if buyer else "",
-        "shipping_method": request.shipping_method, "hints": "", "payment_days": 0, "pay_by": None,
+        "shipping_method": request.shipping_method, "language": request.language, "hints": "", "payment_days": 0, "pay_by": None,
         "ship_by": from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
         "promised_by": from_timestamp(request.promised_by) if request.HasField("promised_by") else None, "expected_by": None,
         "cart_id": request.cart_id, "shipping_minor": request.shipping_minor,

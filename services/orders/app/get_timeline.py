@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_pb2
+from argosy.gateway.v1 import notices_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.clock import to_timestamp
@@ -34,13 +35,16 @@ class Timelines:
         order = await whole(asked.tx, asked.request.order_id)
         visible(asked, order.channel_id)
         others = Others(self._channels)
-        (decisions, work, parcels), returns = await asyncio.gather(others.fulfillment(order.order_id), others.returns(order.order_id))
+        (decisions, work, parcels), returns, notices = await asyncio.gather(
+            others.fulfillment(order.order_id), others.returns(order.order_id), others.notices(order.order_id)
+        )
         moments = [
             *await _own(asked.tx, order),
             *map(_decision, decisions),
             *(moment for one in work for moment in _work(one)),
             *(moment for one in parcels for moment in _parcel(one)),
             *map(_return, returns),
+            *map(_notice, notices),
         ]
         moments.sort(key=lambda one: (one.at, one.entry_id))
         sentences = tell(_told(order), moments)
@@ -118,6 +122,14 @@ def _return(one: Any) -> Moment:
     status = returns_service_pb2.ReturnStatus.Name(one.status).removeprefix("RETURN_STATUS_")
     at = one.created_at.ToMicroseconds()
     return Moment(one.return_id, at, "returns", "RETURN", f"Return, {status}", "", "return", one.return_id, {"status": status})
+
+
+def _notice(one: Any) -> Moment:
+    what = notices_service_pb2.NoticeKind.Name(one.kind).removeprefix("NOTICE_KIND_").lower().replace("_", " ")
+    text = f"The customer was told, in {one.language}: {what}"
+    return Moment(
+        one.notice_id, one.sent_at.ToMicroseconds(), "gateway", "TOLD_CUSTOMER", text, "", "notice", one.notice_id, {"what": what}
+    )
 
 
 def _words(kind: str) -> str:

@@ -11,7 +11,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from services.orders.app.refund_order import to_refund
 from services.orders.app.views import load, to_address, to_header, to_order, whole
-from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS
+from services.orders.store.tables import CHASSIS, CUSTOMERS, HISTORY, LINES, ORDERS, REFUNDS
 
 SKU_USE_DAYS = 28
 SHOWN_ORDERS = 20
@@ -81,7 +81,11 @@ async def get_ship_to(asked: Asked) -> orders_service_pb2.ShipTo:
     """Refusals: NO_SUCH_ORDER."""
     row = await load(asked.tx, asked.request.order_id)
     visible(asked, row.channel_id)
-    return orders_service_pb2.ShipTo(order_id=row.order_id, address=to_address(row.ship_to))
+    address = to_address(row.ship_to)
+    email = address.email
+    if not email and row.customer_id:
+        email = next((one.email for one in await asked.tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)])), "")
+    return orders_service_pb2.ShipTo(order_id=row.order_id, address=address, email=email)
 
 
 async def list_history(asked: Asked) -> orders_service_pb2.ListHistoryResponse:

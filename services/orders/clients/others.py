@@ -1,4 +1,4 @@
-"""What other services know of an order: how it was sourced, its parcels, its returns."""
+"""What other services know of an order: how it was sourced, its parcels, its returns, what its customer was told."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,6 +6,8 @@ from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.gateway.v1 import notices_service_pb2
+from argosy.gateway.v1.notices_service_pb2_grpc import NoticesServiceStub
 from argosy.returns.v1 import returns_service_pb2
 from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
 from chassis.kernel.errors import Refusal
@@ -44,6 +46,12 @@ class Others:
         request = returns_service_pb2.ListReturnsRequest(order_id=order_id, page_size=SHOWN)
         answer = await self._or_none("returns", ReturnsServiceStub(self._channels.to("returns")).ListReturns(request, timeout=WITHIN_S))
         return list(answer.returns) if answer is not None else []
+
+    async def notices(self, order_id: str) -> list[Any]:
+        """Returns what the customer was told."""
+        request = notices_service_pb2.ListNoticesRequest(order_id=order_id, state=notices_service_pb2.NOTICE_STATE_SENT, page_size=SHOWN)
+        answer = await self._or_none("gateway", NoticesServiceStub(self._channels.to("gateway")).ListNotices(request, timeout=WITHIN_S))
+        return list(answer.notices) if answer is not None else []
 
     async def _or_none(self, service: str, call: Awaitable[Any]) -> Any:
         try:

@@ -97,6 +97,8 @@ def _sentence(told: Told, moment: Moment, later: Sequence[Moment]) -> Iterator[S
             yield Sentence(
                 f"{moment.facts['amount']} to give back was agreed on {day(moment.at)}: {moment.facts['reason']}.", [moment.entry_id]
             )
+        case "TOLD_CUSTOMER":
+            yield Sentence(f"The customer was told on {day(moment.at)}: {moment.facts['what']}.", [moment.entry_id])
         case "RETURN":
             yield Sentence(f"A return was asked for on {day(moment.at)}; it is {moment.facts['status']}.", [moment.entry_id])
         case kind if kind.startswith(HELD):

@@ -39,6 +39,7 @@ ORDERS = Table(
     Column("receivable_minor", BigInteger, nullable=False),
     Column("shipping_refunded", Integer, nullable=False),
     Column("shortage_policy", Integer, nullable=False),
+    Column("language", String(40), nullable=False, server_default=""),
     Column("shipping_method", String(40), nullable=False, server_default=""),
     Column("ship_by", BigInteger),
     # By when the customer was told that all arrives, and by when it is expected now.

@@ -100,3 +100,28 @@ capabilities:
   value: {{ .Values.nats.url | default (printf "nats://%s-nats:%v" (include "argosy.fullname" .) .Values.nats.port) | quote }}
   {{- end }}
 {{- end -}}
+
+{{- /* What a component asks outside. Takes the root and the component's name. */ -}}
+{{- define "argosy.providers" -}}
+{{- $values := (index . 0).Values.providers -}}
+{{- $name := index . 1 -}}
+{{- range $provider, $asked := dict "payment" (list "orders" "PAYMENT_PROVIDER") "carrier" (list "fulfillment" "CARRIER") }}
+{{- $given := index $values $provider }}
+{{- if and (eq (index $asked 0) $name) $given.url }}
+- name: ARGOSY_{{ index $asked 1 }}_URL
+  value: {{ $given.url | quote }}
+- name: ARGOSY_{{ index $asked 1 }}_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ required (printf "providers.%s.existingSecret is needed where its url is set" $provider) $given.existingSecret }}
+      key: {{ $given.key }}
+{{- end }}
+{{- end }}
+{{- if and (eq $name "gateway") $values.mail.existingSecret }}
+- name: ARGOSY_SMTP_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $values.mail.existingSecret }}
+      key: {{ $values.mail.key }}
+{{- end }}
+{{- end -}}

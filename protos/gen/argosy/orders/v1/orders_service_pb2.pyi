@@ -48,6 +48,7 @@ class CreateOrderRequest(_message.Message):
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
     SHIP_BY_FIELD_NUMBER: _builtins.int
     PROMISED_BY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -76,6 +77,8 @@ class CreateOrderRequest(_message.Message):
     """The cart whose stock was held for it; empty where there was none."""
     shipping_method: _builtins.str
     """How the customer wants it shipped, e.g. express; the channel's usual way where empty."""
+    language: _builtins.str
+    """The language in which the customer is told, e.g. de or pt-BR; the channel's where empty."""
     @_builtins.property
     def ship_to(self) -> _address_pb2.Address:
         """Where it goes."""
@@ -123,10 +126,11 @@ class CreateOrderRequest(_message.Message):
         shipping_method: _builtins.str = ...,
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         promised_by: _timestamp_pb2.Timestamp | None = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "promised_by", b"promised_by", "ship_by", b"ship_by", "ship_to", b"ship_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "promised_by", b"promised_by", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "language", b"language", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "promised_by", b"promised_by", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -572,8 +576,11 @@ class ShipTo(_message.Message):
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order."""
+    email: _builtins.str
+    """Where the customer is told: the address's mail address, else the customer's; empty where there is none."""
     @_builtins.property
     def address(self) -> _address_pb2.Address:
         """The address."""
@@ -583,10 +590,11 @@ class ShipTo(_message.Message):
         *,
         order_id: _builtins.str = ...,
         address: _address_pb2.Address | None = ...,
+        email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "order_id", b"order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,7 @@ PENDING = notices_service_pb2.NOTICE_STATE_PENDING
 KINDS: dict[type[Message], int] = {
     orders_events_pb2.OrderPlaced: notices_service_pb2.NOTICE_KIND_RECEIVED,
     orders_events_pb2.OrderDelayed: notices_service_pb2.NOTICE_KIND_DELAYED,
+    fulfillment_events_pb2.ReadyForPickup: notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP,
     fulfillment_events_pb2.ShipmentShipped: notices_service_pb2.NOTICE_KIND_SHIPPED,
     orders_events_pb2.LinesCancelled: notices_service_pb2.NOTICE_KIND_CANCELLED,
     returns_events_pb2.ReturnAuthorized: notices_service_pb2.NOTICE_KIND_RETURN_OPENED,
@@ -46,7 +47,8 @@ Notice = notices_service_pb2.Notice
 
 async def on_events(work: Work, events: Sequence[Received]) -> None:
     """Keeps a notice of each event whose channel tells its customers of it; one query and one insert however many events."""
-    told = [event for event in events if type(event.message) in KINDS]
+    # What a customer has collected is not on its way.
+    told = [event for event in events if type(event.message) in KINDS and not getattr(event.message, "collected", False)]
     if not told:
         return
     routes = await load_routes(work.tx, {event.message.channel_id for event in told})

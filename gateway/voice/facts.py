@@ -12,6 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
+from argosy.common.v1 import address_pb2
+from argosy.fulfillment.v1 import parcels_service_pb2
+from argosy.fulfillment.v1.parcels_service_pb2_grpc import ParcelsServiceStub
 from argosy.gateway.v1 import notices_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
@@ -31,6 +34,7 @@ class Known(NamedTuple):
     name: str
     email: str
     articles: Mapping[str, str]
+    places: Mapping[str, address_pb2.Address]
 
 
 class Asker:
@@ -39,6 +43,7 @@ class Asker:
     def __init__(self, channels: Channels) -> None:
         self._orders = OrdersServiceStub(channels.to("orders"))
         self._items = ItemsServiceStub(channels.to("catalog"))
+        self._parcels = ParcelsServiceStub(channels.to("fulfillment"))
 
     async def ask(self, order_ids: Sequence[str]) -> dict[str, Known]:
         """Returns what is known of each order; raises a Refusal where somebody does not answer."""
@@ -49,7 +54,18 @@ class Asker:
         for start in range(0, len(item_ids), MOST_ITEMS):
             request = items_service_pb2.FindItemsRequest(item_ids=item_ids[start : start + MOST_ITEMS])
             names.update({one.item_id: one.name for one in (await self._items.FindItems(request, timeout=WITHIN_S)).items})
-        return {order.order_id: Known(order, ship_to.address.name, ship_to.email, names) for order, ship_to in pairs}
+        places = await self._places() if any(order.pickup_location_id for order, _ in pairs) else {}
+        return {order.order_id: Known(order, ship_to.address.name, ship_to.email, names, places) for order, ship_to in pairs}
+
+    async def _places(self) -> dict[str, address_pb2.Address]:
+        """Returns where locations are, as far as anybody said."""
+        found, token = {}, ""
+        while True:
+            request = parcels_service_pb2.ListOriginsRequest(page_size=MOST_ITEMS, page_token=token)
+            answer = await self._parcels.ListOrigins(request, timeout=WITHIN_S)
+            found.update({one.location_id: one.address for one in answer.origins})
+            if not (token := answer.next_page_token):
+                return found
 
     async def _order(self, order_id: str) -> tuple[order_pb2.Order, orders_service_pb2.ShipTo]:
         order, ship_to = await asyncio.gather(
@@ -72,7 +88,8 @@ def made_up() -> Known:
     order.placed_at.FromJsonString("2026-03-02T09:30:00Z")
     order.promised_by.FromJsonString("2026-03-06T00:00:00Z")
     order.expected_by.FromJsonString("2026-03-09T00:00:00Z")
-    return Known(order, "Ada Example", "ada@example.com", {"a": "Mug, blue", "b": "Teapot, 1.2 l"})
+    place = address_pb2.Address(company="Harbour Store", lines=["Quay 7"], postal_code="20457", locality="Hamburg", country_code="DE")
+    return Known(order, "Ada Example", "ada@example.com", {"a": "Mug, blue", "b": "Teapot, 1.2 l"}, {"STORE": place})
 
 
 def made_up_event(kind: int) -> dict[str, Any]:
@@ -88,6 +105,8 @@ def made_up_event(kind: int) -> dict[str, Any]:
             return {"return_id": "0192f000-0000-7000-8000-000000000002", "lines": [{"line_id": "1", "quantity": 1}]}
         case Kind.NOTICE_KIND_REFUNDED:
             return {"amount_minor": 3570}
+        case Kind.NOTICE_KIND_READY_FOR_PICKUP:
+            return {"location_id": "STORE", "collect_by": "2026-03-16T00:00:00Z", "lines": [{"line_id": "1", "quantity": 2}]}
         case _:
             return {}
 
@@ -121,6 +140,13 @@ def facts_of(kind: int, event: Mapping[str, Any], known: Known, shop_name: str, 
             facts["returned"] = {"number": event["return_id"], "lines": _units(event, known, in_stock=False)}
         case Kind.NOTICE_KIND_REFUNDED:
             facts["refund"] = {"amount": shown(int(event["amount_minor"]), order.currency_code, str(locale))}
+        case Kind.NOTICE_KIND_READY_FOR_PICKUP:
+            place = known.places.get(event["location_id"], address_pb2.Address())
+            street = [*place.lines, f"{place.postal_code} {place.locality}".strip()]
+            facts["pickup"] = {
+                "place": place.company or place.name or event["location_id"], "address": ", ".join(part for part in street if part),
+                "collect_by": _told(event["collect_by"], locale), "lines": _units(event, known, in_stock=True),
+            }  # fmt: skip
     return facts
 
 

@@ -18,6 +18,7 @@ from services.fulfillment.app import (
     confirm_shipment,
     nodes,
     on_inventory,
+    pickup,
     plan_order,
     policies,
     promises,
@@ -58,6 +59,8 @@ def build(channels: Channels) -> Service:
             "RejectFulfillmentOrder": each(acknowledge.reject),
             "AcceptCancellation": each(acknowledge.accept_cancellation),
             "RejectCancellation": each(acknowledge.reject_cancellation),
+            "MarkReadyForPickup": each(pickup.mark_ready),
+            "ConfirmCollection": each(pickup.confirm_collection),
             "ConfirmPick": each(confirm_pick.confirm_pick),
             "ConfirmShipment": confirm_shipment.confirm_shipments,
             "RecordTracking": each(record_tracking.record_tracking),
@@ -133,5 +136,8 @@ def build(channels: Channels) -> Service:
         facts={"P1": bins.find_bins},
         approvals=(policies.ACTIVATION,),
         jobs=(replay.REPLAY,),
-        periodics=(Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),),
+        periodics=(
+            Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),
+            Periodic("end_pickups", 60.0, pickup.end_pickups, pickup.EXPIRED),
+        ),
     )  # fmt: skip

@@ -162,6 +162,13 @@ async def order_from_a_provider(calls: Calls) -> tuple[str, str]:
     return placed.order_id, (await until_released(calls, placed.order_id))[0].fulfillment_order_id
 
 
+async def order_to_collect(calls: Calls) -> str:
+    """Orders an article that the customer collects in Berlin; returns the fulfilment order."""
+    await receive(calls, await publish_item(calls, "NEAR-1"), "BER", 10, 4_000)
+    placed = await calls.orders.CreateOrder(order("NEAR-1", 2, sku="NEAR-1", pickup_location_id="BER"))
+    return (await until_released(calls, placed.order_id))[0].fulfillment_order_id
+
+
 async def _set_bin(calls: Calls, location_id: str, name: str, position: int) -> bool:
     """Says whether the bin is set up: the location's dock may not be known yet."""
     request = warehouse_service_pb2.SetBinRequest(request_id=new_id(), location_id=location_id, bin=name, zone=name[0], position=position)

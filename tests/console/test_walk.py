@@ -8,7 +8,7 @@ from gateway.app.prove import prove
 from gateway.calls import Calls
 from tests.console.biting import BITING
 from tests.console.conftest import House
-from tests.console.house import bury_event, order_from_a_provider, planned, settled, stock_up
+from tests.console.house import bury_event, order_from_a_provider, order_to_collect, planned, settled, stock_up
 from tests.console.walk import LISTS, PAGES, Person, person
 
 
@@ -278,6 +278,21 @@ def test_a_provider_accepts_is_asked_back_and_ships_nevertheless(browser: Any, h
         house.door.run(settled(house.door.suite))
         olivia.go(f"/console/orders/{order_id}")
         assert "shipped-unasked" in olivia.page.inner_text("main").lower().replace(" ", "-").replace("_", "-")
+
+
+def test_a_customer_collects(browser: Any, house: House) -> None:
+    there = f"/console/fulfilment/{house.door.run(order_to_collect(Calls(house.door.suite.channels)))}"
+    with person(browser, house, "wanda") as wanda:
+        wanda.go(there)
+        assert wanda.violations() == []
+        assert wanda.press("It is ready") == 200
+        assert "ready for pickup" in wanda.page.inner_text("h1")
+        wanda.page.fill("[name^=taken-]", "1")
+        assert wanda.violations() == []
+        assert wanda.press("The customer has it") == 200
+        assert "ready for pickup" in wanda.page.inner_text("h1")
+        assert wanda.press("The customer has it") == 200
+        assert "collected" in wanda.page.inner_text("h1")
 
 
 def test_words_are_tried_with_a_real_order_then_kept_and_dropped(browser: Any, house: House) -> None:

@@ -11,7 +11,7 @@ from gateway.console import show
 from gateway.console.pages.common import location_ids
 from gateway.console.visit import ROWS, Notice, Visit, action
 
-ENDED = (fulfillment_pb2.FULFILLMENT_STATUS_SHIPPED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED)
+ENDED = tuple(fulfillment_pb2.FulfillmentStatus.Value(f"FULFILLMENT_STATUS_{one}") for one in ("SHIPPED", "CANCELLED", "COLLECTED"))
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
@@ -90,6 +90,14 @@ async def _answer(visit: Visit) -> Response:
                 request_id=named["request_id"], fulfillment_order_id=identity, lines=lines
             )
             await visit.ask(calls.AcceptCancellation, yes)
+        case "ready":
+            await visit.ask(calls.MarkReadyForPickup, fulfillment_service_pb2.MarkReadyForPickupRequest(**named))
+        case "collected":
+            taken = _parcel_lines(visit, "taken-")
+            request = fulfillment_service_pb2.ConfirmCollectionRequest(
+                request_id=named["request_id"], fulfillment_order_id=identity, lines=taken
+            )
+            await visit.ask(calls.ConfirmCollection, request)
         case "keep":
             kept = fulfillment_service_pb2.RejectCancellationRequest(**named, reason=visit.field("reason"))
             await visit.ask(calls.RejectCancellation, kept)

@@ -20,7 +20,7 @@ from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SHIPMENT_LINES
 
 
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT.
+    """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, FOR_PICKUP, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT.
 
     Of a parcel that was packed: NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING.
     """
@@ -101,6 +101,8 @@ def _parcel(
     if order is None:
         text = f"there is no fulfilment order {request.fulfillment_order_id}"
         raise NotFound("NO_SUCH_FULFILLMENT_ORDER", text, field="fulfillment_order_id")
+    if order.row.pickup:
+        raise FailedPrecondition("FOR_PICKUP", "the customer collects it: use ConfirmCollection", field="fulfillment_order_id")
     # What another call of this batch changed has a new version already.
     need_unchanged(request.etag, order.row.version + (request.fulfillment_order_id in changed))
     if not request.lines:

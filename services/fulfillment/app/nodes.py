@@ -23,7 +23,7 @@ async def set_node(work: Work, request: promise_service_pb2.SetNodeRequest) -> p
     need_calendar(request.calendar)
     node = promise_service_pb2.Node(
         location_id=request.location_id, calendar=request.calendar, cut_off=request.cut_off, handling_days=request.handling_days,
-        capacity_parcels=request.capacity_parcels, acknowledge_within_s=request.acknowledge_within_s,
+        capacity_parcels=request.capacity_parcels, acknowledge_within_s=request.acknowledge_within_s, pickup_days=request.pickup_days,
     )  # fmt: skip
     body = MessageToJson(node, preserving_proto_field_name=True, indent=None)
     await work.tx.merge(NODES, ("location_id",), [{"location_id": node.location_id, "body": body}])
@@ -33,7 +33,7 @@ async def set_node(work: Work, request: promise_service_pb2.SetNodeRequest) -> p
 def node_of(message: promise_service_pb2.Node) -> Node:
     """Returns a node as decisions use it."""
     calendar, cut_off_min = to_calendar(message.calendar), minutes_of(message.cut_off)
-    return Node(calendar, cut_off_min, message.handling_days, message.capacity_parcels, message.acknowledge_within_s)
+    return Node(calendar, cut_off_min, message.handling_days, message.capacity_parcels, message.acknowledge_within_s, message.pickup_days)
 
 
 @lru_cache(1000)

@@ -90,7 +90,7 @@ def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
         request.currency_code, [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines],
         request.ship_complete, list(request.hints), list(request.excluded_location_ids),
         from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
-        from_timestamp(request.deliver_by) if request.HasField("deliver_by") else None,
+        from_timestamp(request.deliver_by) if request.HasField("deliver_by") else None, request.pickup_location_id,
     )  # fmt: skip
 
 

@@ -42,7 +42,16 @@ class Quotes:
         for method in methods:
             wants = [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines]
             question = Question(
-                "", request.channel_id, request.entity, to.country_code, to.region, to.postal_prefix, method, request.currency_code, wants
+                "",
+                request.channel_id,
+                request.entity,
+                to.country_code,
+                to.region,
+                to.postal_prefix,
+                method,
+                request.currency_code,
+                wants,
+                pickup=request.pickup_location_id,
             )
             decided = batch.decide(question, picture.stock)
             batch.forget(decided)

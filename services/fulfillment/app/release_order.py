@@ -62,6 +62,7 @@ def _order(work: Work, request: fulfillment_service_pb2.ReleaseOrderRequest, loc
         "status": int(Status.RELEASED), "country_code": request.destination.country_code,
         "region": request.destination.region, "postal_prefix": request.destination.postal_prefix, "version": 1,
         "created_at": work.now, "handshake": int(Handshake.NONE), "acknowledge_by": None, "refusal": "",
+        "pickup": int(request.pickup), "ready_at": None, "collect_by": None,
         "method": promise.method if promise is not None else "",
         **{name: getattr(promise, name, None) for name in ("ship_day", "ship_by", "deliver_by")},
     }  # fmt: skip

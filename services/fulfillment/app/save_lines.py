@@ -6,7 +6,7 @@ from typing import Any
 from argosy.fulfillment.v1 import fulfillment_pb2
 from chassis.runtime.work import Work
 from services.fulfillment.app.views import counts
-from services.fulfillment.domain.progress import AGREED, Handshake, derive
+from services.fulfillment.domain.progress import AGREED, Handshake, Status, derive
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 
 NAMES = ("picked", "shorted", "shipped", "cancelled", "recalling")
@@ -20,6 +20,8 @@ class OpenOrder:
         self.handshake = int(row.handshake)
         self.acknowledge_by = row.acknowledge_by
         self.refusal = str(row.refusal)
+        self.ready_at = row.ready_at
+        self.collect_by = row.collect_by
         self.lines = {line.line_id: line for line in lines}
         self.counts = {line.line_id: counts(line) for line in lines}
 
@@ -37,6 +39,11 @@ class OpenOrder:
     def left(self) -> int:
         """What can still ship."""
         return sum(own.left for own in self.counts.values())
+
+    @property
+    def status(self) -> Status:
+        """How far it got."""
+        return derive(list(self.counts.values()), pickup=bool(self.row.pickup), ready=self.ready_at is not None)
 
     def close(self) -> None:
         """Who has agreed, and has nothing left to do, is done."""
@@ -78,8 +85,9 @@ async def save(work: Work, orders: Sequence[OpenOrder]) -> None:
         order.close()
     rows = [
         {
-            "fulfillment_order_id": order.row.fulfillment_order_id, "status": int(derive(list(order.counts.values()))), "version": 1,
+            "fulfillment_order_id": order.row.fulfillment_order_id, "status": int(order.status), "version": 1,
             "handshake": order.handshake, "refusal": order.refusal, "acknowledge_by": order.acknowledge_by,
+            "ready_at": order.ready_at, "collect_by": order.collect_by,
         }
         for order in orders
     ]  # fmt: skip

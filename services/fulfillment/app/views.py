@@ -30,6 +30,7 @@ def to_fulfillment_order(row: Any, lines: Sequence[Any]) -> fulfillment_pb2.Fulf
         ],
         created_at=to_timestamp(row.created_at), method=row.method, ship_by=_moment(row.ship_by), deliver_by=_moment(row.deliver_by),
         handshake=row.handshake, acknowledge_by=_moment(row.acknowledge_by), refusal=row.refusal,
+        pickup=bool(row.pickup), ready_at=_moment(row.ready_at), collect_by=_moment(row.collect_by),
     )  # fmt: skip
 
 

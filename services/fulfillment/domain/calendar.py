@@ -16,7 +16,8 @@ DAY = timedelta(days=1)
 class Node:
     """When and how much a location ships; any number of parcels where its capacity is 0.
 
-    And within how many seconds it must accept what it is told; it need not where 0.
+    And within how many seconds it must accept what it is told; it need not where 0. And for how many days it keeps what
+    customers collect; a week where 0.
     """
 
     calendar: WorkingCalendar
@@ -24,6 +25,7 @@ class Node:
     handling_days: int
     capacity_parcels: int
     acknowledge_within_s: int = 0
+    pickup_days: int = 0
 
     def ships_on(self, now: int, load: Mapping[date, int]) -> date | None:
         """Returns the day on which what is known now leaves; None where no day within a year has room."""

@@ -13,6 +13,7 @@ from services.fulfillment.domain.sourcing import MOST_CANDIDATES, Ask, Outcome, 
 
 Key = tuple[str, str]
 Lane = tuple[str, str, str, str]
+AT_ONCE = Transit(0, 0, saturdays=True)
 
 
 class Location(NamedTuple):
@@ -41,6 +42,8 @@ class Question(NamedTuple):
     excluded: Sequence[str] = ()
     ship_by: int | None = None
     deliver_by: int | None = None
+    # Where the customer collects it; empty where it is shipped.
+    pickup: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -80,6 +83,8 @@ class World:
 
     def transit(self, location_id: str, question: Question) -> Transit | None:
         """Returns how long parcels take: what names the location holds first, then most of the postal code, then the method."""
+        if question.pickup:
+            return AT_ONCE
         for place in (location_id, ""):
             for country, prefix in _narrowing(question.country_code, question.postal_prefix):
                 for method in dict.fromkeys((question.method, "")):
@@ -176,9 +181,11 @@ class Batch:
     def _try(
         self, question: Question, strategy: Strategy, places: Sequence[Place], dated: Mapping[str, Dates], gone: list[tuple[str, str]]
     ) -> Decided:
-        inside = [place for place in places if not strategy.network or place.location_id in strategy.network]
-        outside = [(place.location_id, "NETWORK") for place in places if strategy.network and place.location_id not in strategy.network]
-        rates = self.world.rates_for(question.country_code, question.currency_code, question.method)
+        # Where the customer collects it is not the policy's to say, and costs no parcel.
+        network = () if question.pickup else strategy.network
+        inside = [place for place in places if not network or place.location_id in network]
+        outside = [(place.location_id, "NETWORK") for place in places if network and place.location_id not in network]
+        rates = [] if question.pickup else self.world.rates_for(question.country_code, question.currency_code, question.method)
         ask = Ask(question.wants, inside, rates, strategy.terms, question.complete or strategy.complete)
         return Decided(question, ask, source(ask), strategy.name, [*gone, *outside], dated)
 
@@ -227,6 +234,8 @@ class Batch:
     def _barred(question: Question, location: Location, promisable: Mapping[str, int]) -> str:
         if location.location_id in question.excluded:
             return "EXCLUDED"
+        if question.pickup not in ("", location.location_id):
+            return "PICKUP"
         if question.entity and location.entity != question.entity:
             return "ENTITY"
         return "" if promisable else "NO_STOCK"
@@ -282,7 +291,8 @@ class Batch:
         """Returns an order's question over all that the contested may have, not only what those before it left."""
         places, dated, _ = self._places(one.question, left)
         one.dates = {**dated, **one.dates}
-        network = next(strategy.network for strategy in self.policy.strategies if strategy.name == one.strategy)
+        named = next(strategy.network for strategy in self.policy.strategies if strategy.name == one.strategy)
+        network = () if one.question.pickup else named
         found = {place.location_id: place for place in places if not network or place.location_id in network}
         for place in one.ask.places:
             if any(share.location_id == place.location_id for share in one.shares):

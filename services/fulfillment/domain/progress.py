@@ -13,6 +13,8 @@ class Status(IntEnum):
     PARTIALLY_SHIPPED = 3
     SHIPPED = 4
     CANCELLED = 5
+    READY_FOR_PICKUP = 6
+    COLLECTED = 7
 
 
 class Handshake(IntEnum):
@@ -53,12 +55,14 @@ class Counts(NamedTuple):
         return max(0, self.left - max(0, self.picked - self.shipped))
 
 
-def derive(lines: Sequence[Counts]) -> Status:
-    """Returns the status that follows."""
+def derive(lines: Sequence[Counts], *, pickup: bool = False, ready: bool = False) -> Status:
+    """Returns the status that follows; what is left of a `pickup` waits for the customer once it is `ready`."""
     shipped = sum(line.shipped for line in lines)
     left = sum(line.left for line in lines)
     if not left:
-        return Status.SHIPPED if shipped else Status.CANCELLED
+        return (Status.COLLECTED if pickup else Status.SHIPPED) if shipped else Status.CANCELLED
+    if ready:
+        return Status.READY_FOR_PICKUP
     if shipped:
         return Status.PARTIALLY_SHIPPED
     return Status.PICKED if all(line.picked + line.shorted + line.cancelled >= line.quantity for line in lines) else Status.RELEASED

@@ -8,6 +8,7 @@ from chassis.runtime.versions import version_columns
 METADATA = new_metadata()
 CHASSIS = chassis_tables(METADATA)
 OPEN = text("status < 4")
+READY = text("status = 6")
 UNANSWERED = text("handshake IN (1, 4)")
 
 # Decisions are never changed. `answer` is the contract's message as it was answered; before, `body` was that as JSON.
@@ -47,9 +48,14 @@ FULFILLMENT_ORDERS = Table(
     Column("handshake", Integer, nullable=False, server_default="0"),
     Column("acknowledge_by", BigInteger),
     Column("refusal", Text, nullable=False, server_default=""),
+    # Whether the customer collects it; since when it waits for them, and by when they must have come.
+    Column("pickup", Integer, nullable=False, server_default="0"),
+    Column("ready_at", BigInteger),
+    Column("collect_by", BigInteger),
     # The wave in which it is picked; unset where it is in none.
     Column("wave_id", String(40)),
     Index("ix_fulfillment_orders_unanswered", "acknowledge_by", postgresql_where=UNANSWERED, sqlite_where=UNANSWERED),
+    Index("ix_fulfillment_orders_collect_by", "collect_by", postgresql_where=READY, sqlite_where=READY),
     Index("ix_fulfillment_orders_ship_day", "ship_day", "location_id"),
     Index("ix_fulfillment_orders_overdue", "ship_by", postgresql_where=OPEN, sqlite_where=OPEN),
     Index("ix_fulfillment_orders_status", "status", "fulfillment_order_id"),

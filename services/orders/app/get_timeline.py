@@ -98,13 +98,19 @@ def _decision(one: fulfillment_pb2.Decision) -> Moment:
 def _work(one: fulfillment_pb2.FulfillmentOrder) -> list[Moment]:
     units = sum(line.quantity for line in one.lines)
     own = (one.fulfillment_order_id, one.created_at.ToMicroseconds(), "fulfillment")
-    return [Moment(*own, "TOLD", f"{one.location_id} was told to ship {units} units", "", "fulfillment_order", one.fulfillment_order_id)]
+    about = ("", "fulfillment_order", one.fulfillment_order_id)
+    told = Moment(*own, "TOLD", f"{one.location_id} was told to {'keep' if one.pickup else 'ship'} {units} units", *about)
+    if not one.HasField("ready_at"):
+        return [told]
+    name, at = f"{one.fulfillment_order_id}/ready", one.ready_at.ToMicroseconds()
+    text = f"It waits at {one.location_id} for the customer, until {one.collect_by.ToJsonString()[:10]}"
+    return [told, Moment(name, at, "fulfillment", "READY_FOR_PICKUP", text, *about, {"location_id": one.location_id})]
 
 
 def _parcel(one: fulfillment_pb2.Shipment) -> list[Moment]:
     facts = {
         "units": sum(line.quantity for line in one.lines), "location_id": one.location_id, "carrier": one.carrier,
-        "tracking_number": one.tracking_number,
+        "tracking_number": one.tracking_number, "collected": not one.carrier and one.HasField("delivered_at"),
     }  # fmt: skip
     freight = shown(one.freight_minor, one.currency_code)
     text = f"Parcel with {facts['units']} units left {one.location_id} with {one.carrier or 'no carrier'}, {freight}"

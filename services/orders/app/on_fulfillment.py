@@ -8,7 +8,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
-from services.orders.process.messages import Part, RecallAnswered, Rejected, Shipped, Shorted
+from services.orders.process.messages import NotCollected, Part, RecallAnswered, Rejected, Shipped, Shorted
 from services.orders.store.tables import ORDERS, SHIPMENTS
 
 
@@ -23,6 +23,12 @@ async def on_rejected(work: Work, events: Sequence[Received]) -> None:
     for event in events:
         text = f"{event.message.reason}: {event.message.detail}"
         work.deliver(fulfil_order.NAME, event.message.order_id, Rejected(_parts(event), text))
+
+
+async def on_pickup_expired(work: Work, events: Sequence[Received]) -> None:
+    """A customer did not come in time."""
+    for event in events:
+        work.deliver(fulfil_order.NAME, event.message.order_id, NotCollected(_parts(event)))
 
 
 async def on_cancellation_answered(work: Work, events: Sequence[Received]) -> None:

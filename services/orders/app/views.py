@@ -23,6 +23,7 @@ def to_header(row: Any) -> order_pb2.Order:
         total_minor=row.total_minor, captured_minor=row.captured_minor, refunded_minor=row.refunded_minor,
         shortage_policy=row.shortage_policy, etag=str(row.version), placed_at=to_timestamp(row.placed_at),
         created_at=to_timestamp(row.created_at), shipping_method=row.shipping_method, language=row.language,
+        pickup_location_id=row.pickup_location_id,
         ship_by=to_timestamp(row.ship_by) if row.ship_by is not None else None, hints=row.hints.split(",") if row.hints else [],
         promised_by=to_timestamp(row.promised_by) if row.promised_by is not None else None,
         expected_by=to_timestamp(row.expected_by) if row.expected_by is not None else None,

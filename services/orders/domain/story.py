@@ -91,8 +91,13 @@ def _sentence(told: Told, moment: Moment, later: Sequence[Moment]) -> Iterator[S
         case "CAPTURED":
             what = f"{_count(told.units, 'unit')} in {_count(told.lines, 'line')}, {told.worth}"
             yield Sentence(f"Order {told.number} of {told.channel_id} was taken on {day(moment.at)}: {what}.", [moment.entry_id])
+        case "PARCEL" if moment.facts.get("collected"):
+            what, where = _count(moment.facts["units"], "unit"), moment.facts["location_id"]
+            yield Sentence(f"The customer collected {what} at {where} on {day(moment.at)}.", [moment.entry_id])
         case "PARCEL":
             yield _parcel(moment, later)
+        case "READY_FOR_PICKUP":
+            yield Sentence(f"It waited at {moment.facts['location_id']} for the customer from {day(moment.at)} on.", [moment.entry_id])
         case "REFUND":
             yield Sentence(
                 f"{moment.facts['amount']} to give back was agreed on {day(moment.at)}: {moment.facts['reason']}.", [moment.entry_id]

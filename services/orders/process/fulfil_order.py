@@ -29,6 +29,7 @@ from services.orders.process.messages import (
     KeepTax,
     LiftHold,
     LineCount,
+    NotCollected,
     Paid,
     Part,
     Placed,
@@ -83,6 +84,7 @@ from services.orders.process.take_back import (
     cancel_next,
     cancel_requested,
     change_next,
+    not_collected,
     parcel_left,
     recall_answered,
     recalled,
@@ -148,6 +150,8 @@ def _told(state: State, message: Struct) -> Step:
             return _given_up(_caught_up(state, parts), parts, "REJECTED", f"{_places(parts)}: {reason}")
         case Shipped(_, parts):
             return parcel_left(_caught_up(state, parts), message)
+        case NotCollected(parts):
+            return not_collected(state, parts)
         case CancelRequested(lines, reason):
             return cancel_requested(state, lines, reason)
         case ChangeRequested(change_id):

@@ -121,6 +121,12 @@ class Rejected(Struct, frozen=True, tag=True):
     reason: str
 
 
+class NotCollected(Struct, frozen=True, tag=True):
+    """The customer did not come for this in time."""
+
+    parts: list[Part]
+
+
 class Shipped(Struct, frozen=True, tag=True):
     """A parcel left."""
 

@@ -199,6 +199,19 @@ def _change_over(state: State) -> Step:
     return replace(following, change=""), (SettleChange(state.change, f"{kept} units are on their way already"),)
 
 
+def not_collected(state: State, parts: list[Part]) -> Step:
+    """What nobody came for is cancelled."""
+    lines, counts = dict(state.lines), Counter[str]()
+    for part in parts:
+        line = lines[part.line_id]
+        taken = min(part.quantity, line.released.get(part.location_id, 0))
+        released = less(line.released, part.location_id, taken)
+        lines[part.line_id] = replace(line, released=released, cancelled=line.cancelled + taken)
+        counts[part.line_id] += taken
+    booked = BookCancellation([LineCount(key, quantity) for key, quantity in counts.items() if quantity], "it was not collected in time")
+    return replace(state, lines=lines), (booked,) if booked.lines else ()
+
+
 def parcel_left(state: State, parcel: Shipped) -> Step:
     """Counts a parcel; one that was not to leave there is counted once what ships in its place is stopped."""
     astray = sum(_astray(state, parcel).values())

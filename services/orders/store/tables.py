@@ -40,6 +40,8 @@ ORDERS = Table(
     Column("shipping_refunded", Integer, nullable=False),
     Column("shortage_policy", Integer, nullable=False),
     Column("language", String(40), nullable=False, server_default=""),
+    # Where the customer collects it; empty where it is shipped.
+    Column("pickup_location_id", String(64), nullable=False, server_default=""),
     Column("shipping_method", String(40), nullable=False, server_default=""),
     Column("ship_by", BigInteger),
     # By when the customer was told that all arrives, and by when it is expected now.

@@ -529,3 +529,14 @@ def test_a_change_of_what_is_reserved_reserves_again() -> None:
     following = f.decide(following.state, m.ReservationCancelled(), 0)
     assert (following.state.lines["a"].waiting, following.state.lines["a"].reserved) == (2, {})
     assert asked(following) == [m.ResolveItems("o")]
+
+
+def test_what_nobody_collects_is_cancelled_and_nothing_else_changes() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    one = f.decide(released.state, m.Shipped("s", [m.Part("a", "X", 1)]), 0)
+    following = f.decide(one.state, m.NotCollected([m.Part("a", "X", 1)]), 0)
+    assert m.BookCancellation([m.LineCount("a", 1)], "it was not collected in time") in following.changes
+    assert following.ended
+    # What was called back meanwhile is not cancelled twice.
+    again = f.decide(following.state, m.NotCollected([m.Part("a", "X", 1)]), 0)
+    assert again.state == following.state

@@ -110,6 +110,7 @@ class AskOthers:
                 method=order.shipping_method, hints=order.hints.split(",") if order.hints else (),
                 ship_by=to_timestamp(order.ship_by) if order.ship_by is not None else None,
                 deliver_by=to_timestamp(order.promised_by) if order.promised_by is not None else None,
+                pickup_location_id=order.pickup_location_id,
             )  # fmt: skip
             for count in effect.asked.lines:
                 line = own[count.line_id]
@@ -139,7 +140,7 @@ class AskOthers:
             own = {line.line_id: line for line in lines[order.order_id]}
             request = batch.requests.add(
                 request_id=effect.request_id, order_id=order.order_id, channel_id=order.channel_id, entity=order.entity,
-                destination=to_destination(order), currency_code=order.currency_code,
+                destination=to_destination(order), currency_code=order.currency_code, pickup=bool(order.pickup_location_id),
             )  # fmt: skip
             for part in effect.asked.parts:
                 line = own[part.line_id]

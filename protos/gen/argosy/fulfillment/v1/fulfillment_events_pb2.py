@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from argosy.common.v1 import options_pb2 as argosy_dot_common_dot_v1_dot_options__pb2
 from argosy.fulfillment.v1 import fulfillment_pb2 as argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.argosy/fulfillment/v1/fulfillment_events.proto\x12\x15\x61rgosy.fulfillment.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\'argosy/fulfillment/v1/fulfillment.proto\"\xc0\x01\n\x18\x46ulfillmentOrderReleased\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xb3\x01\n\x0bPickShorted\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xc8\x02\n\x0fShipmentShipped\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x06 \x01(\t\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x15\n\rfreight_minor\x18\x08 \x01(\x03\x12\x0f\n\x07\x63\x61rrier\x18\t \x01(\t\x12\x17\n\x0ftracking_number\x18\n \x01(\t\x12\x30\n\x05lines\x18\x0b \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xd0\x01\n\x18\x46ulfillmentOrderRecalled\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xcd\x01\n\x15\x43\x61ncellationRequested\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\x80\x02\n\x14\x43\x61ncellationAnswered\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x33\n\x08returned\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12/\n\x04kept\x18\x05 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x06 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xe0\x01\n\x18\x46ulfillmentOrderRejected\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\x87\x01\n\x11ShipmentDelivered\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"n\n\x0b\x42inDiffered\x12\x10\n\x08\x63ount_id\x18\x01 \x01(\t\x12\x13\n\x0blocation_id\x18\x02 \x01(\t\x12\x0b\n\x03\x62in\x18\x03 \x01(\t\x12\x10\n\x08item_ids\x18\x04 \x03(\t:\x19\x92\xb5\x18\x15\n\tbin_count\x12\x08\x63ount_id\"\xa4\x01\n\x0eShipmentFailed\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xcb\x02\n\rFreightBilled\x12\x11\n\tcharge_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x13\n\x0b\x62ill_number\x18\x03 \x01(\t\x12\x13\n\x0bshipment_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12\x12\n\nchannel_id\x18\x06 \x01(\t\x12\x13\n\x0blocation_id\x18\x07 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x08 \x01(\t\x12\x15\n\rcurrency_code\x18\t \x01(\t\x12\x14\n\x0c\x62illed_minor\x18\n \x01(\x03\x12\x16\n\x0e\x63redited_minor\x18\x0b \x01(\x03\x12\x15\n\raccrued_minor\x18\x0c \x01(\x03\x12\x14\n\x0c\x64\x65\x61rer_minor\x18\r \x01(\x03\x12\x15\n\rcheaper_minor\x18\x0e \x01(\x03:\x18\x92\xb5\x18\x14\n\x07\x66reight\x12\tcharge_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.argosy/fulfillment/v1/fulfillment_events.proto\x12\x15\x61rgosy.fulfillment.v1\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\'argosy/fulfillment/v1/fulfillment.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x01\n\x18\x46ulfillmentOrderReleased\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xb3\x01\n\x0bPickShorted\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xdb\x02\n\x0fShipmentShipped\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x13\n\x0blocation_id\x18\x05 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x06 \x01(\t\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x15\n\rfreight_minor\x18\x08 \x01(\x03\x12\x0f\n\x07\x63\x61rrier\x18\t \x01(\t\x12\x17\n\x0ftracking_number\x18\n \x01(\t\x12\x30\n\x05lines\x18\x0b \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x11\n\tcollected\x18\x0c \x01(\x08:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xd0\x01\n\x18\x46ulfillmentOrderRecalled\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xcd\x01\n\x15\x43\x61ncellationRequested\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\x80\x02\n\x14\x43\x61ncellationAnswered\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x33\n\x08returned\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12/\n\x04kept\x18\x05 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x06 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xe0\x01\n\x18\x46ulfillmentOrderRejected\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\x87\x01\n\x11ShipmentDelivered\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"n\n\x0b\x42inDiffered\x12\x10\n\x08\x63ount_id\x18\x01 \x01(\t\x12\x13\n\x0blocation_id\x18\x02 \x01(\t\x12\x0b\n\x03\x62in\x18\x03 \x01(\t\x12\x10\n\x08item_ids\x18\x04 \x03(\t:\x19\x92\xb5\x18\x15\n\tbin_count\x12\x08\x63ount_id\"\xa4\x01\n\x0eShipmentFailed\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x13\n\x0bshipment_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xcb\x02\n\rFreightBilled\x12\x11\n\tcharge_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x13\n\x0b\x62ill_number\x18\x03 \x01(\t\x12\x13\n\x0bshipment_id\x18\x04 \x01(\t\x12\x10\n\x08order_id\x18\x05 \x01(\t\x12\x12\n\nchannel_id\x18\x06 \x01(\t\x12\x13\n\x0blocation_id\x18\x07 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x08 \x01(\t\x12\x15\n\rcurrency_code\x18\t \x01(\t\x12\x14\n\x0c\x62illed_minor\x18\n \x01(\x03\x12\x16\n\x0e\x63redited_minor\x18\x0b \x01(\x03\x12\x15\n\raccrued_minor\x18\x0c \x01(\x03\x12\x14\n\x0c\x64\x65\x61rer_minor\x18\r \x01(\x03\x12\x15\n\rcheaper_minor\x18\x0e \x01(\x03:\x18\x92\xb5\x18\x14\n\x07\x66reight\x12\tcharge_id\"\xfa\x01\n\x0eReadyForPickup\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x12\n\nchannel_id\x18\x04 \x01(\t\x12\x30\n\x05lines\x18\x05 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment\x12.\n\ncollect_by\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_id\"\xb5\x01\n\rPickupExpired\x12\x1c\n\x14\x66ulfillment_order_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12\x30\n\x05lines\x18\x04 \x03(\x0b\x32!.argosy.fulfillment.v1.Assignment:-\x92\xb5\x18)\n\x11\x66ulfillment_order\x12\x14\x66ulfillment_order_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,26 +56,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHIPMENTFAILED']._serialized_options = b'\222\265\030)\n\021fulfillment_order\022\024fulfillment_order_id'
   _globals['_FREIGHTBILLED']._loaded_options = None
   _globals['_FREIGHTBILLED']._serialized_options = b'\222\265\030\024\n\007freight\022\tcharge_id'
-  _globals['_FULFILLMENTORDERRELEASED']._serialized_start=147
-  _globals['_FULFILLMENTORDERRELEASED']._serialized_end=339
-  _globals['_PICKSHORTED']._serialized_start=342
-  _globals['_PICKSHORTED']._serialized_end=521
-  _globals['_SHIPMENTSHIPPED']._serialized_start=524
-  _globals['_SHIPMENTSHIPPED']._serialized_end=852
-  _globals['_FULFILLMENTORDERRECALLED']._serialized_start=855
-  _globals['_FULFILLMENTORDERRECALLED']._serialized_end=1063
-  _globals['_CANCELLATIONREQUESTED']._serialized_start=1066
-  _globals['_CANCELLATIONREQUESTED']._serialized_end=1271
-  _globals['_CANCELLATIONANSWERED']._serialized_start=1274
-  _globals['_CANCELLATIONANSWERED']._serialized_end=1530
-  _globals['_FULFILLMENTORDERREJECTED']._serialized_start=1533
-  _globals['_FULFILLMENTORDERREJECTED']._serialized_end=1757
-  _globals['_SHIPMENTDELIVERED']._serialized_start=1760
-  _globals['_SHIPMENTDELIVERED']._serialized_end=1895
-  _globals['_BINDIFFERED']._serialized_start=1897
-  _globals['_BINDIFFERED']._serialized_end=2007
-  _globals['_SHIPMENTFAILED']._serialized_start=2010
-  _globals['_SHIPMENTFAILED']._serialized_end=2174
-  _globals['_FREIGHTBILLED']._serialized_start=2177
-  _globals['_FREIGHTBILLED']._serialized_end=2508
+  _globals['_READYFORPICKUP']._loaded_options = None
+  _globals['_READYFORPICKUP']._serialized_options = b'\222\265\030)\n\021fulfillment_order\022\024fulfillment_order_id'
+  _globals['_PICKUPEXPIRED']._loaded_options = None
+  _globals['_PICKUPEXPIRED']._serialized_options = b'\222\265\030)\n\021fulfillment_order\022\024fulfillment_order_id'
+  _globals['_FULFILLMENTORDERRELEASED']._serialized_start=180
+  _globals['_FULFILLMENTORDERRELEASED']._serialized_end=372
+  _globals['_PICKSHORTED']._serialized_start=375
+  _globals['_PICKSHORTED']._serialized_end=554
+  _globals['_SHIPMENTSHIPPED']._serialized_start=557
+  _globals['_SHIPMENTSHIPPED']._serialized_end=904
+  _globals['_FULFILLMENTORDERRECALLED']._serialized_start=907
+  _globals['_FULFILLMENTORDERRECALLED']._serialized_end=1115
+  _globals['_CANCELLATIONREQUESTED']._serialized_start=1118
+  _globals['_CANCELLATIONREQUESTED']._serialized_end=1323
+  _globals['_CANCELLATIONANSWERED']._serialized_start=1326
+  _globals['_CANCELLATIONANSWERED']._serialized_end=1582
+  _globals['_FULFILLMENTORDERREJECTED']._serialized_start=1585
+  _globals['_FULFILLMENTORDERREJECTED']._serialized_end=1809
+  _globals['_SHIPMENTDELIVERED']._serialized_start=1812
+  _globals['_SHIPMENTDELIVERED']._serialized_end=1947
+  _globals['_BINDIFFERED']._serialized_start=1949
+  _globals['_BINDIFFERED']._serialized_end=2059
+  _globals['_SHIPMENTFAILED']._serialized_start=2062
+  _globals['_SHIPMENTFAILED']._serialized_end=2226
+  _globals['_FREIGHTBILLED']._serialized_start=2229
+  _globals['_FREIGHTBILLED']._serialized_end=2560
+  _globals['_READYFORPICKUP']._serialized_start=2563
+  _globals['_READYFORPICKUP']._serialized_end=2813
+  _globals['_PICKUPEXPIRED']._serialized_start=2816
+  _globals['_PICKUPEXPIRED']._serialized_end=2997
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from argosy.fulfillment.v1 import fulfillment_pb2 as _fulfillment_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -108,6 +109,7 @@ class ShipmentShipped(_message.Message):
     CARRIER_FIELD_NUMBER: _builtins.int
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    COLLECTED_FIELD_NUMBER: _builtins.int
     fulfillment_order_id: _builtins.str
     """The fulfilment order."""
     shipment_id: _builtins.str
@@ -128,6 +130,8 @@ class ShipmentShipped(_message.Message):
     """The carrier."""
     tracking_number: _builtins.str
     """The tracking number."""
+    collected: _builtins.bool
+    """True where the customer collected it: nothing is on its way."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
         """What is in it."""
@@ -146,10 +150,11 @@ class ShipmentShipped(_message.Message):
         carrier: _builtins.str = ...,
         tracking_number: _builtins.str = ...,
         lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        collected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "channel_id", b"channel_id", "currency_code", b"currency_code", "entity", b"entity", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "shipment_id", b"shipment_id", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "channel_id", b"channel_id", "collected", b"collected", "currency_code", b"currency_code", "entity", b"entity", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "shipment_id", b"shipment_id", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -502,3 +507,85 @@ class FreightBilled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FreightBilled: _TypeAlias = FreightBilled  # noqa: Y015
+
+@_typing.final
+class ReadyForPickup(_message.Message):
+    """What a customer collects waits for them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    COLLECT_BY_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """The location."""
+    channel_id: _builtins.str
+    """The channel."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What waits."""
+
+    @_builtins.property
+    def collect_by(self) -> _timestamp_pb2.Timestamp:
+        """By when they must have collected it."""
+
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        collect_by: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collect_by", b"collect_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "collect_by", b"collect_by", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadyForPickup: _TypeAlias = ReadyForPickup  # noqa: Y015
+
+@_typing.final
+class PickupExpired(_message.Message):
+    """A customer did not collect in time; FulfillmentOrderRecalled tells that it is back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    order_id: _builtins.str
+    """The order."""
+    location_id: _builtins.str
+    """The location."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What was not collected."""
+
+    def __init__(
+        self,
+        *,
+        fulfillment_order_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PickupExpired: _TypeAlias = PickupExpired  # noqa: Y015

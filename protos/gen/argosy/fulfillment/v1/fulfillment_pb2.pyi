@@ -111,6 +111,10 @@ class _FulfillmentStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ful
     """Nothing is left to ship."""
     FULFILLMENT_STATUS_CANCELLED: _FulfillmentStatus.ValueType  # 5
     """None of it will ship."""
+    FULFILLMENT_STATUS_READY_FOR_PICKUP: _FulfillmentStatus.ValueType  # 6
+    """It waits at the location for the customer."""
+    FULFILLMENT_STATUS_COLLECTED: _FulfillmentStatus.ValueType  # 7
+    """The customer has it: nothing is left to collect."""
 
 class FulfillmentStatus(_FulfillmentStatus, metaclass=_FulfillmentStatusEnumTypeWrapper):
     """How far a fulfilment order got."""
@@ -127,6 +131,10 @@ FULFILLMENT_STATUS_SHIPPED: FulfillmentStatus.ValueType  # 4
 """Nothing is left to ship."""
 FULFILLMENT_STATUS_CANCELLED: FulfillmentStatus.ValueType  # 5
 """None of it will ship."""
+FULFILLMENT_STATUS_READY_FOR_PICKUP: FulfillmentStatus.ValueType  # 6
+"""It waits at the location for the customer."""
+FULFILLMENT_STATUS_COLLECTED: FulfillmentStatus.ValueType  # 7
+"""The customer has it: nothing is left to collect."""
 Global___FulfillmentStatus: _TypeAlias = FulfillmentStatus  # noqa: Y015
 
 @_typing.final
@@ -391,6 +399,9 @@ class FulfillmentOrder(_message.Message):
     HANDSHAKE_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGE_BY_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    PICKUP_FIELD_NUMBER: _builtins.int
+    READY_AT_FIELD_NUMBER: _builtins.int
+    COLLECT_BY_FIELD_NUMBER: _builtins.int
     fulfillment_order_id: _builtins.str
     """The id."""
     order_id: _builtins.str
@@ -411,6 +422,8 @@ class FulfillmentOrder(_message.Message):
     """What the location says of it."""
     refusal: _builtins.str
     """Why the location will not ship it."""
+    pickup: _builtins.bool
+    """True where the customer collects it."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes, coarsely."""
@@ -435,6 +448,14 @@ class FulfillmentOrder(_message.Message):
     def acknowledge_by(self) -> _timestamp_pb2.Timestamp:
         """By when the location must answer what it was told or asked last; unset where it need not."""
 
+    @_builtins.property
+    def ready_at(self) -> _timestamp_pb2.Timestamp:
+        """Since when it waits for the customer; unset before."""
+
+    @_builtins.property
+    def collect_by(self) -> _timestamp_pb2.Timestamp:
+        """By when the customer must have collected it; unset before it is ready."""
+
     def __init__(
         self,
         *,
@@ -454,10 +475,13 @@ class FulfillmentOrder(_message.Message):
         handshake: Global___Handshake.ValueType = ...,
         acknowledge_by: _timestamp_pb2.Timestamp | None = ...,
         refusal: _builtins.str = ...,
+        pickup: _builtins.bool = ...,
+        ready_at: _timestamp_pb2.Timestamp | None = ...,
+        collect_by: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "collect_by", b"collect_by", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "ready_at", b"ready_at", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "channel_id", b"channel_id", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "handshake", b"handshake", "lines", b"lines", "location_id", b"location_id", "method", b"method", "order_id", b"order_id", "refusal", b"refusal", "ship_by", b"ship_by", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_by", b"acknowledge_by", "channel_id", b"channel_id", "collect_by", b"collect_by", "created_at", b"created_at", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "handshake", b"handshake", "lines", b"lines", "location_id", b"location_id", "method", b"method", "order_id", b"order_id", "pickup", b"pickup", "ready_at", b"ready_at", "refusal", b"refusal", "ship_by", b"ship_by", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,6 +41,7 @@ class PlanOrderRequest(_message.Message):
     HINTS_FIELD_NUMBER: _builtins.int
     SHIP_BY_FIELD_NUMBER: _builtins.int
     DELIVER_BY_FIELD_NUMBER: _builtins.int
+    PICKUP_LOCATION_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
@@ -55,6 +56,8 @@ class PlanOrderRequest(_message.Message):
     """ISO 4217 code of all amounts here."""
     method: _builtins.str
     """The shipping method; any where empty."""
+    pickup_location_id: _builtins.str
+    """The location where the customer collects it, which alone is looked at; empty where it is shipped."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes."""
@@ -95,10 +98,11 @@ class PlanOrderRequest(_message.Message):
         hints: _abc.Iterable[_builtins.str] | None = ...,
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         deliver_by: _timestamp_pb2.Timestamp | None = ...,
+        pickup_location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "hints", b"hints", "lines", b"lines", "method", b"method", "order_id", b"order_id", "request_id", b"request_id", "ship_by", b"ship_by", "ship_complete", b"ship_complete"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "hints", b"hints", "lines", b"lines", "method", b"method", "order_id", b"order_id", "pickup_location_id", b"pickup_location_id", "request_id", b"request_id", "ship_by", b"ship_by", "ship_complete", b"ship_complete"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,6 +293,7 @@ class ReleaseOrderRequest(_message.Message):
     DESTINATION_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    PICKUP_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
@@ -299,6 +304,8 @@ class ReleaseOrderRequest(_message.Message):
     """The legal entity."""
     currency_code: _builtins.str
     """ISO 4217 code of all amounts here."""
+    pickup: _builtins.bool
+    """True where the customer collects it."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes."""
@@ -317,10 +324,11 @@ class ReleaseOrderRequest(_message.Message):
         destination: _address_pb2.Destination | None = ...,
         lines: _abc.Iterable[Global___ReleaseLine] | None = ...,
         currency_code: _builtins.str = ...,
+        pickup: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "destination", b"destination", "entity", b"entity", "lines", b"lines", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "destination", b"destination", "entity", b"entity", "lines", b"lines", "order_id", b"order_id", "pickup", b"pickup", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1397,3 +1405,69 @@ class RejectCancellationRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RejectCancellationRequest: _TypeAlias = RejectCancellationRequest  # noqa: Y015
+
+@_typing.final
+class MarkReadyForPickupRequest(_message.Message):
+    """Says that it can be collected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkReadyForPickupRequest: _TypeAlias = MarkReadyForPickupRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmCollectionRequest(_message.Message):
+    """Says that it was collected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    fulfillment_order_id: _builtins.str
+    """The fulfilment order."""
+    etag: _builtins.str
+    """The etag that was read; not compared where empty."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.ParcelLine]:
+        """What was taken; all that waits where empty."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        fulfillment_order_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.ParcelLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmCollectionRequest: _TypeAlias = ConfirmCollectionRequest  # noqa: Y015

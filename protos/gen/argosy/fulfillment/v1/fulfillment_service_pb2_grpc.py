@@ -101,6 +101,16 @@ class FulfillmentServiceStub:
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.SerializeToString,
                 response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
                 _registered_method=True)
+        self.MarkReadyForPickup = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/MarkReadyForPickup',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.MarkReadyForPickupRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+                _registered_method=True)
+        self.ConfirmCollection = channel.unary_unary(
+                '/argosy.fulfillment.v1.FulfillmentService/ConfirmCollection',
+                request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmCollectionRequest.SerializeToString,
+                response_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.FromString,
+                _registered_method=True)
         self.ConfirmPick = channel.unary_unary(
                 '/argosy.fulfillment.v1.FulfillmentService/ConfirmPick',
                 request_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmPickRequest.SerializeToString,
@@ -238,6 +248,20 @@ class FulfillmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkReadyForPickup(self, request, context):
+        """Says that what a customer collects is picked and waits: they are told, and have so many days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmCollection(self, request, context):
+        """Says that a customer has collected all or some of it: that counts as shipped, and as delivered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmPick(self, request, context):
         """Says what was picked; what was not found is short and sourced again.
         """
@@ -361,6 +385,16 @@ def add_FulfillmentServiceServicer_to_server(servicer, server):
                     servicer.RejectCancellation,
                     request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.FromString,
                     response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
+            ),
+            'MarkReadyForPickup': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkReadyForPickup,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.MarkReadyForPickupRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.SerializeToString,
+            ),
+            'ConfirmCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmCollection,
+                    request_deserializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmCollectionRequest.FromString,
+                    response_serializer=argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.SerializeToString,
             ),
             'ConfirmPick': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmPick,
@@ -755,6 +789,60 @@ class FulfillmentService:
             '/argosy.fulfillment.v1.FulfillmentService/RejectCancellation',
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.RejectCancellationRequest.SerializeToString,
             argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkReadyForPickup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/MarkReadyForPickup',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.MarkReadyForPickupRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.FulfillmentOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.fulfillment.v1.FulfillmentService/ConfirmCollection',
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__service__pb2.ConfirmCollectionRequest.SerializeToString,
+            argosy_dot_fulfillment_dot_v1_dot_fulfillment__pb2.Shipment.FromString,
             options,
             channel_credentials,
             insecure,

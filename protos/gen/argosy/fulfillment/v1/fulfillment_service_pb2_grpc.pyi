@@ -60,6 +60,10 @@ class FulfillmentServiceStub:
     """Says that a location gives back what it is asked for, or some of it; it ships the rest."""
     RejectCancellation: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectCancellationRequest, _fulfillment_pb2.FulfillmentOrder]
     """Says that a location ships what it is asked to give back."""
+    MarkReadyForPickup: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.MarkReadyForPickupRequest, _fulfillment_pb2.FulfillmentOrder]
+    """Says that what a customer collects is picked and waits: they are told, and have so many days."""
+    ConfirmCollection: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmCollectionRequest, _fulfillment_pb2.Shipment]
+    """Says that a customer has collected all or some of it: that counts as shipped, and as delivered."""
     ConfirmPick: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _grpc.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]
@@ -108,6 +112,10 @@ class FulfillmentServiceAsyncStub(FulfillmentServiceStub):
     """Says that a location gives back what it is asked for, or some of it; it ships the rest."""
     RejectCancellation: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.RejectCancellationRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
     """Says that a location ships what it is asked to give back."""
+    MarkReadyForPickup: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.MarkReadyForPickupRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
+    """Says that what a customer collects is picked and waits: they are told, and have so many days."""
+    ConfirmCollection: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmCollectionRequest, _fulfillment_pb2.Shipment]  # type: ignore[assignment]
+    """Says that a customer has collected all or some of it: that counts as shipped, and as delivered."""
     ConfirmPick: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmPickRequest, _fulfillment_pb2.FulfillmentOrder]  # type: ignore[assignment]
     """Says what was picked; what was not found is short and sourced again."""
     ConfirmShipment: _aio.UnaryUnaryMultiCallable[_fulfillment_service_pb2.ConfirmShipmentRequest, _fulfillment_pb2.Shipment]  # type: ignore[assignment]
@@ -231,6 +239,22 @@ class FulfillmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
         """Says that a location ships what it is asked to give back."""
+
+    @_abc_1.abstractmethod
+    def MarkReadyForPickup(
+        self,
+        request: _fulfillment_service_pb2.MarkReadyForPickupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.FulfillmentOrder, _abc.Awaitable[_fulfillment_pb2.FulfillmentOrder]]:
+        """Says that what a customer collects is picked and waits: they are told, and have so many days."""
+
+    @_abc_1.abstractmethod
+    def ConfirmCollection(
+        self,
+        request: _fulfillment_service_pb2.ConfirmCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fulfillment_pb2.Shipment, _abc.Awaitable[_fulfillment_pb2.Shipment]]:
+        """Says that a customer has collected all or some of it: that counts as shipped, and as delivered."""
 
     @_abc_1.abstractmethod
     def ConfirmPick(

@@ -35,6 +35,7 @@ class Node(_message.Message):
     HANDLING_DAYS_FIELD_NUMBER: _builtins.int
     CAPACITY_PARCELS_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGE_WITHIN_S_FIELD_NUMBER: _builtins.int
+    PICKUP_DAYS_FIELD_NUMBER: _builtins.int
     location_id: _builtins.str
     """The location."""
     cut_off: _builtins.str
@@ -45,6 +46,8 @@ class Node(_message.Message):
     """Parcels a day; any number where 0."""
     acknowledge_within_s: _builtins.int
     """Within how many seconds it must accept what it is told, else that is sourced elsewhere; it need not where 0."""
+    pickup_days: _builtins.int
+    """For how many days what customers collect waits for them; 7 where 0."""
     @_builtins.property
     def calendar(self) -> _holds_service_pb2.WorkingCalendar:
         """When somebody works there."""
@@ -58,10 +61,11 @@ class Node(_message.Message):
         handling_days: _builtins.int = ...,
         capacity_parcels: _builtins.int = ...,
         acknowledge_within_s: _builtins.int = ...,
+        pickup_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id", "pickup_days", b"pickup_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -80,6 +84,7 @@ class SetNodeRequest(_message.Message):
     HANDLING_DAYS_FIELD_NUMBER: _builtins.int
     CAPACITY_PARCELS_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGE_WITHIN_S_FIELD_NUMBER: _builtins.int
+    PICKUP_DAYS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     location_id: _builtins.str
@@ -92,6 +97,8 @@ class SetNodeRequest(_message.Message):
     """Parcels a day; any number where 0."""
     acknowledge_within_s: _builtins.int
     """Within how many seconds it must accept what it is told, else that is sourced elsewhere; it need not where 0."""
+    pickup_days: _builtins.int
+    """For how many days what customers collect waits for them; 7 where 0."""
     @_builtins.property
     def calendar(self) -> _holds_service_pb2.WorkingCalendar:
         """When somebody works there."""
@@ -106,10 +113,11 @@ class SetNodeRequest(_message.Message):
         handling_days: _builtins.int = ...,
         capacity_parcels: _builtins.int = ...,
         acknowledge_within_s: _builtins.int = ...,
+        pickup_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_within_s", b"acknowledge_within_s", "calendar", b"calendar", "capacity_parcels", b"capacity_parcels", "cut_off", b"cut_off", "handling_days", b"handling_days", "location_id", b"location_id", "pickup_days", b"pickup_days", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -465,12 +473,15 @@ class QuotePromiseRequest(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     METHODS_FIELD_NUMBER: _builtins.int
+    PICKUP_LOCATION_ID_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel."""
     entity: _builtins.str
     """Only locations of this legal entity; any where empty."""
     currency_code: _builtins.str
     """ISO 4217 code of all amounts here."""
+    pickup_location_id: _builtins.str
+    """The location where the customer would collect it, which alone is looked at; empty where it is shipped."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it would go."""
@@ -492,10 +503,11 @@ class QuotePromiseRequest(_message.Message):
         lines: _abc.Iterable[_fulfillment_service_pb2.PlanLine] | None = ...,
         currency_code: _builtins.str = ...,
         methods: _abc.Iterable[_builtins.str] | None = ...,
+        pickup_location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "destination", b"destination", "entity", b"entity", "lines", b"lines", "methods", b"methods"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "destination", b"destination", "entity", b"entity", "lines", b"lines", "methods", b"methods", "pickup_location_id", b"pickup_location_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,8 @@ class _NoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeKind
     """A return was opened: what to send back."""
     NOTICE_KIND_REFUNDED: _NoticeKind.ValueType  # 6
     """Money is on its way back."""
+    NOTICE_KIND_READY_FOR_PICKUP: _NoticeKind.ValueType  # 7
+    """What they collect waits for them."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """What a customer is told."""
@@ -58,6 +60,8 @@ NOTICE_KIND_RETURN_OPENED: NoticeKind.ValueType  # 5
 """A return was opened: what to send back."""
 NOTICE_KIND_REFUNDED: NoticeKind.ValueType  # 6
 """Money is on its way back."""
+NOTICE_KIND_READY_FOR_PICKUP: NoticeKind.ValueType  # 7
+"""What they collect waits for them."""
 Global___NoticeKind: _TypeAlias = NoticeKind  # noqa: Y015
 
 class _NoticeVia:

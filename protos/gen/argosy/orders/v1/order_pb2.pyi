@@ -200,6 +200,7 @@ class Order(_message.Message):
     PROMISED_BY_FIELD_NUMBER: _builtins.int
     EXPECTED_BY_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    PICKUP_LOCATION_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order's id."""
     channel_id: _builtins.str
@@ -232,6 +233,8 @@ class Order(_message.Message):
     """How the customer wants it shipped; empty for the channel's usual way."""
     language: _builtins.str
     """The language in which the customer is told; the channel's where empty."""
+    pickup_location_id: _builtins.str
+    """The location where the customer collects it; empty where it is shipped."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes, coarsely; the address is asked with GetShipTo."""
@@ -296,10 +299,11 @@ class Order(_message.Message):
         promised_by: _timestamp_pb2.Timestamp | None = ...,
         expected_by: _timestamp_pb2.Timestamp | None = ...,
         language: _builtins.str = ...,
+        pickup_location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "destination", b"destination", "expected_by", b"expected_by", "placed_at", b"placed_at", "promised_by", b"promised_by", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "expected_by", b"expected_by", "external_order_id", b"external_order_id", "hints", b"hints", "language", b"language", "lines", b"lines", "order_id", b"order_id", "placed_at", b"placed_at", "promised_by", b"promised_by", "refunded_minor", b"refunded_minor", "ship_by", b"ship_by", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured_minor", b"captured_minor", "channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "customer_id", b"customer_id", "destination", b"destination", "entity", b"entity", "etag", b"etag", "expected_by", b"expected_by", "external_order_id", b"external_order_id", "hints", b"hints", "language", b"language", "lines", b"lines", "order_id", b"order_id", "pickup_location_id", b"pickup_location_id", "placed_at", b"placed_at", "promised_by", b"promised_by", "refunded_minor", b"refunded_minor", "ship_by", b"ship_by", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "status", b"status", "tenders", b"tenders", "total_minor", b"total_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,6 +49,7 @@ class CreateOrderRequest(_message.Message):
     SHIP_BY_FIELD_NUMBER: _builtins.int
     PROMISED_BY_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    PICKUP_LOCATION_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -79,6 +80,8 @@ class CreateOrderRequest(_message.Message):
     """How the customer wants it shipped, e.g. express; the channel's usual way where empty."""
     language: _builtins.str
     """The language in which the customer is told, e.g. de or pt-BR; the channel's where empty."""
+    pickup_location_id: _builtins.str
+    """The location where the customer collects it; empty where it is shipped."""
     @_builtins.property
     def ship_to(self) -> _address_pb2.Address:
         """Where it goes."""
@@ -127,10 +130,11 @@ class CreateOrderRequest(_message.Message):
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         promised_by: _timestamp_pb2.Timestamp | None = ...,
         language: _builtins.str = ...,
+        pickup_location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at", "promised_by", b"promised_by", "ship_by", b"ship_by", "ship_to", b"ship_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "language", b"language", "lines", b"lines", "note", b"note", "placed_at", b"placed_at", "promised_by", b"promised_by", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_id", b"cart_id", "channel_id", b"channel_id", "currency_code", b"currency_code", "customer_id", b"customer_id", "discount_minor", b"discount_minor", "entity", b"entity", "external_order_id", b"external_order_id", "language", b"language", "lines", b"lines", "note", b"note", "pickup_location_id", b"pickup_location_id", "placed_at", b"placed_at", "promised_by", b"promised_by", "request_id", b"request_id", "ship_by", b"ship_by", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shipping_tax_minor", b"shipping_tax_minor", "shortage_policy", b"shortage_policy", "tax_charged", b"tax_charged", "tenders", b"tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -146,6 +146,7 @@ def build(channels: Channels) -> Service:
                     take_order.AskOrder: carry_out.ask_order,
                     take_order.Place: carry_out.place,
                     take_order.Capture: carry_out.capture,
+                    take_order.Record: carry_out.record,
                     take_order.Cancel: carry_out.cancel,
                     take_order.Refund: carry_out.refund,
                     take_order.OpenReturn: carry_out.open_return,

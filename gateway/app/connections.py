@@ -19,6 +19,10 @@ from gateway.store.tables import CONNECTIONS, FILE_MAPPINGS
 from gateway.voice.egress import Egress
 
 COALESCE_MS = 1000
+SIGNED = {
+    connections_service_pb2.DIALECT_SHOPIFY: "Shopify signs its webhooks; give the app's client secret",
+    connections_service_pb2.DIALECT_PAYMENTS: "the provider signs its events; give the endpoint's secret",
+}
 
 
 async def set_connection(
@@ -30,8 +34,8 @@ async def set_connection(
     secret, previous = (before.secret, before.previous_secret) if before is not None else ("", "")
     if request.secret and request.secret != secret:
         secret, previous = request.secret, secret
-    if request.dialect == connections_service_pb2.DIALECT_SHOPIFY and not secret:
-        raise InvalidArgument("INVALID_FIELD", "secret: Shopify signs its webhooks; give the app's client secret", field="secret")
+    if request.dialect in SIGNED and not secret:
+        raise InvalidArgument("INVALID_FIELD", f"secret: {SIGNED[request.dialect]}", field="secret")
     if request.api_url:
         egress.check(request.api_url, "api_url")
         _check_api(request, before)

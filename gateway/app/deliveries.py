@@ -15,7 +15,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from chassis.runtime.writer import Call, Outcome
-from gateway.channels import shopify
+from gateway.channels import payments, shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
@@ -33,7 +33,7 @@ async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     fresh: list[dict[str, Any]] = []
     for call in calls:
         request = call.request
-        refusal = _refusal(connections.get(request.channel_id), request)
+        refusal = _refusal(connections.get(request.channel_id), request, work.now)
         if refusal is not None:
             outcomes.append(refusal)
             continue
@@ -57,14 +57,15 @@ async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     return outcomes
 
 
-def _refusal(connection: Any, request: deliveries_service_pb2.TakeDeliveryRequest) -> Refusal | None:
+def _refusal(connection: Any, request: deliveries_service_pb2.TakeDeliveryRequest, now: int) -> Refusal | None:
     if connection is None:
         return NotFound("NO_SUCH_CONNECTION", f"the channel {request.channel_id} is not connected", field="channel_id")
+    secrets, signed = (connection.secret, connection.previous_secret), True
     if connection.dialect == connections_service_pb2.DIALECT_SHOPIFY:
-        secrets = (connection.secret, connection.previous_secret)
-        if not shopify.is_signed(request.content, request.signature, secrets):
-            return Unauthenticated("BAD_SIGNATURE", "the signature was not made with the channel's secret")
-    return None
+        signed = shopify.is_signed(request.content, request.signature, secrets)
+    elif connection.dialect == connections_service_pb2.DIALECT_PAYMENTS:
+        signed = payments.is_signed(request.content, request.signature, secrets, now)
+    return None if signed else Unauthenticated("BAD_SIGNATURE", "the signature was not made with the channel's secret, or long ago")
 
 
 async def _known(work: Work, calls: Sequence[Call]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -50,7 +50,13 @@ class GiveBack(Struct, frozen=True, tag=True):
     location_id: str = ""
 
 
-Command = PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack
+class RecordPayment(Struct, frozen=True, tag=True):
+    """A payment provider says this of a payment. `event` is a RecordPaymentEventRequest as JSON, without its request id."""
+
+    event: str
+
+
+Command = PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment
 
 
 class Step(Struct, frozen=True):

@@ -9,26 +9,32 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from chassis.kernel.errors import InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
+from gateway.channels import payments
 from gateway.http.transcode import body_of
+
+PAYMENTS = "stripe-signature"
 
 
 class Webhooks:
-    """Answers POST /webhooks/{channel_id} for Shopify: topic, id and signature are headers."""
+    """Answers POST /webhooks/{channel_id}: topic, id and signature are Shopify's headers, or a payment provider's header and body."""
 
     def __init__(self, channels: Channels) -> None:
         self._deliveries = DeliveriesServiceStub(channels.to("gateway"))
 
     async def __call__(self, request: Request) -> Response:
         """Keeps a delivery; raises a Refusal."""
+        content = await body_of(request)
+        if PAYMENTS in request.headers:
+            name, topic = payments.name_of(content)
+            signature = _header(request, PAYMENTS)
+        else:
+            name, topic = _header(request, "x-shopify-webhook-id"), _header(request, "x-shopify-topic")
+            signature = _header(request, "x-shopify-hmac-sha256")
         # The same delivery again is found by its own id, so each attempt to bring it is a request of its own.
         taken = deliveries_service_pb2.TakeDeliveryRequest(
-            request_id=new_id(),
-            channel_id=request.path_params["channel_id"],
-            provider_delivery_id=_header(request, "x-shopify-webhook-id"),
-            topic=_header(request, "x-shopify-topic"),
-            signature=_header(request, "x-shopify-hmac-sha256"),
-            content=await body_of(request),
-        )
+            request_id=new_id(), channel_id=request.path_params["channel_id"], provider_delivery_id=name, topic=topic,
+            signature=signature, content=content,
+        )  # fmt: skip
         delivery = await self._deliveries.TakeDelivery(taken)
         return Response(msgspec.json.encode({"delivery_id": delivery.delivery_id}), media_type="application/json")
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.process import Do, Fired, HoldReleased, Next, Timer
-from gateway.channels.commands import CancelOrder, CapturePayment, Command, CompareLines, FindOrder, GiveBack, PlaceOrder
+from gateway.channels.commands import CancelOrder, CapturePayment, Command, CompareLines, FindOrder, GiveBack, PlaceOrder, RecordPayment
 
 NAME = "take_order"
 FIND_AGAIN_S = 5
@@ -93,6 +93,12 @@ class Capture(Struct, frozen=True, tag=True):
     tender_id: str
 
 
+class Record(Struct, frozen=True, tag=True):
+    """Tell orders what a provider says of a payment."""
+
+    event: str
+
+
 class Cancel(Struct, frozen=True, tag=True):
     """Ask orders to cancel units by line; all that is open where empty."""
 
@@ -164,6 +170,10 @@ def _begin(state: State) -> Next[State]:
     """Asks how the order stands: every command looks first."""
     if state.at == len(state.commands):
         return Next(state, changes=(Finish(state.delivery_id),), ended=True)
+    command = state.commands[state.at]
+    if isinstance(command, RecordPayment):
+        # A payment is found by its own name: no order is asked for.
+        return Next(state, (Do(f"{state.at}/record/{state.tries}", Record(command.event)),))
     ask = AskOrder(state.channel_id, state.external_order_id)
     return Next(state, (Do(f"{state.at}/ask/{state.tries}", ask),))
 
@@ -184,7 +194,8 @@ def _unknown(state: State, now: int) -> Next[State]:
     command = state.commands[state.at]
     if not isinstance(command, PlaceOrder):
         if state.tries % MOST_FINDS == MOST_FINDS - 1:
-            return _hold(state, "ORDER_UNKNOWN", f"no order {state.external_order_id} came")
+            what = "order that is paid by" if isinstance(command, RecordPayment) else "order"
+            return _hold(state, "ORDER_UNKNOWN", f"no {what} {state.external_order_id} came")
         return Next(state, timers=(Timer("find", now + FIND_AGAIN_S * SECOND),))
     if command.review and not state.reviewed:
         return _hold(state, "ORDER_REVIEW", command.review)
@@ -211,6 +222,8 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
             return _next(state)
         case GiveBack():
             return _give_back(state, command)
+        case RecordPayment():
+            raise TypeError("a payment is recorded, no order is known by it")
 
 
 def _give_back(state: State, command: GiveBack) -> Next[State]:

@@ -17,6 +17,7 @@ LEFT = {
     "leases", "timers", "effects", "parked_events", "holds", "audit_rows", "rules", "posting_rules", "accounts", "tax_rates", "rates",
     "locations", "channels", "sourcing_policies", "return_policies", "stock_policies", "number_ranges", "items", "prices", "listings",
     "api_keys", "channel_connections", "file_mappings", "alembic_version", "account_days", "stock_balances", "cost_layers",
+    "notice_routes", "notice_templates",
     "customers", "users", "proofs", "subscriptions", "publications", "channel_states",
     "bins", "bin_stock", "cartons", "origins", "valuations", "limits", "suppliers", "count_policies", "feed_marks", "inbound", "demands",
     "rule_sets", "policy_versions", "nodes", "transits", "lanes", "method_safety", "queues", "categories", "planning_policies",

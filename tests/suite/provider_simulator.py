@@ -1,10 +1,16 @@
 """A payment provider on loopback with its own truth: payments that are authorised, taken, let go, renewed and given back.
 
+It says so by itself too (`event`), as often and as late as a test wants.
+
 It is as providers are on a bad day: it does what it is asked and then fails to say so, is slow, or is away. A mood is used once each
 time it is named in `moods`. What it did under a key it never does again, but answers as it answered.
 """
 
 import asyncio
+import hashlib
+import hmac
+import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 SECRET = "sk_of_the_tests"
+ENDPOINT_SECRET = "whsec_of_the_tests"
 WEEK_S = 7 * 86_400
 
 
@@ -35,6 +42,7 @@ class Bank:
     moods: list[str] = field(default_factory=list)
     answered: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     calls: int = 0
+    events: int = 0
     now_s: int = 1_800_000_000
 
     def app(self) -> Starlette:
@@ -107,3 +115,26 @@ class Bank:
             return 200, {"id": f"re_{len(self.answered)}", "status": "succeeded"}
 
         return await self._once(request, do)
+
+    def event(self, kind: str, name: str, **values: Any) -> dict[str, Any]:
+        """Returns what it says of a payment, or of its charge or dispute."""
+        self.events += 1
+        payment = self.payments[name]
+        if kind.startswith("payment_intent."):
+            given = {
+                "object": "payment_intent", "id": name, "amount": payment.amount, "amount_received": payment.taken, "currency": "eur",
+                "amount_capturable": 0 if payment.let_go else payment.amount - payment.taken,
+            }  # fmt: skip
+        else:
+            given = {
+                "object": "charge", "id": f"ch_{name}", "payment_intent": name, "amount": payment.taken,
+                "amount_refunded": payment.given_back, "currency": "eur",
+            }  # fmt: skip
+        return {"id": f"evt_{self.events}", "type": kind, "data": {"object": {**given, **values}}}
+
+
+def signed(event: dict[str, Any], *, secret: str = ENDPOINT_SECRET, seconds_ago: int = 0) -> tuple[bytes, dict[str, str]]:
+    """Returns an event's body and the header that signs it."""
+    body, moment = json.dumps(event).encode(), int(time.time()) - seconds_ago
+    signature = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    return body, {"stripe-signature": f"t={moment},v1={signature}"}

@@ -89,6 +89,22 @@ class CarryOut:
 
         return await _each(effects, capture)
 
+    async def record(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Tells orders what a provider says; of a payment that no order has yet, it is told again."""
+        del database
+
+        async def record(effect: Effect) -> Struct:
+            request = orders_service_pb2.RecordPaymentEventRequest()
+            json_format.Parse(effect.asked.event, request)
+            request.request_id = effect.request_id
+            try:
+                await self._orders.RecordPaymentEvent(request)
+            except NotFound:
+                return t.OrderUnknown()
+            return t.Done()
+
+        return await _each(effects, record)
+
     async def cancel(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Cancels units, or all that is open."""
         del database

@@ -1,5 +1,7 @@
 """CaptureTender: records that money was taken; it pays what has shipped first, the rest is kept for what has not."""
 
+from typing import Any
+
 from sqlalchemy import func, select, update
 
 from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
@@ -25,32 +27,41 @@ async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRe
     amount = request.amount_minor or left
     if rows[0].state == order_pb2.TENDER_STATE_VOIDED or not 0 < amount <= left:
         raise FailedPrecondition("NOTHING_TO_CAPTURE", f"of this tender {left} can still be captured", field="amount_minor")
+    await note_capture(work, order, rows[0], amount, state=order_pb2.TENDER_STATE_CAPTURED, reference=request.reference)
+    await tell_if_paid(work, order)
+    return await whole(work.tx, request.order_id)
+
+
+async def note_capture(work: Work, order: Any, tender: Any, amount: int, *, state: int, reference: str = "") -> None:
+    """Writes money that was taken: it pays what has shipped first, the rest is kept for what has not."""
     to_receivable = min(amount, order.receivable_minor)
     await work.tx.write(
-        update(TENDERS).where(TENDERS.c.tender_id == request.tender_id).values(
-            state=order_pb2.TENDER_STATE_CAPTURED, captured_minor=rows[0].captured_minor + amount,
-            reference=request.reference or rows[0].reference,
+        update(TENDERS).where(TENDERS.c.tender_id == tender.tender_id).values(
+            state=state, captured_minor=tender.captured_minor + amount, reference=reference or tender.reference,
         )
     )  # fmt: skip
     await work.tx.write(
-        update(ORDERS).where(ORDERS.c.order_id == request.order_id).values(
+        update(ORDERS).where(ORDERS.c.order_id == order.order_id).values(
             captured_minor=order.captured_minor + amount, receivable_minor=order.receivable_minor - to_receivable,
             deposits_minor=order.deposits_minor + amount - to_receivable, version=order.version + 1,
         )
     )  # fmt: skip
-    entry = {"entry_id": new_id(), "order_id": request.order_id, "at": work.now, "actor": work.cause.actor}
+    entry = {"entry_id": new_id(), "order_id": order.order_id, "at": work.now, "actor": work.cause.actor}
     await work.tx.insert(HISTORY, [{**entry, "kind": "CAPTURED_PAYMENT", "detail": str(amount)}])
     work.emit(
         orders_events_pb2.TenderCaptured(
-            order_id=request.order_id, tender_id=request.tender_id, channel_id=order.channel_id, entity=order.entity,
+            order_id=order.order_id, tender_id=tender.tender_id, channel_id=order.channel_id, entity=order.entity,
             currency_code=order.currency_code, amount_minor=amount, to_receivable_minor=to_receivable,
             to_deposits_minor=amount - to_receivable,
         )
     )  # fmt: skip
+
+
+async def tell_if_paid(work: Work, order: Any) -> None:
+    """Lets the order go on once what is authorised and captured comes to what it costs."""
     usable = (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
     tendered = select(func.coalesce(func.sum(TENDERS.c.amount_minor), 0)).where(
-        TENDERS.c.order_id == request.order_id, TENDERS.c.state.in_(usable)
+        TENDERS.c.order_id == order.order_id, TENDERS.c.state.in_(usable)
     )
     if (await work.tx.read(tendered))[0][0] >= order.total_minor:
-        work.deliver(fulfil_order.NAME, request.order_id, Paid())
-    return await whole(work.tx, request.order_id)
+        work.deliver(fulfil_order.NAME, order.order_id, Paid())

@@ -21,9 +21,10 @@ from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Placed
 from services.orders.process.order_state import Line, State
-from services.orders.store.tables import HISTORY, LINES, ORDERS, TENDERS
+from services.orders.store.tables import HISTORY, LINES, ORDERS, PAYMENT_REFERENCES, TENDERS
 
 Natural = tuple[str, str]
+PROVIDER = order_pb2.PAYMENT_ADAPTER_PROVIDER
 
 
 async def create_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
@@ -49,8 +50,16 @@ async def create_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     await work.tx.insert(ORDERS, fresh.orders)
     await work.tx.insert(LINES, fresh.lines)
     await work.tx.insert(TENDERS, fresh.tenders)
+    await work.tx.insert(
+        PAYMENT_REFERENCES, [reference_of(one) for one in fresh.tenders if one["adapter"] == PROVIDER and one["reference"]]
+    )
     await work.tx.insert(HISTORY, fresh.history)
     return outcomes
+
+
+def reference_of(tender: dict[str, Any]) -> dict[str, Any]:
+    """Returns by which name a provider speaks of a tender's payment."""
+    return {"reference": tender["reference"], "tender_id": tender["tender_id"]}
 
 
 class _Fresh:

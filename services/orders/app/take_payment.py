@@ -19,7 +19,7 @@ from services.orders.domain.holds import REASONS
 from services.orders.process import take_payment
 from services.orders.process.messages import RaiseHold
 from services.orders.process.take_payment import CAPTURE, RENEW, VOID, Declined, Done, KeepMoney
-from services.orders.store.tables import AUTHORISED, HISTORY, LINES, ORDERS, TENDERS
+from services.orders.store.tables import AUTHORISED, HISTORY, LINES, ORDERS, PAYMENT_REFERENCES, TENDERS
 
 PROVIDER, OPEN, CAPTURED, VOIDED = (
     order_pb2.PAYMENT_ADAPTER_PROVIDER, order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED, order_pb2.TENDER_STATE_VOIDED,
@@ -88,6 +88,8 @@ async def apply_payments(work: Work, changes: Sequence[tuple[str, Struct]]) -> N
     rows = [{"order_id": key, "version": 1, **{name: row[name] for name in money}} for key, row in orders.items()]
     await work.tx.change(ORDERS, ("order_id",), rows, add=("version",))
     await work.tx.insert(HISTORY, history)
+    renewed = [{"reference": one.reference, "tender_id": one.tender_id} for _, one in kept if one.kind == RENEW]
+    await work.tx.insert(PAYMENT_REFERENCES, renewed, once=True)
     await _let_go(work, tenders)
 
 

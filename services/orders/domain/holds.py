@@ -12,6 +12,8 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "RULE_ERROR": ("data", 2 * HOUR_S, "operations", "release"),
     "AWAITING_PAYMENT": ("payment", 4 * HOUR_S, "support", "release"),
     "AMOUNT_MISMATCH": ("payment", 4 * HOUR_S, "support", "release"),
+    "CHARGEBACK": ("payment", 24 * HOUR_S, "finance", ""),
+    "REFUND_MISMATCH": ("returns", 24 * HOUR_S, "finance", ""),
     "CAPTURE_FAILED": ("payment", 4 * HOUR_S, "support", ""),
     "VOID_FAILED": ("payment", 8 * HOUR_S, "support", ""),
     "AUTH_EXPIRED": ("payment", 4 * HOUR_S, "support", ""),
@@ -38,7 +40,7 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
 }
 
 # What an order does not answer by being done.
-OUTLIVES = frozenset({"SHIPPED_UNASKED"})
+OUTLIVES = frozenset({"SHIPPED_UNASKED", "CHARGEBACK", "REFUND_MISMATCH"})
 
 
 def blocked_step(reason: str) -> str:

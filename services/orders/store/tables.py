@@ -129,6 +129,13 @@ TENDERS = Table(
     CheckConstraint("refunded_minor <= captured_minor", name="refunds_in_bounds"),
 )  # fmt: skip
 
+# Every name that a provider had for the payment of a tender: what it says of one that was renewed still finds it.
+PAYMENT_REFERENCES = Table(
+    "payment_references", METADATA,
+    Column("reference", String(100), primary_key=True),
+    Column("tender_id", String(40), primary_key=True),
+)  # fmt: skip
+
 REFUNDS = Table(
     "refunds", METADATA,
     Column("refund_id", String(40), primary_key=True),

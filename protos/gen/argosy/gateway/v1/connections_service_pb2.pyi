@@ -32,6 +32,8 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     """Shopify's webhooks, at POST /webhooks/{channel_id}."""
     DIALECT_ORDER_FILE: _Dialect.ValueType  # 2
     """Order files in CSV, read by a mapping."""
+    DIALECT_PAYMENTS: _Dialect.ValueType  # 3
+    """A payment provider's events, signed as Stripe signs them."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
     """What a channel speaks."""
@@ -42,6 +44,8 @@ DIALECT_SHOPIFY: Dialect.ValueType  # 1
 """Shopify's webhooks, at POST /webhooks/{channel_id}."""
 DIALECT_ORDER_FILE: Dialect.ValueType  # 2
 """Order files in CSV, read by a mapping."""
+DIALECT_PAYMENTS: Dialect.ValueType  # 3
+"""A payment provider's events, signed as Stripe signs them."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015
 
 class _ChargeKind:

@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -21,6 +22,54 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PaymentEventKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentEventKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAYMENT_EVENT_KIND_UNSPECIFIED: _PaymentEventKind.ValueType  # 0
+    """Unset."""
+    PAYMENT_EVENT_KIND_AUTHORISED: _PaymentEventKind.ValueType  # 1
+    """The customer's bank holds the amount."""
+    PAYMENT_EVENT_KIND_CAPTURED: _PaymentEventKind.ValueType  # 2
+    """So much has been taken in all."""
+    PAYMENT_EVENT_KIND_FAILED: _PaymentEventKind.ValueType  # 3
+    """The customer's bank said no."""
+    PAYMENT_EVENT_KIND_CANCELLED: _PaymentEventKind.ValueType  # 4
+    """What was authorised and not taken is let go."""
+    PAYMENT_EVENT_KIND_REFUNDED: _PaymentEventKind.ValueType  # 5
+    """So much has gone back in all."""
+    PAYMENT_EVENT_KIND_DISPUTED: _PaymentEventKind.ValueType  # 6
+    """The customer has the payment undone by their bank."""
+    PAYMENT_EVENT_KIND_DISPUTE_WON: _PaymentEventKind.ValueType  # 7
+    """The dispute was won: the money stays."""
+    PAYMENT_EVENT_KIND_DISPUTE_LOST: _PaymentEventKind.ValueType  # 8
+    """The dispute was lost: the money is gone."""
+
+class PaymentEventKind(_PaymentEventKind, metaclass=_PaymentEventKindEnumTypeWrapper):
+    """What a payment provider says of a payment."""
+
+PAYMENT_EVENT_KIND_UNSPECIFIED: PaymentEventKind.ValueType  # 0
+"""Unset."""
+PAYMENT_EVENT_KIND_AUTHORISED: PaymentEventKind.ValueType  # 1
+"""The customer's bank holds the amount."""
+PAYMENT_EVENT_KIND_CAPTURED: PaymentEventKind.ValueType  # 2
+"""So much has been taken in all."""
+PAYMENT_EVENT_KIND_FAILED: PaymentEventKind.ValueType  # 3
+"""The customer's bank said no."""
+PAYMENT_EVENT_KIND_CANCELLED: PaymentEventKind.ValueType  # 4
+"""What was authorised and not taken is let go."""
+PAYMENT_EVENT_KIND_REFUNDED: PaymentEventKind.ValueType  # 5
+"""So much has gone back in all."""
+PAYMENT_EVENT_KIND_DISPUTED: PaymentEventKind.ValueType  # 6
+"""The customer has the payment undone by their bank."""
+PAYMENT_EVENT_KIND_DISPUTE_WON: PaymentEventKind.ValueType  # 7
+"""The dispute was won: the money stays."""
+PAYMENT_EVENT_KIND_DISPUTE_LOST: PaymentEventKind.ValueType  # 8
+"""The dispute was lost: the money is gone."""
+Global___PaymentEventKind: _TypeAlias = PaymentEventKind  # noqa: Y015
 
 @_typing.final
 class CreateOrderRequest(_message.Message):
@@ -1244,3 +1293,81 @@ class StorySentence(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StorySentence: _TypeAlias = StorySentence  # noqa: Y015
+
+@_typing.final
+class RecordPaymentEventRequest(_message.Message):
+    """Something that a provider says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    reference: _builtins.str
+    """The payment, as the tender's reference names it."""
+    kind: Global___PaymentEventKind.ValueType
+    """What happened."""
+    amount_minor: _builtins.int
+    """The amount in all: authorised, captured, refunded, or disputed."""
+    currency_code: _builtins.str
+    """ISO 4217 code of the amount."""
+    detail: _builtins.str
+    """What the provider says of it, e.g. why a bank said no."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when an authorisation holds; unset where the provider does not say."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        kind: Global___PaymentEventKind.ValueType = ...,
+        amount_minor: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "currency_code", b"currency_code", "detail", b"detail", "expires_at", b"expires_at", "kind", b"kind", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPaymentEventRequest: _TypeAlias = RecordPaymentEventRequest  # noqa: Y015
+
+@_typing.final
+class RecordPaymentEventResponse(_message.Message):
+    """What followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    DID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    tender_id: _builtins.str
+    """The tender."""
+    did: _builtins.str
+    """AUTHORISED, CAPTURED, VOIDED, HELD, LIFTED, or NOTHING where it was known, or says nothing of how things stand now."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
+        did: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["did", b"did", "order_id", b"order_id", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPaymentEventResponse: _TypeAlias = RecordPaymentEventResponse  # noqa: Y015

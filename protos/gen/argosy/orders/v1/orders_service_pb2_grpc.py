@@ -76,6 +76,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetShipToRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.FromString,
                 _registered_method=True)
+        self.RecordPaymentEvent = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/RecordPaymentEvent',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.FromString,
+                _registered_method=True)
         self.ListHistory = channel.unary_unary(
                 '/argosy.orders.v1.OrdersService/ListHistory',
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryRequest.SerializeToString,
@@ -173,6 +178,13 @@ class OrdersServiceServicer:
 
     def GetShipTo(self, request, context):
         """Returns the address an order goes to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPaymentEvent(self, request, context):
+        """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +288,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.GetShipTo,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetShipToRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.SerializeToString,
+            ),
+            'RecordPaymentEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPaymentEvent,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.SerializeToString,
             ),
             'ListHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHistory,
@@ -535,6 +552,33 @@ class OrdersService:
             '/argosy.orders.v1.OrdersService/GetShipTo',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetShipToRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPaymentEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/RecordPaymentEvent',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

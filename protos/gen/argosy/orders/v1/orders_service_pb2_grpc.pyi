@@ -50,6 +50,8 @@ class OrdersServiceStub:
     """Cancels what has not shipped, or some of it. What is with a warehouse is asked back first."""
     GetShipTo: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetShipToRequest, _orders_service_pb2.ShipTo]
     """Returns the address an order goes to."""
+    RecordPaymentEvent: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.RecordPaymentEventRequest, _orders_service_pb2.RecordPaymentEventResponse]
+    """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]
     """Lists what happened to an order, oldest first."""
     GetTimeline: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]
@@ -88,6 +90,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Cancels what has not shipped, or some of it. What is with a warehouse is asked back first."""
     GetShipTo: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetShipToRequest, _orders_service_pb2.ShipTo]  # type: ignore[assignment]
     """Returns the address an order goes to."""
+    RecordPaymentEvent: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.RecordPaymentEventRequest, _orders_service_pb2.RecordPaymentEventResponse]  # type: ignore[assignment]
+    """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
     """Lists what happened to an order, oldest first."""
     GetTimeline: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]  # type: ignore[assignment]
@@ -171,6 +175,14 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_service_pb2.ShipTo, _abc.Awaitable[_orders_service_pb2.ShipTo]]:
         """Returns the address an order goes to."""
+
+    @_abc_1.abstractmethod
+    def RecordPaymentEvent(
+        self,
+        request: _orders_service_pb2.RecordPaymentEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.RecordPaymentEventResponse, _abc.Awaitable[_orders_service_pb2.RecordPaymentEventResponse]]:
+        """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
 
     @_abc_1.abstractmethod
     def ListHistory(

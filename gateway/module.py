@@ -147,6 +147,7 @@ def build(channels: Channels) -> Service:
                     take_order.Place: carry_out.place,
                     take_order.Capture: carry_out.capture,
                     take_order.Record: carry_out.record,
+                    take_order.Track: carry_out.track,
                     take_order.Cancel: carry_out.cancel,
                     take_order.Refund: carry_out.refund,
                     take_order.OpenReturn: carry_out.open_return,

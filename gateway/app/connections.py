@@ -21,6 +21,7 @@ from gateway.voice.egress import Egress
 COALESCE_MS = 1000
 SIGNED = {
     connections_service_pb2.DIALECT_SHOPIFY: "Shopify signs its webhooks; give the app's client secret",
+    connections_service_pb2.DIALECT_CARRIERS: "the provider signs its events; give the webhook's secret",
     connections_service_pb2.DIALECT_PAYMENTS: "the provider signs its events; give the endpoint's secret",
 }
 

@@ -15,7 +15,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from chassis.runtime.writer import Call, Outcome
-from gateway.channels import payments, shopify
+from gateway.channels import carriers, payments, shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
@@ -65,6 +65,8 @@ def _refusal(connection: Any, request: deliveries_service_pb2.TakeDeliveryReques
         signed = shopify.is_signed(request.content, request.signature, secrets)
     elif connection.dialect == connections_service_pb2.DIALECT_PAYMENTS:
         signed = payments.is_signed(request.content, request.signature, secrets, now)
+    elif connection.dialect == connections_service_pb2.DIALECT_CARRIERS:
+        signed = carriers.is_signed(request.content, request.signature, secrets)
     return None if signed else Unauthenticated("BAD_SIGNATURE", "the signature was not made with the channel's secret, or long ago")
 
 

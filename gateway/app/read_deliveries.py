@@ -14,7 +14,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import HoldKind, Work
 from gateway.app.connections import load_mapping
-from gateway.channels import order_file, payments, shopify
+from gateway.channels import carriers, order_file, payments, shopify
 from gateway.channels.commands import OrderSteps, Understood, Unreadable
 from gateway.process import take_order
 from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTERNAL_STEPS, SOLD_LINES
@@ -55,13 +55,15 @@ async def _read(work: Work, row: Any) -> None:
     try:
         if not connections:
             raise Unreadable(f"the channel {row.channel_id} is not connected any more")
-        if connections[0].dialect == connections_service_pb2.DIALECT_SHOPIFY:
-            understood = shopify.understand(row.topic, row.content, connections[0].entity, row.channel_id)
-            outcome = await _begin(work, row, understood)
-        elif connections[0].dialect == connections_service_pb2.DIALECT_PAYMENTS:
-            outcome = await _begin(work, row, payments.understand(row.content))
-        else:
-            outcome = await _read_file(work, row, connections[0])
+        match connections[0].dialect:
+            case connections_service_pb2.DIALECT_SHOPIFY:
+                outcome = await _begin(work, row, shopify.understand(row.topic, row.content, connections[0].entity, row.channel_id))
+            case connections_service_pb2.DIALECT_PAYMENTS:
+                outcome = await _begin(work, row, payments.understand(row.content))
+            case connections_service_pb2.DIALECT_CARRIERS:
+                outcome = await _begin(work, row, carriers.understand(row.content))
+            case _:
+                outcome = await _read_file(work, row, connections[0])
     except (Unreadable, Refusal) as error:
         work.hold(UNREADABLE, "delivery", row.delivery_id, str(error))
         outcome = _Outcome(deliveries_service_pb2.DELIVERY_STATE_UNREADABLE, str(error)[:2000])

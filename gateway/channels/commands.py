@@ -56,7 +56,13 @@ class RecordPayment(Struct, frozen=True, tag=True):
     event: str
 
 
-Command = PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment
+class RecordTracking(Struct, frozen=True, tag=True):
+    """A carrier says this of a parcel. `event` is a RecordTrackingRequest as JSON, without its request id."""
+
+    event: str
+
+
+Command = PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment | RecordTracking
 
 
 class Step(Struct, frozen=True):

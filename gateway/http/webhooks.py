@@ -9,14 +9,14 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from chassis.kernel.errors import InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from gateway.channels import payments
+from gateway.channels import carriers, payments
 from gateway.http.transcode import body_of
 
-PAYMENTS = "stripe-signature"
+PAYMENTS, CARRIERS = "stripe-signature", "x-hmac-signature"
 
 
 class Webhooks:
-    """Answers POST /webhooks/{channel_id}: topic, id and signature are Shopify's headers, or a payment provider's header and body."""
+    """Answers POST /webhooks/{channel_id}: topic, id and signature are Shopify's headers, or a provider's header and body."""
 
     def __init__(self, channels: Channels) -> None:
         self._deliveries = DeliveriesServiceStub(channels.to("gateway"))
@@ -25,8 +25,9 @@ class Webhooks:
         """Keeps a delivery; raises a Refusal."""
         content = await body_of(request)
         if PAYMENTS in request.headers:
-            name, topic = payments.name_of(content)
-            signature = _header(request, PAYMENTS)
+            (name, topic), signature = payments.name_of(content), _header(request, PAYMENTS)
+        elif CARRIERS in request.headers:
+            (name, topic), signature = carriers.name_of(content), _header(request, CARRIERS)
         else:
             name, topic = _header(request, "x-shopify-webhook-id"), _header(request, "x-shopify-topic")
             signature = _header(request, "x-shopify-hmac-sha256")

@@ -5,7 +5,17 @@ from msgspec.structs import replace
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.process import Do, Fired, HoldReleased, Next, Timer
-from gateway.channels.commands import CancelOrder, CapturePayment, Command, CompareLines, FindOrder, GiveBack, PlaceOrder, RecordPayment
+from gateway.channels.commands import (
+    CancelOrder,
+    CapturePayment,
+    Command,
+    CompareLines,
+    FindOrder,
+    GiveBack,
+    PlaceOrder,
+    RecordPayment,
+    RecordTracking,
+)
 
 NAME = "take_order"
 FIND_AGAIN_S = 5
@@ -99,6 +109,12 @@ class Record(Struct, frozen=True, tag=True):
     event: str
 
 
+class Track(Struct, frozen=True, tag=True):
+    """Tell fulfillment what a carrier says of a parcel."""
+
+    event: str
+
+
 class Cancel(Struct, frozen=True, tag=True):
     """Ask orders to cancel units by line; all that is open where empty."""
 
@@ -171,9 +187,11 @@ def _begin(state: State) -> Next[State]:
     if state.at == len(state.commands):
         return Next(state, changes=(Finish(state.delivery_id),), ended=True)
     command = state.commands[state.at]
+    # Payments and parcels are found by their own names: no order is asked for.
     if isinstance(command, RecordPayment):
-        # A payment is found by its own name: no order is asked for.
         return Next(state, (Do(f"{state.at}/record/{state.tries}", Record(command.event)),))
+    if isinstance(command, RecordTracking):
+        return Next(state, (Do(f"{state.at}/track/{state.tries}", Track(command.event)),))
     ask = AskOrder(state.channel_id, state.external_order_id)
     return Next(state, (Do(f"{state.at}/ask/{state.tries}", ask),))
 
@@ -194,7 +212,7 @@ def _unknown(state: State, now: int) -> Next[State]:
     command = state.commands[state.at]
     if not isinstance(command, PlaceOrder):
         if state.tries % MOST_FINDS == MOST_FINDS - 1:
-            what = "order that is paid by" if isinstance(command, RecordPayment) else "order"
+            what = {RecordPayment: "order that is paid by", RecordTracking: "parcel with the number"}.get(type(command), "order")
             return _hold(state, "ORDER_UNKNOWN", f"no {what} {state.external_order_id} came")
         return Next(state, timers=(Timer("find", now + FIND_AGAIN_S * SECOND),))
     if command.review and not state.reviewed:
@@ -222,8 +240,8 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
             return _next(state)
         case GiveBack():
             return _give_back(state, command)
-        case RecordPayment():
-            raise TypeError("a payment is recorded, no order is known by it")
+        case RecordPayment() | RecordTracking():
+            raise TypeError("payments and parcels are found by their own names")
 
 
 def _give_back(state: State, command: GiveBack) -> Next[State]:

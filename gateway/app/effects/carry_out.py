@@ -7,6 +7,8 @@ from typing import Any
 from google.protobuf import json_format
 from msgspec import Struct
 
+from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from argosy.returns.v1 import returns_service_pb2
@@ -28,6 +30,7 @@ class CarryOut:
 
     def __init__(self, channels: Channels) -> None:
         self._orders = OrdersServiceStub(channels.to("orders"))
+        self._fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self._returns = ReturnsServiceStub(channels.to("returns"))
 
     async def ask_order(self, effects: Sequence[Effect], database: Database) -> Answers:
@@ -104,6 +107,22 @@ class CarryOut:
             return t.Done()
 
         return await _each(effects, record)
+
+    async def track(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Tells fulfillment what a carrier says; of a parcel that has not left yet, it is told again."""
+        del database
+
+        async def track(effect: Effect) -> Struct:
+            request = fulfillment_service_pb2.RecordTrackingRequest()
+            json_format.Parse(effect.asked.event, request)
+            request.request_id = effect.request_id
+            try:
+                await self._fulfillment.RecordTracking(request)
+            except NotFound:
+                return t.OrderUnknown()
+            return t.Done()
+
+        return await _each(effects, track)
 
     async def cancel(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Cancels units, or all that is open."""

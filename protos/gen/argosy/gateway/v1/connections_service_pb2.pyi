@@ -34,6 +34,8 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     """Order files in CSV, read by a mapping."""
     DIALECT_PAYMENTS: _Dialect.ValueType  # 3
     """A payment provider's events, signed as Stripe signs them."""
+    DIALECT_CARRIERS: _Dialect.ValueType  # 4
+    """A provider of carriers' labels: what becomes of parcels, signed as EasyPost signs it."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
     """What a channel speaks."""
@@ -46,6 +48,8 @@ DIALECT_ORDER_FILE: Dialect.ValueType  # 2
 """Order files in CSV, read by a mapping."""
 DIALECT_PAYMENTS: Dialect.ValueType  # 3
 """A payment provider's events, signed as Stripe signs them."""
+DIALECT_CARRIERS: Dialect.ValueType  # 4
+"""A provider of carriers' labels: what becomes of parcels, signed as EasyPost signs it."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015
 
 class _ChargeKind:

@@ -100,6 +100,7 @@ def build(channels: Channels) -> Service:
                 fulfil_order.NAME, order_state.State, 1, fulfil_order.decide, apply_changes.apply_changes,
                 {
                     messages.ResolveItems: ask.resolve_items,
+                    messages.AskSale: ask.ask_sale,
                     messages.CalculateTax: ask.calculate_tax,
                     messages.PlanOrder: ask.plan_order,
                     messages.ReserveStock: ask.reserve_stock,

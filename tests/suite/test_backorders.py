@@ -6,12 +6,15 @@ from argosy.fulfillment.v1 import fulfillment_service_pb2
 from argosy.inventory.v1 import demands_service_pb2, purchasing_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
+from chassis.kernel.clock import DAY, to_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from services.catalog.store.tables import ITEMS
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, until_released, until_status
+from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_released, until_status
 
 BACKORDER = order_pb2.SHORTAGE_POLICY_BACKORDER
 
@@ -110,3 +113,60 @@ async def ship_all_of(calls: Calls, fulfillment_order_id: str) -> None:
     await calls.fulfillment.ConfirmShipment(
         fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=fulfillment_order_id)
     )
+
+
+async def held_back(calls: Calls, order_id: str) -> order_pb2.Order:
+    """Waits until all of an order's units are reserved or wait for supply, and returns it."""
+
+    async def look() -> order_pb2.Order | None:
+        found = await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+        settled = all(line.reserved + line.backordered == line.ordered for line in found.lines)
+        return found if settled and found.lines[0].item_id else None
+
+    return await eventually(look)  # type: ignore[no-any-return]
+
+
+async def test_what_is_ordered_before_it_is_sold_is_kept_and_leaves_on_its_day(settings: Settings) -> None:
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 5, "HAM": 1})
+        day = wall_clock() + 3 * DAY
+        item_id = await publish_item(calls, "GAME-1", sellable_from=to_timestamp(day))
+        await receive(calls, item_id, "BER", 2, 800)
+        purchase = await buy(calls, item_id, 10)
+
+        # What is there is reserved, what is not waits for supply, though this customer would cancel what is sold out.
+        first = await calls.orders.CreateOrder(
+            order("W-1", quantity=3, sku="GAME-1", shortage_policy=order_pb2.SHORTAGE_POLICY_CANCEL_SHORT)
+        )
+        found = await held_back(calls, first.order_id)
+        assert (found.lines[0].reserved, found.lines[0].backordered, found.lines[0].released) == (2, 1, 0)
+        assert found.lines[0].sellable_from.ToMicroseconds() == found.promised_by.ToMicroseconds() == day
+        demands = (await calls.demands.ListDemands(demands_service_pb2.ListDemandsRequest(owner_id=first.order_id))).demands
+        assert [(one.kind, one.quantity) for one in demands] == [(demands_service_pb2.DEMAND_KIND_PREORDER, 1)]
+        await take_in(calls, purchase, 10)
+
+        async def all_there() -> bool:
+            return (await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=first.order_id))).lines[0].reserved == 3
+
+        await eventually(all_there)
+        assert not (await calls.fulfillment.ListFulfillmentOrders(
+            fulfillment_service_pb2.ListFulfillmentOrdersRequest(order_id=first.order_id)
+        )).fulfillment_orders  # fmt: skip
+
+        # The day is moved to today.
+        catalog, orders = (suite.running[name].component for name in ("catalog", "orders"))
+        async with catalog.database.write() as tx:
+            await tx.change(ITEMS, ("item_id",), [{"item_id": item_id, "sellable_from": wall_clock() - 1}])
+        timers = orders.service.tables.timers
+        async with orders.database.write() as tx:
+            await tx.write(timers.update().where(timers.c.name == "sale").values(due_at=wall_clock() - 1))
+        assert len(await until_released(calls, first.order_id)) == 2
+        await ship_all(calls, first.order_id)
+        found = await until_status(calls, first.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        assert not found.lines[0].HasField("sellable_from")
+        timeline = await calls.orders.GetTimeline(orders_service_pb2.GetTimelineRequest(order_id=first.order_id))
+        text = " ".join(sentence.text for sentence in timeline.story)
+        assert "it was ordered before it is sold: 1 lines are sold from" in text
+        assert "1 lines are sold from now on" in text
+        assert (await prove(suite.channels, settled=True)).breaks == []

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Executable, and_, or_, select
 
 from argosy.catalog.v1 import items_service_pb2
-from chassis.kernel.clock import from_timestamp
+from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import InvalidArgument
 from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
@@ -53,6 +53,8 @@ def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, tax_class
     line.restricted_countries.extend(item.restricted_countries.split(",") if item.restricted_countries else [])
     line.list_price_minor = price.amount_minor * units if price is not None else -1
     line.hazmat_class, line.export_control_class = item.hazmat_class, item.export_control_class
+    if item.sellable_from:
+        line.sellable_from.CopyFrom(to_timestamp(item.sellable_from))
     line.price_includes_tax = bool(price is not None and price.includes_tax)
 
 

@@ -29,7 +29,7 @@ MOVED = ("order_id", "ship_to", "country_code", "region", "postal_prefix", "ship
 PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
 TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
-NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at")
+NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at", "sellable_from")
 ORDER = ("order_id",)
 
 
@@ -99,6 +99,9 @@ def _apply(book: _Book, order_id: str, change: Struct) -> None:
     match change:
         case m.KeepItems(items):
             _keep_items(book, order_id, items)
+        case m.KeepSale(moments):
+            for line_id, moment in moments.items():
+                book.lines[order_id][line_id]["sellable_from"] = moment
         case m.KeepTax():
             _keep_tax(book, order_id, change)
         case m.KeepPromise(deliver_by, partial):
@@ -165,7 +168,7 @@ def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
             item_id=item.item_id, sku=item.sku, tax_class=item.tax_class, weight_g=item.weight_g,
             list_price_minor=item.list_price_minor, price_includes_tax=int(item.price_includes_tax),
             restricted=int(country in item.restricted_countries), hazmat_class=item.hazmat_class,
-            export_control_class=item.export_control_class,
+            export_control_class=item.export_control_class, sellable_from=item.sellable_from,
         )  # fmt: skip
 
 

@@ -165,6 +165,7 @@ def _line(order_id: str, index: int, given: orders_service_pb2.OrderLineInput, a
         "ordered": given.quantity, "waiting": given.quantity, "backordered": 0, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,
+        "sellable_from": 0,
     }  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def to_line(row: Any) -> order_pb2.OrderLine:
         channel_sku=row.channel_sku, item_id=row.item_id, sku=row.sku, units=units,
         reserved=counts["ordered"] - counts["waiting"] - counts["shipped"] - counts["cancelled"],
         released=row.released // units, amount_minor=row.amount_minor, discount_minor=row.discount_minor,
-        tax_minor=row.tax_minor, shipped_at=to_timestamp(row.shipped_at) if row.shipped_at is not None else None, **counts,
+        tax_minor=row.tax_minor, shipped_at=to_timestamp(row.shipped_at) if row.shipped_at is not None else None,
+        sellable_from=to_timestamp(row.sellable_from) if row.sellable_from else None, **counts,
     )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ told meanwhile is kept in the state, and `_go_on` chooses the next step from the
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chassis.kernel.clock import DAY, MINUTE
+from chassis.kernel.clock import DAY, MINUTE, day_of
 from chassis.kernel.process import Fired, HoldReleased, Next, Timer
 from services.orders.domain.holds import blocked_step
 from services.orders.process.messages import (
+    AskSale,
     BookCancellation,
     CalculateTax,
     CancelDemand,
@@ -47,6 +48,7 @@ from services.orders.process.messages import (
     ReserveRefused,
     ReserveStock,
     ResolveItems,
+    SaleDated,
     Shipped,
     Shorted,
     StepFailed,
@@ -75,6 +77,7 @@ from services.orders.process.order_state import (
     look_again,
     open_of,
     open_units,
+    preordered,
     released_units,
     total,
     whole_units,
@@ -90,7 +93,7 @@ from services.orders.process.take_back import (
     recalled,
     reservation_cancelled,
 )
-from services.orders.process.wait_for_supply import NOTHING_WAITS, dated, demanded, lifted, stock_taken, supply_came
+from services.orders.process.wait_for_supply import NOTHING_WAITS, dated, demanded, lifted, sale_dated, stock_taken, supply_came
 
 NAME = "fulfil_order"
 MOST_PLANS = 3
@@ -100,7 +103,7 @@ SHIP_WITHIN = 3 * DAY
 
 def decide(state: State, message: Struct, now: int) -> Next[State]:
     """Returns what follows from a message."""
-    following, changes = _told(state, message)
+    following, changes = _told(state, message, now)
     following, more, do = _go_on(following)
     changes += more
     if following.lines != state.lines:
@@ -115,12 +118,14 @@ def _is_over(state: State) -> bool:
     return state.asking in ("", "give_back") and open_units(state) == 0
 
 
-def _told(state: State, message: Struct) -> Step:
+def _told(state: State, message: Struct, now: int) -> Step:
     match message:
         case Placed():
             return _ask(state, "resolve"), ()
         case ItemsResolved(items):
-            return _resolved(state, items)
+            return _resolved(state, items, now)
+        case SaleDated(moments):
+            return sale_dated(state, moments, now)
         case TaxCalculated(line_tax_minor, shipping_tax_minor, unknown):
             return state, (KeepTax(line_tax_minor, shipping_tax_minor, unknown),)
         case Validated(reasons):
@@ -165,8 +170,9 @@ def _told(state: State, message: Struct) -> Step:
             return replace(state, later=[*state.later, message]), ()
         case Demanded():
             return demanded(state, message)
-        case DemandRefused(_, reason):
-            return hold(replace(state, asking=""), "OUT_OF_STOCK", f"it cannot wait for supply: {reason}")
+        case DemandRefused(line_id, reason):
+            refused = replace(state, asking="", hurried=[*state.hurried, line_id])
+            return hold(refused, "OUT_OF_STOCK", f"it cannot wait for supply: {reason}")
         case DemandCancelled(line_id):
             line = state.lines[line_id]
             return replace(state, asking="", short=False, lines={**state.lines, line_id: replace(line, backordered=0)}), ()
@@ -176,6 +182,8 @@ def _told(state: State, message: Struct) -> Step:
             return hold(replace(state, asking="failed"), "INTEGRATION_FAILED", f"{step}: {reason}")
         case Fired("restock"):
             return look_again(state), ()
+        case Fired("sale"):
+            return replace(state, ask_sale=True), ()
         case Fired("supply"):
             return (
                 hold(state, "UNKNOWN_DATE", "the supply that it waits for did not come in time") if any_backordered(state) else (state, ())
@@ -224,6 +232,9 @@ def _go_on(state: State) -> Going:
             return state, changes, do
     if not state.validated:
         return state, changes, ()
+    if state.ask_sale:
+        following, _, do = go(replace(state, ask_sale=False), "sale", AskSale(state.order_id))
+        return following, changes, do
     following, more, do = _fulfil_next(state)
     return following, changes + more, do
 
@@ -231,8 +242,9 @@ def _go_on(state: State) -> Going:
 def _fulfil_next(state: State) -> Going:
     """Plans, reserves or releases, whichever is next and not blocked."""
     waiting = [LineCount(key, line.waiting - line.backordered) for key, line in state.lines.items() if line.waiting > line.backordered]
-    if waiting and state.short and state.policy == BACKORDER and "OUT_OF_STOCK" not in state.holds:
-        return go(state, "demand", PlaceDemand(state.order_id, waiting[0].line_id, waiting[0].quantity))
+    patient = next((one for one in waiting if _may_wait(state, one.line_id)), None)
+    if patient is not None and state.short:
+        return go(state, "demand", PlaceDemand(state.order_id, patient.line_id, patient.quantity, patient.line_id in state.unsold))
     if waiting and not state.short and "reserve" not in map(blocked_step, state.holds):
         if state.plan:
             return go(state, "reserve", ReserveStock(state.order_id, state.plan))
@@ -241,13 +253,28 @@ def _fulfil_next(state: State) -> Going:
             # Nothing waits for a plan any more, or the order is short: what is reserved may go.
             following, more, do = _fulfil_next(following)
             return following, changes + more, do
-        question = PlanOrder(state.order_id, waiting, state.excluded, state.policy in (SHIP_COMPLETE, HOLD_SHORT))
+        question = PlanOrder(state.order_id, waiting, state.excluded, _must_be_whole(state))
         return go(state, "plan", question)
-    reserved = [Part(key, place, count) for key, line in state.lines.items() for place, count in line.reserved.items()]
-    complete = not waiting or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT, BACKORDER)
+    # What is not sold yet is reserved, and stays.
+    early = preordered(state)
+    sold = {key: line for key, line in state.lines.items() if key not in early}
+    reserved = [Part(key, place, count) for key, line in sold.items() for place, count in line.reserved.items()]
+    complete = not (waiting or early) or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT, BACKORDER)
     if reserved and complete and "release" not in map(blocked_step, state.holds):
         return go(replace(state, plan=reserved), "release", ReleaseOrder(state.order_id, reserved))
     return state, (), ()
+
+
+def _may_wait(state: State, line_id: str) -> bool:
+    """Says whether what is short of a line waits for supply: what is not sold yet does, and what the customer wants to wait for."""
+    if line_id in state.hurried:
+        return False
+    return line_id in state.unsold or (state.policy == BACKORDER and "OUT_OF_STOCK" not in state.holds)
+
+
+def _must_be_whole(state: State) -> bool:
+    """Says whether all must be there before anything is reserved; what is not sold yet need not."""
+    return state.policy in (SHIP_COMPLETE, HOLD_SHORT) and not preordered(state)
 
 
 def _ask(state: State, kind: str) -> State:
@@ -255,15 +282,18 @@ def _ask(state: State, kind: str) -> State:
     return replace(state, asking=f"{kind}!")
 
 
-def _resolved(state: State, items: dict[str, Item]) -> Step:
+def _resolved(state: State, items: dict[str, Item], now: int) -> Step:
     lines = {}
     for key, line in state.lines.items():
         units = items[key].units if key in items and line.units == 0 else line.units
         scale = units if line.units == 0 and units else 1
         lines[key] = replace(line, units=units, waiting=line.waiting * scale)
     scaled = {key: count * (lines[key].units if not state.lines[key].units else 1) for key, count in state.to_cancel.items()}
-    known = replace(state, lines=lines, to_cancel=scaled, asking="")
+    unsold = {key: items[key].sellable_from for key in lines if key in items and items[key].sellable_from > now}
+    known = replace(state, lines=lines, to_cancel=scaled, asking="", unsold=unsold)
     changes: Changes = (KeepItems(items),)
+    if unsold and unsold != state.unsold:
+        changes = (*changes, Record("PREORDERED", f"{len(unsold)} lines are sold from {day_of(max(unsold.values()))} on"))
     unknown = [key for key, line in lines.items() if not line.units and open_of(line)]
     if unknown:
         following, more = hold(known, "UNKNOWN_SKU", f"{len(unknown)} lines have a SKU that is not known or not sold")
@@ -282,23 +312,30 @@ def _validated(state: State, reasons: list[str]) -> Step:
 def _planned(state: State, message: Planned) -> Step:
     state = replace(state, asking="")
     plan = whole_units(state, message.parts)
-    if not plan or (message.short and state.policy in (SHIP_COMPLETE, HOLD_SHORT)):
+    if not plan or (message.short and _must_be_whole(state)):
         return _out_of_stock(replace(state, plan=[]))
     under_way = any(line.reserved or line.released or line.shipped for line in state.lines.values())
-    promise = (KeepPromise(message.deliver_by, under_way),) if message.deliver_by is not None else ()
+    arrives = max([*preordered(state).values(), *((message.deliver_by,) if message.deliver_by is not None else ())], default=None)
+    promise = (KeepPromise(arrives, under_way),) if arrives is not None else ()
     return replace(state, plan=plan), promise
 
 
 def _out_of_stock(state: State) -> Step:
-    """What stock does not cover waits for a person, or is cancelled where the customer wants it so."""
-    waiting = {key: line.waiting for key, line in state.lines.items() if line.waiting}
-    if state.policy == BACKORDER:
+    """What stock does not cover waits for supply, or for a person, or is cancelled where the customer wants it so."""
+    early = preordered(state)
+    patient = {key for key in state.lines if key not in state.hurried and (key in early or state.policy == BACKORDER)}
+    missing = {key: line.waiting - line.backordered for key, line in state.lines.items() if key not in patient}
+    missing = {key: quantity for key, quantity in missing.items() if quantity}
+    if not missing:
         return replace(state, short=True, plans=0), ()
     if state.policy == CANCEL_SHORT:
-        lines = {k: replace(v, waiting=0, cancelled=v.cancelled + v.waiting) for k, v in state.lines.items()}
-        booked = BookCancellation([LineCount(k, q) for k, q in waiting.items()], "short")
-        return replace(state, lines=lines, plans=0), (booked,)
-    return hold(replace(state, short=True), "OUT_OF_STOCK", f"{sum(waiting.values())} units cannot be sourced")
+        lines = dict(state.lines)
+        for key, quantity in missing.items():
+            lines[key] = replace(lines[key], waiting=lines[key].waiting - quantity, cancelled=lines[key].cancelled + quantity)
+        booked = BookCancellation([LineCount(key, quantity) for key, quantity in missing.items()], "short")
+        short = any(line.waiting > line.backordered for line in lines.values())
+        return replace(state, lines=lines, plans=0, short=short), (booked,)
+    return hold(replace(state, short=True), "OUT_OF_STOCK", f"{sum(missing.values())} units cannot be sourced")
 
 
 def _reserved(state: State) -> Step:
@@ -372,7 +409,11 @@ def _paid(state: State) -> Step:
 def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
     timers = []
     if ended:
-        return (Timer("restock", None), Timer("ship", None), Timer("supply", None))
+        return (Timer("restock", None), Timer("ship", None), Timer("supply", None), *((Timer("sale", None),) if before.unsold else ()))
+    early = preordered(after)
+    if early and (after.unsold != before.unsold or before.asking == "sale"):
+        # Once a day: the day on which it is sold may be moved.
+        timers.append(Timer("sale", min(*early.values(), now + DAY)))
     if (after.short and not before.short) or (_lost(after) and not _lost(before)):
         timers.append(Timer("restock", now + RESTOCK_EVERY))
     if released_units(after) and not released_units(before):

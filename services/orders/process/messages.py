@@ -44,6 +44,13 @@ class Item(Struct, frozen=True):
     price_includes_tax: bool
     hazmat_class: str = ""
     export_control_class: str = ""
+    sellable_from: int = 0
+
+
+class SaleDated(Struct, frozen=True, tag=True):
+    """Catalog says from when lines are sold; 0 where they are."""
+
+    moments: dict[str, int]
 
 
 class TaxCalculated(Struct, frozen=True, tag=True):
@@ -202,6 +209,12 @@ class ResolveItems(Struct, frozen=True, tag=True):
     order_id: str
 
 
+class AskSale(Struct, frozen=True, tag=True):
+    """Ask catalog from when the order's lines are sold."""
+
+    order_id: str
+
+
 class CalculateTax(Struct, frozen=True, tag=True):
     """Ask finance for the tax."""
 
@@ -255,11 +268,12 @@ class GiveBack(Struct, frozen=True, tag=True):
 
 
 class PlaceDemand(Struct, frozen=True, tag=True):
-    """Ask inventory to let this wait for supply."""
+    """Ask inventory to let this wait for supply, as something that is sold out, or not sold yet."""
 
     order_id: str
     line_id: str
     quantity: int
+    preorder: bool = False
 
 
 class CancelDemand(Struct, frozen=True, tag=True):
@@ -276,6 +290,12 @@ class KeepItems(Struct, frozen=True, tag=True):
     """Write what the SKUs mean into the lines."""
 
     items: dict[str, Item]
+
+
+class KeepSale(Struct, frozen=True, tag=True):
+    """Write from when lines are sold."""
+
+    moments: dict[str, int]
 
 
 class KeepTax(Struct, frozen=True, tag=True):

@@ -43,6 +43,10 @@ class State(Struct, frozen=True):
     awaited: int = 0
     # Parcels that left a location which was not to ship them (any more).
     ahead: list[Shipped] = field(default_factory=list)
+    # Lines that are not sold yet, and from when they are; whether that is to be asked again; lines that may not wait for supply.
+    unsold: dict[str, int] = field(default_factory=dict)
+    ask_sale: bool = False
+    hurried: list[str] = field(default_factory=list)
     # What inventory did by itself while something else was asked.
     later: list[SupplyCame | StockTaken] = field(default_factory=list)
     # What supply brought too late.
@@ -91,12 +95,17 @@ def whole_units(state: State, parts: list[Part]) -> list[Part]:
 
 def look_again(state: State) -> State:
     """Looks everywhere for what is short; what waits for supply waits elsewhere where none is in sight here."""
-    return replace(state, short=False, plans=0, excluded=[], seek=not dated_all(state))
+    return replace(state, short=False, plans=0, excluded=[], hurried=[], seek=not dated_all(state))
 
 
 def dated_all(state: State) -> bool:
     """Says whether all that waits for supply has a date."""
     return not any_backordered(state) or state.supply_by > 0
+
+
+def preordered(state: State) -> dict[str, int]:
+    """Returns the open lines that are not sold yet, and from when they are."""
+    return {key: moment for key, moment in state.unsold.items() if open_of(state.lines[key])}
 
 
 def any_backordered(state: State) -> bool:

@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
-from services.orders.process.messages import Demanded, KeepPromise, LiftHold, Part, Record, StockTaken
-from services.orders.process.order_state import Changes, Line, State, Step, hold, less
+from chassis.kernel.clock import day_of
+from services.orders.process.messages import Demanded, KeepPromise, KeepSale, LiftHold, Part, Record, StockTaken
+from services.orders.process.order_state import Changes, Line, State, Step, hold, less, preordered
 
 NOTHING_WAITS = ("OUT_OF_STOCK", "UNKNOWN_DATE")
 
@@ -28,7 +29,8 @@ def dated(state: State, promised_at: int | None) -> Step:
         state = replace(state, supply_by=0)
         return hold(state, "UNKNOWN_DATE", "it waits for supply, and none is in sight")
     state = replace(state, supply_by=promised_at)
-    known: Changes = (KeepPromise(promised_at, True),)
+    # What is there before it is sold waits for that.
+    known: Changes = (KeepPromise(max(promised_at, *preordered(state).values(), 0), True),)
     if "UNKNOWN_DATE" not in state.holds:
         return state, known
     return replace(state, holds=[one for one in state.holds if one != "UNKNOWN_DATE"]), (*known, LiftHold("UNKNOWN_DATE"))
@@ -72,3 +74,19 @@ def stock_taken(state: State, message: StockTaken) -> Step:
         following, more = hold(following, "STOCK_TAKEN", f"{released} units are with a location that order {message.taken_by} has now")
         changes += more
     return following, changes
+
+
+def sale_dated(state: State, moments: dict[str, int], now: int) -> Step:
+    """What is sold by now may leave; what is sold at another time is promised for then."""
+    unsold = {key: moments[key] for key in state.unsold if moments.get(key, 0) > now}
+    following = replace(state, asking="", unsold=unsold)
+    if unsold == state.unsold:
+        return following, ()
+    changes: Changes = (KeepSale({key: unsold.get(key, 0) for key in state.unsold}),)
+    sold = len(state.unsold) - len(unsold)
+    if sold:
+        changes = (*changes, Record("ON_SALE", f"{sold} lines are sold from now on"))
+    later = preordered(following)
+    if later and max(later.values()) > max(state.unsold.values()):
+        changes = (*changes, Record("SALE_MOVED", f"to {day_of(max(later.values()))}"), KeepPromise(max(later.values()), True))
+    return replace(following, short=False, plans=0), changes

@@ -99,6 +99,8 @@ LINES = Table(
     Column("discount_minor", BigInteger, nullable=False),
     Column("tax_minor", BigInteger, nullable=False),
     Column("shipped_at", BigInteger),
+    # From when it is sold; 0 where it is.
+    Column("sellable_from", BigInteger, nullable=False, server_default="0"),
     # Of what waits, how much waits for supply.
     Column("backordered", BigInteger, nullable=False, server_default="0"),
     Index("ix_order_lines_channel_sku", "channel_sku", "order_id"),

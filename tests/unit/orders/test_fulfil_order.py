@@ -27,6 +27,7 @@ class World:
         self.units = dict.fromkeys(lines, self.dice.choice((1, 1, 1, 6)))
         self.stock = {(line, place): self.dice.randrange(0, 30) for line in lines for place in "XYZ"}
         self.known = self.dice.random() < 0.9
+        self.early = {line: 1000 for line in lines if self.dice.random() < 0.15}
         self.reserved: dict[tuple[str, str], int] = defaultdict(int)
         self.released: dict[tuple[str, str], int] = defaultdict(int)
         self.pending: list[Any] = []
@@ -87,8 +88,15 @@ class World:
     def answer(self, effect: Any) -> Struct:
         match effect:
             case m.ResolveItems():
-                found = {k: m.Item(k, k, u, "standard", 1, [], -1, False) for k, u in self.units.items() if self.known or k == "a"}
+                found = {
+                    k: m.Item(k, k, u, "standard", 1, [], -1, False, sellable_from=self.early.get(k, 0))
+                    for k, u in self.units.items() if self.known or k == "a"
+                }  # fmt: skip
                 return m.ItemsResolved(found)
+            case m.AskSale():
+                # The day comes, or is moved.
+                self.early = {k: moment + 1000 for k, moment in self.early.items() if self.dice.random() < 0.3}
+                return m.SaleDated(dict(self.early))
             case m.CalculateTax():
                 return m.TaxCalculated({}, 0, False)
             case m.PlanOrder(_, lines, excluded, complete):
@@ -97,6 +105,7 @@ class World:
                 return self.reserve(parts)
             case m.ReleaseOrder(_, parts):
                 for part in parts:
+                    assert part.line_id not in self.early, "it is not sold yet"
                     self.reserved[part.line_id, part.location_id] -= part.quantity
                     self.released[part.line_id, part.location_id] += part.quantity
                 return m.Released()
@@ -248,6 +257,10 @@ class World:
             self.work()
         elif self.asked_back:
             self.agree()
+        elif any(line in self.early and self.state.lines[line].reserved for line in self.state.unsold) or (
+            self.early and not self.demands and not self.holds
+        ):
+            self.tell(Fired("sale"))
         elif self.demands:
             self.supply(self.dice.choice(sorted(self.demands)))
         else:
@@ -540,3 +553,55 @@ def test_what_nobody_collects_is_cancelled_and_nothing_else_changes() -> None:
     # What was called back meanwhile is not cancelled twice.
     again = f.decide(following.state, m.NotCollected([m.Part("a", "X", 1)]), 0)
     assert again.state == following.state
+
+
+def early(units: int = 1) -> m.Item:
+    return m.Item("i", "S", units, "standard", 1, [], -1, False, sellable_from=50 * DAY)
+
+
+EARLY = (m.Placed(), m.ItemsResolved({"a": early()}), m.TaxCalculated({}, 0, False), m.Validated([]))
+
+
+def test_what_is_not_sold_yet_is_reserved_promised_for_its_day_and_stays_until_then() -> None:
+    following = walk(*EARLY, m.Planned([m.Part("a", "X", 2)], [], 3 * DAY))
+    assert m.KeepPromise(50 * DAY, partial=False) in following.changes
+    following = f.decide(following.state, m.Reserved(), 0)
+    assert not following.do
+    # The day is looked at again every day: it may be moved.
+    assert Timer("sale", DAY) in walk(*EARLY[:2]).timers
+    asking = f.decide(following.state, Fired("sale"), DAY)
+    assert asked(asking) == [m.AskSale("o")]
+    moved = f.decide(asking.state, m.SaleDated({"a": 60 * DAY}), DAY)
+    assert m.KeepPromise(60 * DAY, partial=True) in moved.changes
+    assert moved.timers == (Timer("sale", 2 * DAY),)
+    asking = f.decide(moved.state, Fired("sale"), 60 * DAY)
+    sold = f.decide(asking.state, m.SaleDated({"a": 60 * DAY}), 60 * DAY)
+    assert m.KeepSale({"a": 0}) in sold.changes
+    assert asked(sold) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_not_sold_yet_and_not_there_waits_for_supply_whatever_happens_to_what_is_short(policy: int) -> None:
+    following = walk(*EARLY, m.Planned([], [m.LineCount("a", 2)]), policy=policy)
+    assert asked(following) == [m.PlaceDemand("o", "a", 2, preorder=True)]
+    following = f.decide(following.state, m.Demanded("a", 2, True, 3 * DAY), 0)
+    assert m.KeepPromise(50 * DAY, partial=True) in following.changes
+    assert not following.state.holds
+    came = f.decide(following.state, m.SupplyCame([m.Part("a", "X", 2)]), 4 * DAY)
+    assert not came.do
+
+
+def test_what_is_sold_leaves_before_what_is_not_unless_all_shall_go_together() -> None:
+    lines = {"a": 1, "b": 1}
+    known = m.ItemsResolved({"a": early(), "b": item()})
+    planned = (m.Placed(), known, *EARLY[2:], m.Planned([m.Part("a", "X", 1), m.Part("b", "X", 1)], []), m.Reserved())
+    assert asked(walk(*planned, lines=lines)) == [m.ReleaseOrder("o", [m.Part("b", "X", 1)])]
+    assert asked(walk(*planned, lines=lines, policy=o.SHIP_COMPLETE)) == []
+    cancelled = walk(*planned, m.CancelRequested([m.LineCount("a", 1)], "x"), m.ReservationCancelled(), lines=lines, policy=o.SHIP_COMPLETE)
+    assert asked(cancelled) == [m.ReleaseOrder("o", [m.Part("b", "X", 1)])]
+
+
+def test_a_preordered_kit_that_may_not_wait_is_a_persons_matter_once() -> None:
+    following = walk(*EARLY, m.Planned([], [m.LineCount("a", 2)]), m.DemandRefused("a", "KIT"))
+    assert following.state.holds == ["OUT_OF_STOCK"]
+    assert not following.do

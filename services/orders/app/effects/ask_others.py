@@ -26,6 +26,7 @@ from services.orders.process import messages as m
 from services.orders.store.tables import CUSTOMERS, LINES, ORDERS
 
 LONG_S = 30
+BACKORDER, PREORDER = demands_service_pb2.DEMAND_KIND_BACKORDER, demands_service_pb2.DEMAND_KIND_PREORDER
 Answers = Sequence[Struct | None]
 
 
@@ -46,6 +47,31 @@ class AskOthers:
 
     async def resolve_items(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks catalog what the SKUs mean."""
+        lines, answer = await self._meanings(effects, database)
+        found: list[Struct | None] = []
+        for effect, resolved in zip(effects, answer.orders, strict=True):
+            own = zip(lines[effect.asked.order_id], resolved.lines, strict=True)
+            items = {
+                line.line_id: m.Item(
+                    one.item_id, one.sku, one.units, one.tax_class, one.weight_g, list(one.restricted_countries),
+                    one.list_price_minor, one.price_includes_tax, one.hazmat_class, one.export_control_class, _sold_from(one),
+                )
+                for line, one in own if one.item_id
+            }  # fmt: skip
+            found.append(m.ItemsResolved(items))
+        return found
+
+    async def ask_sale(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks catalog from when lines are sold; what is not known any more is sold."""
+        lines, answer = await self._meanings(effects, database)
+        return [
+            m.SaleDated({line.line_id: _sold_from(one) for line, one in zip(lines[effect.asked.order_id], resolved.lines, strict=True)})
+            for effect, resolved in zip(effects, answer.orders, strict=True)
+        ]
+
+    async def _meanings(
+        self, effects: Sequence[Effect], database: Database
+    ) -> tuple[dict[str, list[Any]], items_service_pb2.ResolveLinesResponse]:
         orders, lines = await self._rows(database, effects)
         customers = await _customers(database, orders)
         request = items_service_pb2.ResolveLinesRequest()
@@ -59,18 +85,7 @@ class AskOthers:
                 customer_group=customers[order.customer_id].customer_group if order.customer_id in customers else "",
             )  # fmt: skip
         answer = await ItemsServiceStub(self._channels.to("catalog")).ResolveLines(request, timeout=LONG_S)
-        found: list[Struct | None] = []
-        for effect, resolved in zip(effects, answer.orders, strict=True):
-            own = zip(lines[effect.asked.order_id], resolved.lines, strict=True)
-            items = {
-                line.line_id: m.Item(
-                    one.item_id, one.sku, one.units, one.tax_class, one.weight_g, list(one.restricted_countries),
-                    one.list_price_minor, one.price_includes_tax, one.hazmat_class, one.export_control_class,
-                )
-                for line, one in own if one.item_id
-            }  # fmt: skip
-            found.append(m.ItemsResolved(items))
-        return found
+        return lines, answer
 
     async def calculate_tax(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks finance for the tax."""
@@ -203,7 +218,7 @@ class AskOthers:
             item_id = next(line.item_id for line in lines[asked.order_id] if line.line_id == asked.line_id)
             batch.requests.add(
                 request_id=effect.request_id, owner_id=asked.order_id, line_id=asked.line_id, item_id=item_id, quantity=asked.quantity,
-                kind=demands_service_pb2.DEMAND_KIND_BACKORDER, entity=order.entity, wanted_at=to_timestamp(order.placed_at),
+                kind=PREORDER if asked.preorder else BACKORDER, entity=order.entity, wanted_at=to_timestamp(order.placed_at),
             )  # fmt: skip
         answer = await DemandsServiceStub(self._channels.to("inventory")).BatchPlaceDemand(batch, timeout=LONG_S)
         return [
@@ -222,6 +237,10 @@ class AskOthers:
             _answer(result, "undemand", partial(_undemanded, effect.asked.line_id))
             for effect, result in zip(effects, answer.results, strict=True)
         ]
+
+
+def _sold_from(line: items_service_pb2.ResolvedLine) -> int:
+    return from_timestamp(line.sellable_from) if line.HasField("sellable_from") else 0
 
 
 async def _customers(database: Database, orders: dict[str, Any]) -> dict[str, Any]:

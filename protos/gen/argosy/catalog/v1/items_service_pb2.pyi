@@ -493,6 +493,7 @@ class ResolvedLine(_message.Message):
     PRICE_INCLUDES_TAX_FIELD_NUMBER: _builtins.int
     HAZMAT_CLASS_FIELD_NUMBER: _builtins.int
     EXPORT_CONTROL_CLASS_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item's id; empty where the SKU is unknown or not sold."""
     sku: _builtins.str
@@ -515,6 +516,10 @@ class ResolvedLine(_message.Message):
     def restricted_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Countries to which it must not be sent."""
 
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold; before, what is ordered is a preorder. Unset: at once."""
+
     def __init__(
         self,
         *,
@@ -528,10 +533,11 @@ class ResolvedLine(_message.Message):
         price_includes_tax: _builtins.bool = ...,
         hazmat_class: _builtins.str = ...,
         export_control_class: _builtins.str = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["export_control_class", b"export_control_class", "hazmat_class", b"hazmat_class", "item_id", b"item_id", "list_price_minor", b"list_price_minor", "price_includes_tax", b"price_includes_tax", "restricted_countries", b"restricted_countries", "sku", b"sku", "tax_class", b"tax_class", "units", b"units", "weight_g", b"weight_g"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export_control_class", b"export_control_class", "hazmat_class", b"hazmat_class", "item_id", b"item_id", "list_price_minor", b"list_price_minor", "price_includes_tax", b"price_includes_tax", "restricted_countries", b"restricted_countries", "sellable_from", b"sellable_from", "sku", b"sku", "tax_class", b"tax_class", "units", b"units", "weight_g", b"weight_g"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -334,6 +334,7 @@ class OrderLine(_message.Message):
     SHIPPED_AT_FIELD_NUMBER: _builtins.int
     EXTERNAL_LINE_ID_FIELD_NUMBER: _builtins.int
     BACKORDERED_FIELD_NUMBER: _builtins.int
+    SELLABLE_FROM_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The line's id."""
     channel_sku: _builtins.str
@@ -374,6 +375,10 @@ class OrderLine(_message.Message):
     def shipped_at(self) -> _timestamp_pb2.Timestamp:
         """When units of it last shipped; unset before."""
 
+    @_builtins.property
+    def sellable_from(self) -> _timestamp_pb2.Timestamp:
+        """From when it is sold: until then it is a preorder, and does not leave. Unset where it is sold."""
+
     def __init__(
         self,
         *,
@@ -396,10 +401,11 @@ class OrderLine(_message.Message):
         shipped_at: _timestamp_pb2.Timestamp | None = ...,
         external_line_id: _builtins.str = ...,
         backordered: _builtins.int = ...,
+        sellable_from: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["shipped_at", b"shipped_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from", "shipped_at", b"shipped_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "backordered", b"backordered", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "external_line_id", b"external_line_id", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "backordered", b"backordered", "cancelled", b"cancelled", "channel_sku", b"channel_sku", "discount_minor", b"discount_minor", "external_line_id", b"external_line_id", "item_id", b"item_id", "line_id", b"line_id", "ordered", b"ordered", "refunded", b"refunded", "released", b"released", "reserved", b"reserved", "returned", b"returned", "sellable_from", b"sellable_from", "shipped", b"shipped", "shipped_at", b"shipped_at", "sku", b"sku", "tax_minor", b"tax_minor", "units", b"units", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

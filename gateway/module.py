@@ -20,6 +20,7 @@ from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.contracts import events_in
 from chassis.runtime.inbox import Received
+from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.work import Work
@@ -129,7 +130,7 @@ def build(channels: Channels) -> Service:
             "GetPublicationFigures": publications.get_figures,
             "ListNoticeRoutes": notice_routes.list_routes,
             "ListNoticeTemplates": notice_templates.list_templates,
-            "PreviewNotice": notice_templates.Previews(channels).preview_notice,
+            "PreviewNotice": Asks(notice_templates.Previews(channels).preview_notice),
             "ListNotices": notices.list_notices,
         },
         prepares={"SetUser": users.hash_passwords},

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 MOST_WATCHING = 1000
 Read = Callable[["Asked"], Awaitable[Message]]
-Watch = Callable[["Watching"], AsyncGenerator[Message]]
+Watch = Callable[["Looking"], AsyncGenerator[Message]]
 Prepare = Callable[[Sequence[Any], Database], Awaitable[Sequence[Any]]]
 
 
@@ -51,12 +51,19 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Watching:
-    """A query that is answered until the caller leaves: the request, a database to look at now and then, and who asks."""
+class Looking:
+    """A query that is answered until the caller leaves, or that asks others: the request, a database to look at, and who asks."""
 
     request: Any
     database: Database
     principal: Principal
+
+
+@dataclass(frozen=True)
+class Asks:
+    """A read that asks other services: it looks at the database when it needs to, and holds no connection while it waits."""
+
+    answer: Callable[[Looking], Awaitable[Message]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Pipeline:
 
     def __init__(
         self, *, writer: Writer, database: Database, authenticator: Authenticator, telemetry: Telemetry, metrics: Metrics,
-        reads: Mapping[str, Read | Gathered], watches: Mapping[str, Watch], prepares: Mapping[str, Prepare], most_in_flight: int,
+        reads: Mapping[str, Read | Gathered | Asks], watches: Mapping[str, Watch], prepares: Mapping[str, Prepare], most_in_flight: int,
         deadline_s: float,
     ) -> None:  # fmt: skip
         self._writer = writer
@@ -84,7 +91,8 @@ class Pipeline:
         self.authenticator = authenticator
         self._telemetry = telemetry
         self._metrics = metrics
-        self._reads = {path: read for path, read in reads.items() if not isinstance(read, Gathered)}
+        self._reads = {path: read for path, read in reads.items() if not isinstance(read, Gathered | Asks)}
+        self._asks = {path: read for path, read in reads.items() if isinstance(read, Asks)}
         self._gatherers = {path: Gatherer(database, read) for path, read in reads.items() if isinstance(read, Gathered)}
         self._watches = watches
         self._prepares = prepares
@@ -148,7 +156,7 @@ class Pipeline:
         validate(request)
         self.watching += 1
         try:
-            async with aclosing(self._watches[method.path](Watching(request, self._database, principal))) as answers:
+            async with aclosing(self._watches[method.path](Looking(request, self._database, principal))) as answers:
                 async for answer in self._until_ending(answers):
                     yield answer
         except Refusal:
@@ -188,6 +196,8 @@ class Pipeline:
         if method.read_only:
             if method.path in self._gatherers:
                 return await self._gatherers[method.path].ask(request)
+            if method.path in self._asks:
+                return await self._asks[method.path].answer(Looking(request, self._database, principal))
             async with self._database.read() as tx:
                 return await self._reads[method.path](Asked(request, tx, principal))
         if method.element:

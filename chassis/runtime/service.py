@@ -15,7 +15,7 @@ from chassis.runtime.database import Tx
 from chassis.runtime.gather import Gathered
 from chassis.runtime.inbox import Reaction
 from chassis.runtime.jobs import JobKind
-from chassis.runtime.pipeline import Prepare, Read, Watch
+from chassis.runtime.pipeline import Asks, Prepare, Read, Watch
 from chassis.runtime.process import ProcessType
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Work
@@ -54,7 +54,7 @@ class Service:
     tables: ChassisTables
     contracts: Sequence[ServiceDescriptor]
     writes: Mapping[str, SetHandler]
-    reads: Mapping[str, Read | Gathered]
+    reads: Mapping[str, Read | Gathered | Asks]
     watches: Mapping[str, Watch] = field(default_factory=dict)
     prepares: Mapping[str, Prepare] = field(default_factory=dict)
     reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from chassis.kernel.errors import NotFound
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import Work
 from gateway.app.notice_routes import load_routes
 from gateway.store.tables import NOTICE_TEMPLATES
@@ -78,19 +78,20 @@ class Previews:
     def __init__(self, channels: Channels) -> None:
         self._asker = Asker(channels)
 
-    async def preview_notice(self, asked: Asked) -> notices_service_pb2.RenderedNotice:
+    async def preview_notice(self, asked: Looking) -> notices_service_pb2.RenderedNotice:
         """Refusals: INVALID_TEMPLATE, NO_SUCH_ORDER."""
         request = asked.request
-        route = (await load_routes(asked.tx, {request.channel_id})).get(request.channel_id)
+        async with asked.database.read() as tx:
+            route = (await load_routes(tx, {request.channel_id})).get(request.channel_id)
+            wordings = await Wordings.load(tx, [request.channel_id])
         wanted = choices(request.language, route.language if route is not None else "")
-        words = (await Wordings.load(asked.tx, [request.channel_id])).choose(request.channel_id, request.kind, wanted)
-        given = Words(request.subject or words.subject, request.text or words.text, request.html, words.language)
-        if not (request.subject or request.text or request.html):
-            given = words
+        words = wordings.choose(request.channel_id, request.kind, wanted)
+        if request.subject or request.text or request.html:
+            words = words._replace(subject=request.subject or words.subject, text=request.text or words.text, html=request.html)
         known = (await self._asker.ask([request.order_id]))[request.order_id] if request.order_id else made_up()
         shop_name = (route.sender_name if route is not None else "") or request.channel_id or "Shop"
-        facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, given.language)
-        made = render(given, facts)
+        facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, words.language)
+        made = render(words, facts)
         return notices_service_pb2.RenderedNotice(
             subject=made.subject, text=made.text, html=made.html, language=made.language, facts=as_json(facts)
         )

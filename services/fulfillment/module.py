@@ -9,6 +9,7 @@ from argosy.fulfillment.v1 import (
 )
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.runtime.channels import Channels
+from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each, each_call
@@ -97,7 +98,7 @@ def build(channels: Channels) -> Service:
             "ListLanes": rates.list_lanes,
             "ListNodes": nodes.list_nodes,
             "ListTransits": nodes.list_transits,
-            "QuotePromise": promises.Quotes(channels).quote_promise,
+            "QuotePromise": Asks(promises.Quotes(channels).quote_promise),
             "ListPromises": promises.list_promises,
             "GetPromiseFigures": promises.get_promise_figures,
             "GetPolicy": policies.get_policy,
@@ -108,7 +109,7 @@ def build(channels: Channels) -> Service:
             "ListBinStock": bins.list_bin_stock,
             "ListBinMoves": bins.list_bin_moves,
             "ListPutAways": bins.list_put_aways,
-            "CompareBins": bins.Comparison(channels).compare_bins,
+            "CompareBins": Asks(bins.Comparison(channels).compare_bins),
             "ListWaves": waves.list_waves,
             "ListPickLists": picks.list_pick_lists,
             "GetPickList": picks.get_pick_list,
@@ -116,10 +117,10 @@ def build(channels: Channels) -> Service:
             "ListTracking": record_tracking.list_tracking,
             "ListOrigins": set_up.list_origins,
             "ListCartons": set_up.list_cartons,
-            "SuggestCartons": packing.Cartons(channels).suggest_cartons,
+            "SuggestCartons": Asks(packing.Cartons(channels).suggest_cartons),
             "GetParcel": packing.get_parcel,
             "ListParcels": packing.list_parcels,
-            "GetCustomsDeclaration": customs.Customs(channels).get_customs_declaration,
+            "GetCustomsDeclaration": Asks(customs.Customs(channels).get_customs_declaration),
             "GetManifest": manifests.get_manifest,
             "ListManifests": manifests.list_manifests,
             "ListFreightCharges": bills.list_freight_charges,

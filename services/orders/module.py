@@ -5,6 +5,7 @@ from argosy.inventory.v1 import inventory_events_pb2
 from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, orders_service_pb2, rules_service_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
+from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each, each_call
@@ -72,9 +73,9 @@ def build(channels: Channels) -> Service:
             "ListRefunds": read_orders.list_refunds,
             "GetFigures": read_orders.get_figures,
             "GetSkuUse": read_orders.get_sku_use,
-            "PreviewChange": order_changes.preview_change,
+            "PreviewChange": Asks(order_changes.preview_change),
             "ListChanges": changes.list_changes,
-            "GetTimeline": get_timeline.Timelines(channels).get_timeline,
+            "GetTimeline": Asks(get_timeline.Timelines(channels).get_timeline),
             "GetCustomer": customers.get_customer,
             "ListCustomers": customers.list_customers,
             "GetCredit": credit.get_credit,

@@ -10,7 +10,7 @@ from chassis.kernel.clock import DAY, SECOND, to_timestamp
 from chassis.runtime.channels import Channels
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from services.fulfillment.app.plan_order import last_dates
 from services.fulfillment.app.world import load_world, policy_in
 from services.fulfillment.clients.availability import Availability
@@ -29,11 +29,12 @@ class Quotes:
     def __init__(self, channels: Channels) -> None:
         self._availability = Availability(channels)
 
-    async def quote_promise(self, asked: Asked) -> promise_service_pb2.QuotePromiseResponse:
+    async def quote_promise(self, asked: Looking) -> promise_service_pb2.QuotePromiseResponse:
         """Keeps nothing. Refusals: NO_POLICY."""
         request = asked.request
         now = wall_clock()
-        policy, world = await policy_in(asked.tx), await load_world(asked.tx, now)
+        async with asked.database.read() as tx:
+            policy, world = await policy_in(tx), await load_world(tx, now)
         methods = sorted(set(request.methods)) or _methods(world)
         picture = await self._availability.of([line.item_id for line in request.lines], methods)
         to = request.destination

@@ -17,7 +17,7 @@ from chassis.kernel.clock import MINUTE, to_timestamp
 from chassis.kernel.ids import least_id
 from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
-from chassis.runtime.pipeline import Watching
+from chassis.runtime.pipeline import Looking
 from services.inventory.app.get_availability import Promises
 from services.inventory.store.tables import MOVEMENTS, POLICIES, RISK_BUFFERS
 
@@ -73,7 +73,7 @@ class Changes:
         self._risks_seen = 0
         self._late_at = 0.0
 
-    async def watch(self, watching: Watching) -> AsyncGenerator[stock_service_pb2.WatchAvailabilityResponse]:
+    async def watch(self, watching: Looking) -> AsyncGenerator[stock_service_pb2.WatchAvailabilityResponse]:
         """Yields how the items stand, then every change."""
         request, database = watching.request, watching.database
         watcher = Watcher(request.item_ids)

@@ -22,7 +22,7 @@ from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.orders.app.read_orders import visible
@@ -48,9 +48,11 @@ class Changes:
     def __init__(self, channels: Channels) -> None:
         self._impacts = Impacts(channels)
 
-    async def preview_change(self, asked: Asked) -> Impact:
+    async def preview_change(self, asked: Looking) -> Impact:
         """Refusals: NO_SUCH_ORDER, NOTHING_CHANGES, TOO_LATE."""
-        return await self._impact(await _read(asked.tx, asked.request, asked))
+        async with asked.database.read() as tx:
+            wish = await _read(tx, asked.request, asked)
+        return await self._impact(wish)
 
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence[Impact | Refusal]:
         """Returns what each change would do, or why it cannot be."""
@@ -80,7 +82,7 @@ class _Wish(NamedTuple):
     exempt: bool
 
 
-async def _read(tx: Tx, request: Wanted, asked: Asked | None = None) -> _Wish:
+async def _read(tx: Tx, request: Wanted, asked: Looking | None = None) -> _Wish:
     row = await load(tx, request.order_id)
     if asked is not None:
         visible(asked, row.channel_id)

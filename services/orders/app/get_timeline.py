@@ -12,7 +12,7 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.money import shown
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Tx
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Looking
 from services.orders.app.read_orders import visible
 from services.orders.app.views import whole
 from services.orders.clients.others import Others
@@ -30,16 +30,18 @@ class Timelines:
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
-    async def get_timeline(self, asked: Asked) -> orders_service_pb2.Timeline:
+    async def get_timeline(self, asked: Looking) -> orders_service_pb2.Timeline:
         """Refusals: NO_SUCH_ORDER."""
-        order = await whole(asked.tx, asked.request.order_id)
-        visible(asked, order.channel_id)
+        async with asked.database.read() as tx:
+            order = await whole(tx, asked.request.order_id)
+            visible(asked, order.channel_id)
+            own = await _own(tx, order)
         others = Others(self._channels)
         (decisions, work, parcels), returns, notices = await asyncio.gather(
             others.fulfillment(order.order_id), others.returns(order.order_id), others.notices(order.order_id)
         )
         moments = [
-            *await _own(asked.tx, order),
+            *own,
             *map(_decision, decisions),
             *(moment for one in work for moment in _work(one)),
             *(moment for one in parcels for moment in _parcel(one)),

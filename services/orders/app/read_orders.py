@@ -8,7 +8,7 @@ from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import least_id
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from services.orders.app.refund_order import to_refund
 from services.orders.app.views import load, to_address, to_header, to_order, whole
 from services.orders.store.tables import CHASSIS, CUSTOMERS, HISTORY, LINES, ORDERS, REFUNDS
@@ -17,7 +17,7 @@ SKU_USE_DAYS = 28
 SHOWN_ORDERS = 20
 
 
-def visible(asked: Asked, channel_id: str) -> None:
+def visible(asked: Asked | Looking, channel_id: str) -> None:
     """What is foreign does not exist."""
     if asked.principal.channel_ids and channel_id not in asked.principal.channel_ids:
         raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")

@@ -10,7 +10,7 @@ from chassis.kernel.errors import NotFound
 from chassis.kernel.money import proportion
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Tx
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Looking
 from services.fulfillment.app.parcels.set_up import origin_address
 from services.fulfillment.clients.articles import Articles
 from services.fulfillment.clients.orders import Orders
@@ -51,9 +51,11 @@ class Customs:
         self._articles = Articles(channels)
         self._orders = Orders(channels)
 
-    async def get_customs_declaration(self, asked: Asked) -> Declaration:
+    async def get_customs_declaration(self, asked: Looking) -> Declaration:
         """Refusals: NO_SUCH_PARCEL."""
-        return await self.declare(await facts_of(asked.tx, asked.request.parcel_id))
+        async with asked.database.read() as tx:
+            facts = await facts_of(tx, asked.request.parcel_id)
+        return await self.declare(facts)
 
     async def declare(self, facts: Facts) -> Declaration:
         """Asks orders and catalog; a parcel of a location without an origin is declared as far as it can be."""

@@ -13,7 +13,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import HoldKind, Work
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import counts, load
@@ -38,15 +38,16 @@ class Cartons:
     def __init__(self, channels: Channels) -> None:
         self._articles = Articles(channels)
 
-    async def suggest_cartons(self, asked: Asked) -> parcels_service_pb2.SuggestCartonsResponse:
+    async def suggest_cartons(self, asked: Looking) -> parcels_service_pb2.SuggestCartonsResponse:
         """Packs what is left and not packed yet. Refusals: NO_SUCH_FULFILLMENT_ORDER, TOO_MANY_UNITS."""
-        row, lines = await load(asked.tx, asked.request.fulfillment_order_id)
-        packed = await packed_of(asked.tx, [row.fulfillment_order_id])
+        async with asked.database.read() as tx:
+            row, lines = await load(tx, asked.request.fulfillment_order_id)
+            packed = await packed_of(tx, [row.fulfillment_order_id])
+            cartons = [to_carton(one) for one in await tx.read(select(CARTONS))]
         left = {line.line_id: counts(line).left - packed[line.line_id] for line in lines}
         if sum(left.values()) > MOST_UNITS:
             text = f"more than {MOST_UNITS} units are packed by pallets: pack them as they come"
             raise FailedPrecondition("TOO_MANY_UNITS", text, field="fulfillment_order_id")
-        cartons = [to_carton(one) for one in await asked.tx.read(select(CARTONS))]
         articles = await self._articles.of(line.item_id for line in lines)
         units = [unit for line in lines for unit in _units(line, articles) * max(0, left[line.line_id])]
         unknown = {unit.line_id for unit in units if not unit.volume}

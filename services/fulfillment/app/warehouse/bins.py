@@ -13,7 +13,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.work import Work
 from services.fulfillment.clients.on_hand import OnHand
@@ -182,12 +182,14 @@ class Comparison:
     def __init__(self, channels: Channels) -> None:
         self._on_hand = OnHand(channels)
 
-    async def compare_bins(self, asked: Asked) -> warehouse_service_pb2.CompareBinsResponse:
+    async def compare_bins(self, asked: Looking) -> warehouse_service_pb2.CompareBinsResponse:
         """Refusals: NO_BINS."""
         request = asked.request
-        await need_bins(asked.tx, request.location_id)
+        async with asked.database.read() as tx:
+            await need_bins(tx, request.location_id)
         on_hand, token = await self._on_hand.page(request.location_id, request.page_size, request.page_token)
-        rows = await asked.tx.find(BIN_STOCK, ("location_id", "item_id"), [(request.location_id, one) for one in sorted(on_hand)])
+        async with asked.database.read() as tx:
+            rows = await tx.find(BIN_STOCK, ("location_id", "item_id"), [(request.location_id, one) for one in sorted(on_hand)])
         held = dict.fromkeys(on_hand, 0)
         for row in rows:
             held[row.item_id] += row.quantity

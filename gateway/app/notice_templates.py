@@ -15,7 +15,7 @@ from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import Work
 from gateway.app.notice_routes import load_routes
 from gateway.store.tables import NOTICE_TEMPLATES
-from gateway.voice.facts import Asker, as_json, facts_of, made_up, made_up_event
+from gateway.voice.facts import Asker, Known, as_json, facts_of, made_up, made_up_event
 from gateway.voice.wording import FALLBACK, LANGUAGES, Words, choices, own_words, render
 
 KEY = ("channel_id", "kind", "language")
@@ -88,13 +88,21 @@ class Previews:
         words = wordings.choose(request.channel_id, request.kind, wanted)
         if request.subject or request.text or request.html:
             words = words._replace(subject=request.subject or words.subject, text=request.text or words.text, html=request.html)
-        known = (await self._asker.ask([request.order_id]))[request.order_id] if request.order_id else made_up()
+        known = await self._known(request.order_id)
         shop_name = (route.sender_name if route is not None else "") or request.channel_id or "Shop"
         facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, words.language)
         made = render(words, facts)
         return notices_service_pb2.RenderedNotice(
             subject=made.subject, text=made.text, html=made.html, language=made.language, facts=as_json(facts)
         )
+
+    async def _known(self, order_id: str) -> Known:
+        if not order_id:
+            return made_up()
+        known, refused = await self._asker.ask([order_id])
+        if refused:
+            raise refused[order_id]
+        return known[order_id]
 
 
 class Wordings:

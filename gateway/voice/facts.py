@@ -19,6 +19,7 @@ from argosy.gateway.v1 import notices_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from chassis.kernel.clock import SECOND, day_of
+from chassis.kernel.errors import Refusal
 from chassis.kernel.money import shown
 from chassis.runtime.channels import Channels
 
@@ -45,17 +46,25 @@ class Asker:
         self._items = ItemsServiceStub(channels.to("catalog"))
         self._parcels = ParcelsServiceStub(channels.to("fulfillment"))
 
-    async def ask(self, order_ids: Sequence[str]) -> dict[str, Known]:
-        """Returns what is known of each order; raises a Refusal where somebody does not answer."""
+    async def ask(self, order_ids: Sequence[str]) -> tuple[dict[str, Known], dict[str, Refusal]]:
+        """Returns what is known of each order, and why nothing is of the others; raises a Refusal where catalog does not answer."""
         unique = sorted(set(order_ids))
-        pairs = await asyncio.gather(*(self._order(order_id) for order_id in unique))
+        answers = await asyncio.gather(*(self._order(order_id) for order_id in unique), return_exceptions=True)
+        refused = {order_id: one for order_id, one in zip(unique, answers, strict=True) if isinstance(one, Refusal)}
+        pairs = []
+        for one in answers:
+            if not isinstance(one, BaseException):
+                pairs.append(one)
+            elif not isinstance(one, Refusal):
+                raise one
         item_ids = sorted({line.item_id for order, _ in pairs for line in order.lines if line.item_id})
         names: dict[str, str] = {}
         for start in range(0, len(item_ids), MOST_ITEMS):
             request = items_service_pb2.FindItemsRequest(item_ids=item_ids[start : start + MOST_ITEMS])
             names.update({one.item_id: one.name for one in (await self._items.FindItems(request, timeout=WITHIN_S)).items})
         places = await self._places() if any(order.pickup_location_id for order, _ in pairs) else {}
-        return {order.order_id: Known(order, ship_to.address.name, ship_to.email, names, places) for order, ship_to in pairs}
+        known = {order.order_id: Known(order, ship_to.address.name, ship_to.email, names, places) for order, ship_to in pairs}
+        return known, refused
 
     async def _places(self) -> dict[str, address_pb2.Address]:
         """Returns where locations are, as far as anybody said."""

@@ -96,11 +96,15 @@ class Postman:
         wanted = [row for row in due if allows(routes.get(row.channel_id), row.kind)]
         told = [Told(row.notice_id, Result("its channel tells customers nothing of it"), skipped=True) for row in due if row not in wanted]
         try:
-            known = await self._asker.ask([row.order_id for row in wanted])
+            known, refused = await self._asker.ask([row.order_id for row in wanted])
         except Refusal as refusal:
-            return [*told, *(Told(row.notice_id, Result(f"{refusal.reason}: {refusal.message}")) for row in wanted)], []
+            known, refused = {}, {row.order_id: refusal for row in wanted}
         ready = []
         for row in wanted:
+            if row.order_id in refused:
+                why = refused[row.order_id]
+                told.append(Told(row.notice_id, Result(f"{why.reason}: {why.message}")))
+                continue
             route, about = routes[row.channel_id], known[row.order_id]
             if not about.email and route.via != WEBHOOK:
                 told.append(Told(row.notice_id, Result("the customer left no mail address"), skipped=True))
@@ -109,8 +113,8 @@ class Postman:
             facts = facts_of(row.kind, json.loads(row.facts), about, route.sender_name or row.channel_id, chosen.language)
             try:
                 ready.append(Ready(row, route, about, render(chosen, facts)))
-            except InvalidArgument as refusal:
-                told.append(Told(row.notice_id, Result(refusal.message, never=True), chosen.language))
+            except InvalidArgument as invalid:
+                told.append(Told(row.notice_id, Result(invalid.message, never=True), chosen.language))
         return told, ready
 
     async def _hand_over(self, client: httpx.AsyncClient, ready: Sequence[Ready]) -> list[Told]:

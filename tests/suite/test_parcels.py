@@ -128,6 +128,9 @@ async def test_a_parcel_is_packed_labelled_shipped_handed_over_followed_and_bill
         await until_label(calls, second.parcel_id, BOUGHT)
         assert len(carriers.bought) == 3
 
+        # What is packed leaves as the parcel that it is in.
+        unnamed = fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=first.fulfillment_order_id)
+        assert "say which parcel left" in (await refused("PACKED_ALREADY", calls.fulfillment.ConfirmShipment(unnamed))).message
         left = await ship(calls, first)
         await ship(calls, second)
         await refused("WRONG_STATUS", ship(calls, second))

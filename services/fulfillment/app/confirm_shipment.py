@@ -22,12 +22,12 @@ from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SHIPMENT_LINES
 async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its shipment or a Refusal: NO_SUCH_FULFILLMENT_ORDER, FOR_PICKUP, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_LEFT.
 
-    Of a parcel that was packed: NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING.
+    Of what was packed: PACKED_ALREADY where no parcel is named, NO_SUCH_PARCEL, WRONG_STATUS, LABEL_PENDING.
     """
     orders = await open_orders(work, sorted({call.request.fulfillment_order_id for call in calls}))
     others = await _others(work, orders, calls)
     world = await load_prices(work.tx)
-    packed = await packed_parcels(work.tx, [call.request.parcel_id for call in calls if call.request.parcel_id])
+    packed = await packed_parcels(work.tx, [call.request for call in calls])
     outcomes: list[Outcome] = []
     shipments, parcel_lines = [], []
     changed: dict[str, OpenOrder] = {}
@@ -36,6 +36,8 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         try:
             request = packed.ship(call.request)
             order, parcel = _parcel(orders, changed, request)
+            if not request.parcel_id:
+                packed.need_unpacked(order, parcel)
         except Refusal as refusal:
             outcomes.append(refusal)
             continue

@@ -46,8 +46,8 @@ class OpenOrder:
         return derive(list(self.counts.values()), pickup=bool(self.row.pickup), ready=self.ready_at is not None)
 
     def close(self) -> None:
-        """Who has agreed, and has nothing left to do, is done."""
-        if self.handshake in AGREED and not self.left:
+        """Who has agreed, has shipped, and has nothing left to do, is done."""
+        if self.handshake in AGREED and not self.left and any(own.shipped for own in self.counts.values()):
             self.handshake = int(Handshake.CLOSED)
 
     def shippable(self, line_id: str) -> int:

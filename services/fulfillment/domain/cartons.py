@@ -5,13 +5,17 @@ they fit (the extreme points of Crainic, Perboli and Tadei, 2008). The smallest 
 carton that takes most is filled, and so on with the rest.
 """
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 # Of more units than this, room is estimated instead of laid out: so much of a carton can be filled.
-MOST_LAID_OUT = 300
+MOST_LAID_OUT = 150
 FILLABLE_PERCENT = 80
 Size = tuple[int, int, int]
 
@@ -67,13 +71,13 @@ class Packed(NamedTuple):
 
 def cartonise(units: Iterable[Unit], cartons: Sequence[Carton]) -> list[Packed]:
     """Returns how units are packed; those that fit in no carton go alone."""
-    left = sorted(units, key=lambda one: (-one.volume, -max(one.size_mm), -one.weight_g, one.line_id))
+    ordered = sorted(units, key=lambda one: (-one.volume, -max(one.size_mm), -one.weight_g, one.line_id))
     by_size = sorted(cartons, key=lambda one: (one.volume, one.name))
-    alone = [one for one in left if not any(_fit([one], carton) for carton in by_size)]
-    left = [one for one in left if one not in alone]
+    fitting = {one: any(_fits_alone(one, carton) for carton in by_size) for one in set(ordered)}
+    left = [one for one in ordered if fitting[one]]
     parcels = []
     while left:
-        whole = next((carton for carton in by_size if len(_fit(left, carton)) == len(left)), None)
+        whole = next((carton for carton in by_size if _could_take(left, carton) and len(_fit(left, carton)) == len(left)), None)
         if whole is not None:
             parcels.append(Packed(whole, tuple(left)))
             break
@@ -89,84 +93,108 @@ def cartonise(units: Iterable[Unit], cartons: Sequence[Carton]) -> list[Packed]:
             else:
                 rest.append(one)
         left = rest
-    return parcels + [Packed(None, (one,)) for one in alone]
+    return parcels + [Packed(None, (one,)) for one in ordered if not fitting[one]]
+
+
+def _fits_alone(one: Unit, carton: Carton) -> bool:
+    return one.weight_g <= carton.most_weight_g and _is_within(one.size_mm, carton.size_mm)
+
+
+def _is_within(size: Size, room: Size) -> bool:
+    """Says whether a box goes into another, turned as it fits."""
+    return all(own <= free for own, free in zip(sorted(size), sorted(room), strict=True))
+
+
+def _could_take(units: Sequence[Unit], carton: Carton) -> bool:
+    return sum(one.volume for one in units) <= carton.volume and sum(one.weight_g for one in units) <= carton.most_weight_g
 
 
 def _fit(units: Sequence[Unit], carton: Carton) -> list[Unit]:
     """Returns those of the units that go into a carton together, in their order; those of unknown measures take no room."""
-    weight, room = carton.most_weight_g, carton.volume
-    if len(units) > MOST_LAID_OUT:
+    weight, room, laid_out = carton.most_weight_g, carton.volume, len(units) <= MOST_LAID_OUT
+    if not laid_out:
         room = room * FILLABLE_PERCENT // 100
     inside: list[Unit] = []
-    layout = _Layout(carton.size_mm)
+    layout, too_large = _Layout(carton.size_mm), list[Size]()
     for one in units:
         if one.weight_g > weight or one.volume > room:
             continue
-        if one.volume and not (layout.could_hold(one.size_mm) if len(units) > MOST_LAID_OUT else layout.put(one.size_mm)):
+        if one.volume and not laid_out and not _is_within(one.size_mm, carton.size_mm):
             continue
+        if one.volume and laid_out:
+            # What a smaller box found no corner for is not tried with a larger one.
+            if any(_is_within(size, one.size_mm) for size in too_large):
+                continue
+            if not layout.put(one.size_mm):
+                too_large.append(one.size_mm)
+                continue
         weight, room = weight - one.weight_g, room - one.volume
         inside.append(one)
     return inside
 
 
 class _Layout:
-    """What lies where in a carton."""
+    """What lies where in a carton. Corners are kept lowest first, then backmost, then leftmost."""
 
     def __init__(self, size: Size) -> None:
-        self._size = size
-        self._boxes: list[tuple[Size, Size]] = []
+        self._size = np.array(size)
+        self.boxes: list[tuple[Size, Size]] = []
+        self._starts = np.empty((0, 3), dtype=np.int64)
+        self._ends = np.empty((0, 3), dtype=np.int64)
+        # As (z, y, x), so that they sort themselves.
         self._corners: list[Size] = [(0, 0, 0)]
-
-    def could_hold(self, size: Size) -> bool:
-        """Says whether a box alone goes in."""
-        return all(own <= room for own, room in zip(sorted(size), sorted(self._size), strict=True))
 
     def put(self, size: Size) -> bool:
         """Puts a box into the first corner that takes it, turned as it fits; says whether there was one."""
-        for corner in sorted(self._corners, key=lambda one: (one[2], one[1], one[0])):
-            for turned in _turns(size):
-                if self._is_free(corner, turned):
-                    self._boxes.append((corner, turned))
-                    self._corners.remove(corner)
-                    self._corners += self._new_corners(corner, turned)
-                    return True
-        return False
-
-    def _is_free(self, at: Size, size: Size) -> bool:
-        if any(at[axis] + size[axis] > self._size[axis] for axis in range(3)):
+        corners = np.array(self._corners)[:, ::-1]
+        found = [(first, number) for number, turned in enumerate(_turns(size)) if (first := self._first_free(corners, turned)) is not None]
+        if not found:
             return False
-        return all(
-            any(at[axis] + size[axis] <= other[axis] or other[axis] + own[axis] <= at[axis] for axis in range(3))
-            for other, own in self._boxes
-        )
+        first, number = min(found)
+        turned = _turns(size)[number]
+        z, y, x = self._corners.pop(first)
+        self._add((x, y, z), turned)
+        return True
 
-    def _new_corners(self, at: Size, size: Size) -> list[Size]:
+    def _first_free(self, corners: Any, size: Size) -> int | None:
+        """Returns the first corner at which a box is inside and touches no other."""
+        ends = corners + np.array(size)
+        free = (ends <= self._size).all(axis=1)
+        if self.boxes and free.any():
+            crossing = (corners[:, None, :] < self._ends[None]) & (ends[:, None, :] > self._starts[None])
+            free &= ~crossing.all(axis=2).any(axis=1)
+        return int(free.argmax()) if free.any() else None
+
+    def _add(self, at: Size, size: Size) -> None:
+        self.boxes.append((at, size))
+        self._starts = np.vstack((self._starts, at))
+        self._ends = np.vstack((self._ends, np.add(at, size)))
+        # A corner inside a box is none any more.
+        self._corners = [one for one in self._corners if not all(at[a] <= one[2 - a] < at[a] + size[a] for a in range(3))]
+        for corner in self._new_corners(at, size):
+            if corner not in self._corners:
+                insort(self._corners, corner)
+
+    def _new_corners(self, at: Size, size: Size) -> set[Size]:
         """Returns the corners behind, beside and above a box, each slid towards the carton's own corner as far as it goes."""
         found = set()
         for axis in range(3):
-            corner = list(at)
+            corner = np.array(at)
             corner[axis] += size[axis]
+            if corner[axis] >= self._size[axis]:
+                continue
+            covers = (self._starts <= corner) & (corner < self._ends)
             for other in range(3):
-                if other == axis:
-                    continue
-                slid = list(corner)
-                slid[other] = max(
-                    (
-                        box[other] + own[other]
-                        for box, own in self._boxes
-                        if box[other] + own[other] <= corner[other] and _covers(box, own, corner, other)
-                    ),
-                    default=0,
-                )
-                found.add((slid[0], slid[1], slid[2]))
-            found.add((corner[0], corner[1], corner[2]))
-        return [one for one in found if all(one[axis] < self._size[axis] for axis in range(3)) and one not in self._corners]
+                slid = corner.copy()
+                if other != axis:
+                    beside = covers[:, [one for one in range(3) if one != other]].all(axis=1) & (self._ends[:, other] <= corner[other])
+                    slid[other] = self._ends[beside, other].max(initial=0)
+                x, y, z = slid.tolist()
+                found.add((z, y, x))
+        return found
 
 
-def _covers(box: Size, own: Size, corner: Sequence[int], along: int) -> bool:
-    return all(box[axis] <= corner[axis] < box[axis] + own[axis] for axis in range(3) if axis != along)
-
-
+@lru_cache(1000)
 def _turns(size: Size) -> list[Size]:
     """Returns a box in all ways in which it can lie, the flattest first."""
     return sorted({(one[0], one[1], one[2]) for one in permutations(size)}, key=lambda one: (one[2], one[1], one[0]))

@@ -63,7 +63,7 @@ def test_boxes_lie_inside_and_never_in_one_another(sizes: list[tuple[int, int, i
     layout = _Layout((400, 300, 200))
     for size in sizes:
         layout.put(size)
-    boxes = layout._boxes
+    boxes = layout.boxes
     for number, (at, size) in enumerate(boxes):
         assert all(at[axis] + size[axis] <= (400, 300, 200)[axis] for axis in range(3))
         for other, own in boxes[number + 1 :]:

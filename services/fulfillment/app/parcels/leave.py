@@ -1,16 +1,18 @@
 """Parcels that were packed leave: what is in them, by which carrier, under which number and for how much is known already."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime.database import Tx
-from services.fulfillment.app.parcels.packing import BOUGHT, PENDING, SHIPPED, VOIDING, need_packed
+from services.fulfillment.app.parcels.packing import BOUGHT, PACKED, PENDING, SHIPPED, VOIDING, need_packed
+from services.fulfillment.app.save_lines import OpenOrder
 from services.fulfillment.store.parcels import PARCEL_LINES, PARCELS
 
 Request = fulfillment_service_pb2.ConfirmShipmentRequest
+WAITS = (PARCELS.c.status == PACKED,)
 
 
 class Leaving:
@@ -45,6 +47,18 @@ class Leaving:
             whole.tracking_number, whole.freight_minor = row.tracking_number, row.freight_minor
         return whole
 
+    def need_unpacked(self, order: OpenOrder, leaving: Mapping[str, int]) -> None:
+        """Raises PACKED_ALREADY where what leaves is in a parcel that stays: somebody would take it for packed for ever."""
+        here = [row for row in self._rows.values() if row.fulfillment_order_id == order.row.fulfillment_order_id]
+        waiting = [row.parcel_id for row in here if row.status == PACKED and row.parcel_id not in self._left]
+        packed = Counter[str]()
+        for line in (line for parcel_id in waiting for line in self._lines[parcel_id]):
+            packed[line.line_id] += line.quantity
+        for line_id, quantity in leaving.items():
+            if packed[line_id] and quantity > order.shippable(line_id) - packed[line_id]:
+                text = f"{packed[line_id]} of the line are packed: say which parcel left (parcel_id), or unpack it"
+                raise FailedPrecondition("PACKED_ALREADY", text, field="parcel_id")
+
     def currency_of(self, request: Request, otherwise: str) -> str:
         """Returns in what the carrier charges: the order's currency where no label says another."""
         row = self._rows.get(request.parcel_id)
@@ -68,7 +82,12 @@ class Leaving:
         await tx.change(PARCELS, ("parcel_id",), rows)
 
 
-async def packed_parcels(tx: Tx, parcel_ids: Sequence[str]) -> Leaving:
-    """Returns parcels, locked, with what is in them."""
-    key, wanted = ("parcel_id",), [(one,) for one in sorted(set(parcel_ids))]
-    return Leaving(await tx.find(PARCELS, key, wanted, order=key, lock=True), await tx.find(PARCEL_LINES, key, wanted))
+async def packed_parcels(tx: Tx, requests: Sequence[Request]) -> Leaving:
+    """Returns the parcels that are named, locked, and those that wait where none is, with what is in them."""
+    key, named = ("parcel_id",), {request.parcel_id for request in requests if request.parcel_id}
+    rows = {row.parcel_id: row for row in await tx.find(PARCELS, key, [(one,) for one in sorted(named)], order=key, lock=True)}
+    others = sorted({request.fulfillment_order_id for request in requests if not request.parcel_id})
+    for row in await tx.find(PARCELS, ("fulfillment_order_id",), [(one,) for one in others], where=WAITS):
+        rows.setdefault(row.parcel_id, row)
+    lines = await tx.find(PARCEL_LINES, key, [(one,) for one in sorted(rows)])
+    return Leaving(list(rows.values()), lines)

@@ -1,5 +1,6 @@
 """Packing: in which cartons it fits, what was packed, what is opened again."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +52,9 @@ class Cartons:
         articles = await self._articles.of(line.item_id for line in lines)
         units = [unit for line in lines for unit in _units(line, articles) * max(0, left[line.line_id])]
         unknown = {unit.line_id for unit in units if not unit.volume}
-        return parcels_service_pb2.SuggestCartonsResponse(parcels=[_suggested(one, unknown) for one in cartonise(units, cartons)])
+        # Many units are a second's work: others are answered meanwhile.
+        parcels = await asyncio.to_thread(cartonise, units, cartons)
+        return parcels_service_pb2.SuggestCartonsResponse(parcels=[_suggested(one, unknown) for one in parcels])
 
 
 def _units(line: Any, articles: Mapping[str, Any]) -> list[Unit]:

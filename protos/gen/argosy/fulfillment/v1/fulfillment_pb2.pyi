@@ -70,7 +70,7 @@ class _HandshakeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Handshake.V
     HANDSHAKE_CANCELLATION_REJECTED: _Handshake.ValueType  # 6
     """It keeps what it was asked for, or was silent for too long: it ships."""
     HANDSHAKE_CLOSED: _Handshake.ValueType  # 7
-    """It had accepted, and nothing is left to do."""
+    """It had accepted, has shipped, and has nothing left to do."""
 
 class Handshake(_Handshake, metaclass=_HandshakeEnumTypeWrapper):
     """What a location says of a fulfilment order."""
@@ -90,7 +90,7 @@ HANDSHAKE_CANCELLATION_ACCEPTED: Handshake.ValueType  # 5
 HANDSHAKE_CANCELLATION_REJECTED: Handshake.ValueType  # 6
 """It keeps what it was asked for, or was silent for too long: it ships."""
 HANDSHAKE_CLOSED: Handshake.ValueType  # 7
-"""It had accepted, and nothing is left to do."""
+"""It had accepted, has shipped, and has nothing left to do."""
 Global___Handshake: _TypeAlias = Handshake  # noqa: Y015
 
 class _FulfillmentStatus:

@@ -42,6 +42,7 @@ NAV = (
 DONE = {
     "cancelled": "The cancellation is on its way; what is with a warehouse is asked back first.",
     "created": "The order was taken.",
+    "reached": "The customer is reached there from now on.",
     "changing": "The change is on its way; what is under way is had back first, and the story below says what became of it.",
     "claimed": "The hold is yours.",
     "released": "The hold is released; what it blocked goes on.",

@@ -27,6 +27,7 @@ from services.orders.app import (
     record_payment_event,
     refund_order,
     rule_sets,
+    set_contact,
     try_rules,
 )
 from services.orders.app import pay_refund as pay
@@ -53,6 +54,7 @@ def build(channels: Channels) -> Service:
             "CreateOrder": create_order.create_orders,
             "CancelOrder": each(cancel_order.cancel_order),
             "ChangeOrder": each_call(changes.change_order),
+            "SetContact": each(set_contact.set_contact),
             "RecordPaymentEvent": each(record_payment_event.record_payment_event),
             "CaptureTender": each(capture_tender.capture_tender),
             "RefundOrder": each(refund_order.refund_order),

@@ -362,6 +362,9 @@ def test_an_order_goes_elsewhere_after_a_look_at_what_that_does(browser: Any, ho
     with person(browser, house, "sam") as sam:
         assert enter_order(sam, "M-1", "AR-1000", "1", paid="0") == 200
         there = sam.page.url.split("?")[0].removeprefix(house.door.url)
+        sam.page.fill("form[action$=contact] [name=email]", "ada@example.com")
+        assert sam.press("Set it") == 200
+        assert "ada@example.com" in sam.page.inner_text("section:has(#h-to)")
         house.door.run(settled(house.door.suite))
         sam.go(there)
         form = sam.page.locator("form#change")

@@ -165,10 +165,12 @@ async def test_who_cannot_be_told_is_a_hold_and_who_is_not_there_is_tried_again(
         (hold,) = (await calls.holds("gateway").ListHolds(request)).holds
         assert (hold.reason, hold.subject_id) == ("NOTICE_FAILED", failed.notice_id)
         assert placed.order_id in hold.detail
+        contact = orders_service_pb2.SetContactRequest(request_id=new_id(), order_id=placed.order_id, email="here@example.com")
+        assert (await calls.orders.SetContact(contact)).email == "here@example.com"
         await calls.notices.SendNoticeAgain(pb.SendNoticeAgainRequest(request_id=new_id(), notice_id=failed.notice_id))
         await sent(calls, placed.order_id, SENT)
         assert not (await calls.holds("gateway").ListHolds(request)).holds
-        assert [str(one["To"]) for one in mailbox.taken].count("gone@example.com") == 1
+        assert [str(one["To"]) for one in mailbox.taken].count("here@example.com") == 1
 
 
 async def test_whoever_tells_customers_for_a_channel_gets_words_and_whom_to_tell(sqlite_settings: Settings) -> None:

@@ -63,6 +63,15 @@ async def _cancel(visit: Visit) -> Response:
     return visit.go(f"/console/orders/{order_id}", "cancelled")
 
 
+async def _contact(visit: Visit) -> Response:
+    order_id = visit.path["order_id"]
+    request = orders_service_pb2.SetContactRequest(
+        request_id=visit.request_id(), order_id=order_id, email=visit.field("email"), phone=visit.field("phone")
+    )
+    await visit.ask(visit.calls.orders.SetContact, request)
+    return visit.go(f"/console/orders/{order_id}", "reached")
+
+
 async def _change(visit: Visit) -> Response:
     """Shows first what the change would do, where the person asks for that."""
     order_id, method = visit.path["order_id"], visit.field("method")
@@ -100,4 +109,5 @@ async def _authorise(visit: Visit) -> Response:
 
 cancel = action(_cancel, page)
 change = action(_change, page)
+contact = action(_contact, page)
 authorise = action(_authorise, page)

@@ -21,6 +21,7 @@ PLAIN = {
     "REJECTED": "a location would not ship it: {detail}",
     "STOCK_TAKEN": "its stock was given away {detail}",
     "DELAYED": "it became late: {detail}",
+    "CONTACT_CHANGED": "the customer is reached elsewhere{detail}",
     "CANCEL_REQUESTED": "a cancellation was asked for: {detail}",
     "CANCELLED": "{detail} was cancelled",
     "CHANGED": "it was changed by {detail}",

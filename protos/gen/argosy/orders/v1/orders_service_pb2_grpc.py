@@ -81,6 +81,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.FromString,
                 _registered_method=True)
+        self.SetContact = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/SetContact',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.SetContactRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.FromString,
+                _registered_method=True)
         self.ListHistory = channel.unary_unary(
                 '/argosy.orders.v1.OrdersService/ListHistory',
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ListHistoryRequest.SerializeToString,
@@ -190,6 +195,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetContact(self, request, context):
+        """Says where the customer of an order is told and called from now on; nothing about the order itself changes, at any stage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHistory(self, request, context):
         """Lists what happened to an order, oldest first.
         """
@@ -293,6 +305,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.RecordPaymentEvent,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.SerializeToString,
+            ),
+            'SetContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetContact,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.SetContactRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.SerializeToString,
             ),
             'ListHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHistory,
@@ -579,6 +596,33 @@ class OrdersService:
             '/argosy.orders.v1.OrdersService/RecordPaymentEvent',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.RecordPaymentEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/SetContact',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.SetContactRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.ShipTo.FromString,
             options,
             channel_credentials,
             insecure,

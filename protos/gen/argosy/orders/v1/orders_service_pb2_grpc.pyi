@@ -52,6 +52,8 @@ class OrdersServiceStub:
     """Returns the address an order goes to."""
     RecordPaymentEvent: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.RecordPaymentEventRequest, _orders_service_pb2.RecordPaymentEventResponse]
     """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
+    SetContact: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.SetContactRequest, _orders_service_pb2.ShipTo]
+    """Says where the customer of an order is told and called from now on; nothing about the order itself changes, at any stage."""
     ListHistory: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]
     """Lists what happened to an order, oldest first."""
     GetTimeline: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]
@@ -92,6 +94,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Returns the address an order goes to."""
     RecordPaymentEvent: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.RecordPaymentEventRequest, _orders_service_pb2.RecordPaymentEventResponse]  # type: ignore[assignment]
     """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
+    SetContact: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.SetContactRequest, _orders_service_pb2.ShipTo]  # type: ignore[assignment]
+    """Says where the customer of an order is told and called from now on; nothing about the order itself changes, at any stage."""
     ListHistory: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.ListHistoryRequest, _orders_service_pb2.ListHistoryResponse]  # type: ignore[assignment]
     """Lists what happened to an order, oldest first."""
     GetTimeline: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetTimelineRequest, _orders_service_pb2.Timeline]  # type: ignore[assignment]
@@ -183,6 +187,14 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_service_pb2.RecordPaymentEventResponse, _abc.Awaitable[_orders_service_pb2.RecordPaymentEventResponse]]:
         """Records what a payment provider says of a payment by itself. Amounts are totals, so that it may say so twice and in any order."""
+
+    @_abc_1.abstractmethod
+    def SetContact(
+        self,
+        request: _orders_service_pb2.SetContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.ShipTo, _abc.Awaitable[_orders_service_pb2.ShipTo]]:
+        """Says where the customer of an order is told and called from now on; nothing about the order itself changes, at any stage."""
 
     @_abc_1.abstractmethod
     def ListHistory(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.message import Message
 from msgspec import Struct
+from sqlalchemy import select
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
@@ -96,6 +97,15 @@ class Work:
                 "resolution": "", "snoozed_until": None, "escalated": 0, "escalate_at": None, "rank": 0, **stake._asdict(),
             }
         )  # fmt: skip
+
+    async def hold_once(self, kind: HoldKind, subject_type: str, subject_id: str, detail: str, stake: Stake | None = None) -> bool:
+        """Raises a hold unless one for the same reason is open; says whether it did."""
+        holds = self.tables.holds
+        standing = select(holds.c.hold_id).where(holds.c.subject_id == subject_id, holds.c.reason == kind.reason, *self.tables.open_holds)
+        if (subject_id, kind.reason) in self.raised() or await self.tx.read(standing):
+            return False
+        self.hold(kind, subject_type, subject_id, detail, stake)
+        return True
 
     def raised(self) -> set[tuple[str, str]]:
         """Returns (subject id, reason) of the holds that were raised here and not released again."""

@@ -11,7 +11,6 @@ import httpx
 import msgspec
 import structlog
 from sqlalchemy import select
-from standardwebhooks import Webhook
 
 from argosy.gateway.v1 import notices_service_pb2
 from chassis.kernel.clock import SECOND
@@ -28,7 +27,7 @@ from gateway.store.tables import NOTICES
 from gateway.voice.egress import Egress
 from gateway.voice.facts import Asker, Known, facts_of
 from gateway.voice.mail import Letter, Mail, Result
-from gateway.voice.sender import next_attempt
+from gateway.voice.sender import next_attempt, signed_headers
 from gateway.voice.wording import Words, choices, render
 
 LOOK_S = 0.25
@@ -173,10 +172,7 @@ async def _call(client: httpx.AsyncClient, one: Ready) -> Result:
             },
         }
     ).decode()  # fmt: skip
-    headers = {
-        "content-type": "application/json", "user-agent": "Argosy-Webhooks/1", "webhook-id": one.row.notice_id,
-        "webhook-timestamp": str(now // SECOND), "webhook-signature": Webhook(one.route.secret).sign(one.row.notice_id, moment, body),
-    }  # fmt: skip
+    headers = signed_headers([one.route.secret], one.row.notice_id, body, now)
     try:
         async with asyncio.timeout(TIMEOUT_S), client.stream("POST", one.route.url, content=body.encode(), headers=headers) as answer:
             return Result(f"HTTP {answer.status_code}", taken=200 <= answer.status_code < 300)

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ from chassis.runtime.host import wall_clock
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Cause, HoldKind, Work
 from gateway.app.notifications import DELIVERED, FAILED, PENDING, stop_telling
-from gateway.store.tables import ATTEMPTS, CHASSIS, NOTIFICATIONS, SUBSCRIPTIONS
+from gateway.store.tables import ATTEMPTS, NOTIFICATIONS, SUBSCRIPTIONS
 from gateway.voice.egress import Egress
 
 LOOK_S = 0.25
@@ -182,29 +183,28 @@ class Sender:
             reason = "GONE" if tried.status == GONE_STATUS else "FAILING"
             await work.tx.write(update(SUBSCRIPTIONS).where(own).values(disabled_reason=reason, failing_since=since))
             await stop_telling(work, tried.subscription_id, f"the subscription was disabled: {reason}")
-            await _hold_once(work, GONE_HOLD, tried.subscription_id, f"{subscription.url} was disabled: {reason}, {tried.text}")
+            await work.hold_once(
+                GONE_HOLD, "subscription", tried.subscription_id, f"{subscription.url} was disabled: {reason}, {tried.text}"
+            )
             return
         if subscription.failing_since is None:
             await work.tx.write(update(SUBSCRIPTIONS).where(own).values(failing_since=since))
         if gave_up:
             text = f"{subscription.url} could not be told, last: {tried.text}; replay what failed when they answer"
-            await _hold_once(work, FAILED_HOLD, tried.subscription_id, text)
-
-
-async def _hold_once(work: Work, kind: HoldKind, subject_id: str, detail: str) -> None:
-    """One open hold for a subscriber is enough."""
-    holds = CHASSIS.holds
-    standing = select(holds.c.hold_id).where(holds.c.subject_id == subject_id, holds.c.reason == kind.reason, *CHASSIS.open_holds)
-    if (subject_id, kind.reason) not in work.raised() and not await work.tx.read(standing):
-        work.hold(kind, "subscription", subject_id, detail)
+            await work.hold_once(FAILED_HOLD, "subscription", tried.subscription_id, text)
 
 
 def _headers(subscription: Any, row: Any, now: int) -> dict[str, str]:
-    moment = datetime.fromtimestamp(now // SECOND, UTC)
     secrets = [subscription.secret, *([subscription.previous_secret] if subscription.previous_until > now else [])]
-    signatures = [Webhook(secret).sign(row.notification_id, moment, row.body) for secret in secrets]
+    return signed_headers(secrets, row.notification_id, row.body, now)
+
+
+def signed_headers(secrets: Sequence[str], identity: str, body: str, now: int) -> dict[str, str]:
+    """Returns what a webhook is sent with: its id, and a signature by each secret (Standard Webhooks)."""
+    moment = datetime.fromtimestamp(now // SECOND, UTC)
+    signatures = [Webhook(secret).sign(identity, moment, body) for secret in secrets]
     return {
-        "content-type": "application/json", "user-agent": "Argosy-Webhooks/1", "webhook-id": row.notification_id,
+        "content-type": "application/json", "user-agent": "Argosy-Webhooks/1", "webhook-id": identity,
         "webhook-timestamp": str(now // SECOND), "webhook-signature": " ".join(signatures),
     }  # fmt: skip
 

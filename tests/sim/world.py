@@ -8,6 +8,7 @@ import asyncio
 import random
 import selectors
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -290,10 +291,15 @@ async def world(template: Path, folder: Path, seed: int, faults: float) -> Async
 
 @contextmanager
 def _ids(of: World) -> Iterator[None]:
-    """Ids in the order of virtual time, by the seed."""
-    before = Ids.source
-    counter = iter(range(1 << 40))
-    Ids.source = lambda: f"{of.clock() // 1000:012x}-{next(counter):08x}-{of.dice.random.getrandbits(32):08x}"
+    """Ids in the order of virtual time, by the seed; a suite that lives in another thread must not use up the dice."""
+    before, counter, own = Ids.source, iter(range(1 << 40)), threading.get_ident()
+
+    def made() -> str:
+        if threading.get_ident() != own:
+            return before()
+        return f"{of.clock() // 1000:012x}-{next(counter):08x}-{of.dice.random.getrandbits(32):08x}"
+
+    Ids.source = made
     try:
         yield
     finally:

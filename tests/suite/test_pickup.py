@@ -123,9 +123,10 @@ async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(se
             assert "It waited at STORE for the customer" in text
             assert "The customer collected 2 units at STORE" in text
             assert "it was not collected in time" in text
-            # What was collected is not on its way: nobody is told so.
-            assert len(mailbox.taken) == 1
             assert (await prove(suite.channels, settled=True)).breaks == []
+            # What was collected is not on its way: nobody is told so, now that all that was said is heard.
+            notices = (await calls.notices.ListNotices(notices_service_pb2.ListNoticesRequest(order_id=placed.order_id))).notices
+            assert [one.kind for one in notices] == [notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP]
 
 
 async def test_a_store_that_has_it_not_is_a_persons_matter(sqlite_settings: Settings) -> None:

@@ -9,7 +9,7 @@ import httpx
 
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
-from argosy.orders.v1 import order_pb2
+from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
@@ -86,4 +86,9 @@ async def test_a_parcel_is_followed_however_it_is_told(settings: Settings) -> No
             states = {one.provider_delivery_id: deliveries_service_pb2.DeliveryState.Name(one.state) for one in deliveries}
             assert states["evt_JJD1_1"] == states["evt_x"] == "DELIVERY_STATE_IGNORED"
             assert states["evt_JJD3_4"] == "DELIVERY_STATE_UNREADABLE"
+        # All that was told late is read by now, and undid nothing.
+        assert "DELIVERY_STATE_RECEIVED" not in states.values()
+        assert (
+            await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+        ).status == order_pb2.ORDER_STATUS_DELIVERED
         assert (await prove(suite.channels, settled=True)).breaks == []

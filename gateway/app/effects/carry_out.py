@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from google.protobuf import json_format
@@ -93,36 +94,14 @@ class CarryOut:
         return await _each(effects, capture)
 
     async def record(self, effects: Sequence[Effect], database: Database) -> Answers:
-        """Tells orders what a provider says; of a payment that no order has yet, it is told again."""
+        """Tells orders what a provider says of payments."""
         del database
-
-        async def record(effect: Effect) -> Struct:
-            request = orders_service_pb2.RecordPaymentEventRequest()
-            json_format.Parse(effect.asked.event, request)
-            request.request_id = effect.request_id
-            try:
-                await self._orders.RecordPaymentEvent(request)
-            except NotFound:
-                return t.OrderUnknown()
-            return t.Done()
-
-        return await _each(effects, record)
+        return await _each(effects, partial(_pass_on, orders_service_pb2.RecordPaymentEventRequest, self._orders.RecordPaymentEvent))
 
     async def track(self, effects: Sequence[Effect], database: Database) -> Answers:
-        """Tells fulfillment what a carrier says; of a parcel that has not left yet, it is told again."""
+        """Tells fulfillment what a carrier says of parcels."""
         del database
-
-        async def track(effect: Effect) -> Struct:
-            request = fulfillment_service_pb2.RecordTrackingRequest()
-            json_format.Parse(effect.asked.event, request)
-            request.request_id = effect.request_id
-            try:
-                await self._fulfillment.RecordTracking(request)
-            except NotFound:
-                return t.OrderUnknown()
-            return t.Done()
-
-        return await _each(effects, track)
+        return await _each(effects, partial(_pass_on, fulfillment_service_pb2.RecordTrackingRequest, self._fulfillment.RecordTracking))
 
     async def cancel(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Cancels units, or all that is open."""
@@ -176,6 +155,18 @@ class CarryOut:
             return t.Done()
 
         return await _each(effects, authorise)
+
+
+async def _pass_on(kind: type[Any], call: Callable[[Any], Awaitable[Any]], effect: Effect) -> Struct:
+    """Tells what was said; of a payment or parcel that nobody knows yet, it is told again."""
+    request = kind()
+    json_format.Parse(effect.asked.event, request)
+    request.request_id = effect.request_id
+    try:
+        await call(request)
+    except NotFound:
+        return t.OrderUnknown()
+    return t.Done()
 
 
 async def _each(effects: Sequence[Effect], ask: Callable[[Effect], Awaitable[Struct]]) -> Answers:

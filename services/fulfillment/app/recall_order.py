@@ -1,6 +1,7 @@
 """RecallOrder: calls back what the locations have not shipped. What is gone is gone: the answer says how much was not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import select
 
@@ -56,25 +57,22 @@ def _parts(order: OpenOrder, wanted: dict[str, int] | None) -> dict[str, int]:
 
 def _ask_back(work: Work, order: OpenOrder, parts: dict[str, int], reason: str, within_s: int) -> None:
     order.handshake, order.acknowledge_by = int(Handshake.CANCELLATION_REQUESTED), work.now + within_s * SECOND
-    event = fulfillment_events_pb2.CancellationRequested(
-        fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id,
-        reason=reason,
-    )  # fmt: skip
     for line_id, part in parts.items():
         order.add(line_id, recalling=part)
-        event.lines.append(order.assignment(line_id, part))
-    work.emit(event)
+    work.emit(_told(fulfillment_events_pb2.CancellationRequested, order, parts, reason))
 
 
 def _call_back(work: Work, order: OpenOrder, parts: dict[str, int], reason: str) -> None:
-    event = fulfillment_events_pb2.FulfillmentOrderRecalled(
-        fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id,
-        reason=reason,
-    )  # fmt: skip
     for line_id, part in parts.items():
         order.add(line_id, cancelled=part)
-        event.lines.append(order.assignment(line_id, part))
-    work.emit(event)
+    work.emit(_told(fulfillment_events_pb2.FulfillmentOrderRecalled, order, parts, reason))
+
+
+def _told(kind: type[Any], order: OpenOrder, parts: dict[str, int], reason: str) -> Any:
+    return kind(
+        fulfillment_order_id=order.row.fulfillment_order_id, order_id=order.row.order_id, location_id=order.row.location_id,
+        reason=reason, lines=[order.assignment(line_id, part) for line_id, part in parts.items()],
+    )  # fmt: skip
 
 
 async def _open_orders(work: Work, order_id: str) -> Sequence[OpenOrder]:

@@ -10,9 +10,10 @@ from argosy.orders.v1 import orders_events_pb2
 from chassis.kernel.clock import DAY, SECOND, day_of, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import share
-from chassis.runtime.work import HoldKind, Stake, Work
+from chassis.runtime.work import Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
 from services.orders.app.changes import settle
+from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.judge_orders import Judge
 from services.orders.app.take_payment import ask_provider, is_open, left_of
 from services.orders.domain.amounts import Priced, remaining_worth, units_worth
@@ -62,10 +63,9 @@ class _Book:
 
     def hold(self, order_id: str, reason: str, detail: str) -> None:
         """Raises a hold and says so in the history."""
-        queue, due_s, role, blocks = REASONS[reason]
         order = self.orders[order_id]
         stake = Stake(order["total_minor"], order["currency_code"], order["ship_by"])
-        self.work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order_id, detail, stake)
+        self.work.hold(hold_kind(reason), "order", order_id, detail, stake)
         self.held.add((order_id, reason))
         self.record(order_id, f"HOLD_{reason}", detail)
 

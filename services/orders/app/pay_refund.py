@@ -12,9 +12,9 @@ from chassis.kernel.errors import Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.effects import Effect
-from chassis.runtime.work import HoldKind, Work
+from chassis.runtime.work import Work
+from services.orders.app.hold_kinds import hold_kind
 from services.orders.clients.payments import port_of
-from services.orders.domain.holds import REASONS
 from services.orders.process.messages import RaiseHold
 from services.orders.process.pay_refund import KeepPayment, TenderFailed, TenderPaid
 from services.orders.store.tables import HISTORY, ORDERS, REFUNDS, TENDERS
@@ -52,8 +52,7 @@ async def apply_refund_changes(work: Work, changes: Sequence[tuple[str, Struct]]
         work.cause = work.causes[refund_id]
         refund = refunds[refund_id]
         if isinstance(change, RaiseHold):
-            queue, due_s, role, blocks = REASONS[change.reason]
-            work.hold(HoldKind(change.reason, queue, due_s, role, blocks), "refund", refund_id, change.detail)
+            work.hold(hold_kind(change.reason), "refund", refund_id, change.detail)
         elif isinstance(change, KeepPayment):
             work.emit(_event(orders[refund.order_id], refund, change))
             entry = {"entry_id": new_id(), "order_id": refund.order_id, "at": work.now, "actor": work.cause.actor}

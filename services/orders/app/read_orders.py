@@ -1,11 +1,14 @@
 """The queries of orders."""
 
+from typing import Any
+
 from sqlalchemy import case, func, select
 
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.clock import DAY, HOUR, MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import least_id
+from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
@@ -81,10 +84,15 @@ async def get_ship_to(asked: Asked) -> orders_service_pb2.ShipTo:
     """Refusals: NO_SUCH_ORDER."""
     row = await load(asked.tx, asked.request.order_id)
     visible(asked, row.channel_id)
+    return await ship_to_of(asked.tx, row)
+
+
+async def ship_to_of(tx: Tx, row: Any) -> orders_service_pb2.ShipTo:
+    """Returns where an order goes, and where its customer is told."""
     address = to_address(row.ship_to)
     email = address.email
     if not email and row.customer_id:
-        email = next((one.email for one in await asked.tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)])), "")
+        email = next((one.email for one in await tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)])), "")
     return orders_service_pb2.ShipTo(order_id=row.order_id, address=address, email=email)
 
 

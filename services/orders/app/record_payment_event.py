@@ -9,11 +9,11 @@ from chassis.kernel.clock import from_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
-from chassis.runtime.work import HoldKind, Stake, Work
+from chassis.runtime.work import Stake, Work
 from services.orders.app.capture_tender import note_capture, tell_if_paid
+from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.views import load
-from services.orders.domain.holds import REASONS
-from services.orders.store.tables import CHASSIS, HISTORY, LINES, PAYMENT_REFERENCES, REFUNDS, TENDERS
+from services.orders.store.tables import HISTORY, LINES, PAYMENT_REFERENCES, REFUNDS, TENDERS
 
 PENDING, AUTHORISED, CAPTURED, VOIDED = (
     order_pb2.TENDER_STATE_PENDING, order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED, order_pb2.TENDER_STATE_VOIDED,
@@ -65,7 +65,7 @@ async def _follow(work: Work, request: Request, order: Any, tender: Any) -> str:
         case Kind.PAYMENT_EVENT_KIND_DISPUTE_LOST:
             text = f"the dispute over {shown(request.amount_minor, order.currency_code)} was lost: book what is gone"
             await work.release_holds([(order.order_id, "CHARGEBACK")], "the dispute was lost")
-            return await _hold(work, order, "CHARGEBACK", text, anew=True)
+            return await _hold(work, order, "CHARGEBACK", text)
         case _:
             return NOTHING
 
@@ -120,15 +120,10 @@ async def _won(work: Work, order: Any) -> str:
     return "LIFTED"
 
 
-async def _hold(work: Work, order: Any, reason: str, detail: str, *, anew: bool = False) -> str:
-    """One open hold for a reason is enough."""
-    holds = CHASSIS.holds
-    standing = select(holds.c.hold_id).where(holds.c.subject_id == order.order_id, holds.c.reason == reason, *CHASSIS.open_holds)
-    if not anew and await work.tx.read(standing):
-        return NOTHING
-    queue, due_s, role, blocks = REASONS[reason]
+async def _hold(work: Work, order: Any, reason: str, detail: str) -> str:
     stake = Stake(order.total_minor, order.currency_code, order.ship_by)
-    work.hold(HoldKind(reason, queue, due_s, role, blocks), "order", order.order_id, detail, stake)
+    if not await work.hold_once(hold_kind(reason), "order", order.order_id, detail, stake):
+        return NOTHING
     await _note(work, order, f"HOLD_{reason}", detail)
     return "HELD"
 

@@ -7,7 +7,8 @@ from sqlalchemy import update
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
-from services.orders.app.views import load, to_address
+from services.orders.app.read_orders import ship_to_of
+from services.orders.app.views import load
 from services.orders.store.tables import HISTORY, ORDERS
 
 
@@ -21,4 +22,4 @@ async def set_contact(work: Work, request: orders_service_pb2.SetContactRequest)
     # What it says is personal, so that it was said is all that history keeps.
     entry = {"entry_id": new_id(), "order_id": row.order_id, "at": work.now, "actor": work.cause.actor}
     await work.tx.insert(HISTORY, [{**entry, "kind": "CONTACT_CHANGED", "detail": ""}])
-    return orders_service_pb2.ShipTo(order_id=row.order_id, address=to_address(changed["ship_to"]), email=request.email)
+    return await ship_to_of(work.tx, await load(work.tx, request.order_id))

@@ -13,9 +13,9 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database
 from chassis.runtime.effects import Effect
 from chassis.runtime.statements import NOW
-from chassis.runtime.work import HoldKind, Stake, Work
+from chassis.runtime.work import Stake, Work
+from services.orders.app.hold_kinds import hold_kind
 from services.orders.clients.payments import port_of
-from services.orders.domain.holds import REASONS
 from services.orders.process import take_payment
 from services.orders.process.messages import RaiseHold
 from services.orders.process.take_payment import CAPTURE, RENEW, VOID, Declined, Done, KeepMoney
@@ -76,8 +76,7 @@ async def apply_payments(work: Work, changes: Sequence[tuple[str, Struct]]) -> N
     for payment_id, change in changes:
         work.cause = work.causes[payment_id]
         if isinstance(change, RaiseHold):
-            queue, due_s, role, blocks = REASONS[change.reason]
-            work.hold(HoldKind(change.reason, queue, due_s, role, blocks), "payment", payment_id, change.detail, Stake())
+            work.hold(hold_kind(change.reason), "payment", payment_id, change.detail, Stake())
         elif isinstance(change, KeepMoney):
             detail = _keep(work, orders[change.order_id], tenders[change.tender_id], change)
             entry = {"entry_id": new_id(), "order_id": change.order_id, "at": work.now, "actor": work.cause.actor}

@@ -11,7 +11,6 @@ poisonous one hurts nobody else.
 import asyncio
 import hashlib
 import json
-import time
 from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,13 +21,13 @@ from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.kernel.errors import Aborted, FailedPrecondition, Internal, Kind, Refusal, refusal_of
 from chassis.kernel.ids import new_id
 from chassis.runtime.contracts import Method
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
+from chassis.runtime.moments import Moments
 from chassis.runtime.process import Runner
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, Work
@@ -39,10 +38,8 @@ REST = 2.0
 LONGEST_REST_S = 0.25
 CROWD = 8
 LONGEST_CALLS_REST_S = 0.03
-CLOCK_FOR_S = 1.0
 REPEAT_STATES = {"40001", "40P01", "55P03"}
 MOST_REPEATS = 5
-CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
 T = TypeVar("T")
 Outcome = Message | Refusal
 Key = tuple[str, str, str]
@@ -142,10 +139,8 @@ class Writer:
         self._tables = tables
         self._runner = runner
         self._handlers = handlers
-        self._clock = clock
+        self._moments = Moments(clock)
         self._on_commit = on_commit
-        self._ahead = 0
-        self._asked_at = -CLOCK_FOR_S
         self._calls: deque[Call] = deque()
         self._jobs: deque[Job] = deque()
         self._wake = asyncio.Event()
@@ -257,7 +252,7 @@ class Writer:
         for attempt in range(MOST_REPEATS):
             try:
                 async with self._database.write() as tx:
-                    work = Work(tx, await self._now(tx), self._tables, self._runner, cause)
+                    work = Work(tx, await self._moments.now(tx), self._tables, self._runner, cause)
                     result = await do(work)
                     await work.flush()
                 self._on_commit(work)
@@ -266,13 +261,6 @@ class Writer:
                 if not _may_repeat(error) or attempt + 1 == MOST_REPEATS:
                     raise
         raise AssertionError("unreachable")
-
-    async def _now(self, tx: Tx) -> int:
-        """Returns the moment by the database's clock, which replicas share; how far it is from ours is asked now and then."""
-        if tx.dialect == "postgresql" and time.monotonic() - self._asked_at > CLOCK_FOR_S:
-            self._ahead = int((await tx.read(CLOCK))[0][0]) - self._clock()
-            self._asked_at = time.monotonic()
-        return self._clock() + self._ahead
 
     async def _decide(self, work: Work, batch: Sequence[Call]) -> list[Outcome]:
         first: dict[Key, Call] = {}

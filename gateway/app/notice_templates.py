@@ -1,6 +1,6 @@
 """SetNoticeTemplate, DropNoticeTemplate, ListNoticeTemplates, PreviewNotice: how notices are worded, for each channel and language."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -88,7 +88,7 @@ class Previews:
         words = wordings.choose(request.channel_id, request.kind, wanted)
         if request.subject or request.text or request.html:
             words = words._replace(subject=request.subject or words.subject, text=request.text or words.text, html=request.html)
-        known = await self._known(request.order_id)
+        known = await self._known(request.order_id, asked.principal.channel_ids)
         shop_name = (route.sender_name if route is not None else "") or request.channel_id or "Shop"
         facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, words.language)
         made = render(words, facts)
@@ -96,13 +96,17 @@ class Previews:
             subject=made.subject, text=made.text, html=made.html, language=made.language, facts=as_json(facts)
         )
 
-    async def _known(self, order_id: str) -> Known:
+    async def _known(self, order_id: str, channel_ids: Collection[str]) -> Known:
+        """Returns an order of nobody: who words notices need not know who the customers are."""
+        nobody = made_up()
         if not order_id:
-            return made_up()
+            return nobody
         known, refused = await self._asker.ask([order_id])
         if refused:
             raise refused[order_id]
-        return known[order_id]
+        if channel_ids and known[order_id].order.channel_id not in channel_ids:
+            raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")
+        return known[order_id]._replace(name=nobody.name, email=nobody.email)
 
 
 class Wordings:

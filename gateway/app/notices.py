@@ -70,6 +70,8 @@ async def on_events(work: Work, events: Sequence[Received]) -> None:
 async def list_notices(asked: Asked) -> notices_service_pb2.ListNoticesResponse:
     """Lists newest first."""
     query = select(NOTICES)
+    if asked.principal.channel_ids:
+        query = query.where(NOTICES.c.channel_id.in_(sorted(asked.principal.channel_ids)))
     for name in ("order_id", "channel_id", "state"):
         if wanted := getattr(asked.request, name):
             query = query.where(NOTICES.c[name] == wanted)

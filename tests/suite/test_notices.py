@@ -140,7 +140,8 @@ async def test_cancellations_and_refunds_are_told_and_channels_word_them_as_they
         assert html is not None
         assert html.get_content().strip() == "<p>Sorry, <b>Bob &lt;b&gt;Bold&lt;/b&gt;</b></p>"
         preview = pb.PreviewNoticeRequest(channel_id="web", kind=pb.NOTICE_KIND_CANCELLED, language="en", order_id=placed.order_id)
-        assert (await calls.notices.PreviewNotice(preview)).subject == "No W-1"
+        shown = await calls.notices.PreviewNotice(preview)
+        assert (shown.subject, shown.text) == ("No W-1", "Sorry, Ada Example.\n"), "who words notices sees no customers"
         drop = pb.DropNoticeTemplateRequest(request_id=new_id(), channel_id="web", kind=pb.NOTICE_KIND_CANCELLED, language="en")
         await calls.notices.DropNoticeTemplate(drop)
         assert (await calls.notices.PreviewNotice(preview)).subject == "Your order W-1 was cancelled"

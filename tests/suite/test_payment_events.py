@@ -10,7 +10,9 @@ import pytest
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
+from chassis.kernel.clock import DAY, to_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
@@ -171,6 +173,30 @@ async def test_an_authorisation_that_goes_while_goods_are_to_ship_is_a_hold(
         await until_state(calls, away.order_id, VOIDED)
         await own.tell(bank.event("payment_intent.canceled", "W-3"))
         assert reasons(await own.holds()) == ["AUTH_EXPIRED", "AWAITING_PAYMENT"]
+
+
+async def test_what_is_let_go_because_it_is_renewed_is_no_news(sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with shop(sqlite_settings, monkeypatch) as own:
+        # The provider renews, does not say so, and tells that the payment before is gone.
+        bank, calls = own.bank, own.calls
+        bank.moods = ["done, not said"]
+        placed = await calls.orders.CreateOrder(authorised(bank, "W-1", 1, expires_at=to_timestamp(wall_clock() + DAY // 2)))
+
+        async def gone() -> bool:
+            return bank.payments["W-1"].let_go
+
+        await eventually(gone, 90)
+        await own.tell(bank.event("payment_intent.canceled", "W-1"))
+        await own.read()
+
+        async def renewed() -> bool:
+            found = await tender_of(calls, placed.order_id)
+            return (found.reference, found.state) == ("W-1+", AUTHORISED)
+
+        await eventually(renewed, 90)
+        await own.tell(bank.event("payment_intent.canceled", "W-1"), 2)
+        assert await own.holds() == []
+        assert (await tender_of(calls, placed.order_id)).state == AUTHORISED
 
 
 async def test_what_is_not_signed_or_signed_long_ago_is_refused_and_the_rest_is_not_ours(

@@ -84,7 +84,7 @@ def _take_over(work: Work, order: OpenOrder, parcel: Mapping[str, int], others: 
             fulfillment_order_id=other.row.fulfillment_order_id, order_id=other.row.order_id, location_id=other.row.location_id,
             reason=f"it left with {order.row.fulfillment_order_id}",
         )  # fmt: skip
-        for line_id in beyond.keys() & other.counts.keys():
+        for line_id in sorted(beyond.keys() & other.counts.keys()):
             part = min(beyond[line_id], other.counts[line_id].left)
             if part:
                 beyond[line_id] -= part

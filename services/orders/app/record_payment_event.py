@@ -46,14 +46,15 @@ async def _find(work: Work, reference: str) -> str:
 
 
 async def _follow(work: Work, request: Request, order: Any, tender: Any) -> str:
-    # What was renewed lives on under another name: that the old one was let go says nothing.
+    # What was renewed lives on under another name: that the old one was let go says nothing, nor does it while that is asked.
     is_current = tender.reference == request.reference
+    may_end = is_current and not tender.renewing and tender.state in (PENDING, AUTHORISED)
     match request.kind:
         case Kind.PAYMENT_EVENT_KIND_AUTHORISED if is_current and tender.state == PENDING:
             return await _authorised(work, request, order, tender)
         case Kind.PAYMENT_EVENT_KIND_CAPTURED if is_current:
             return await _captured(work, request, order, tender)
-        case Kind.PAYMENT_EVENT_KIND_FAILED | Kind.PAYMENT_EVENT_KIND_CANCELLED if is_current and tender.state in (PENDING, AUTHORISED):
+        case Kind.PAYMENT_EVENT_KIND_FAILED | Kind.PAYMENT_EVENT_KIND_CANCELLED if may_end:
             return await _let_go(work, request, order, tender)
         case Kind.PAYMENT_EVENT_KIND_REFUNDED:
             return await _refunded(work, request, order, tender)

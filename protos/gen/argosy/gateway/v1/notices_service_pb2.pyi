@@ -529,7 +529,7 @@ class PreviewNoticeRequest(_message.Message):
     language: _builtins.str
     """In which language; the channel's where empty."""
     order_id: _builtins.str
-    """An order of which it tells; a made-up one where empty."""
+    """An order of which it tells, to a made-up customer; a made-up order where empty."""
     subject: _builtins.str
     """A subject line to try; the one in force where empty."""
     text: _builtins.str

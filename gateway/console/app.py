@@ -80,6 +80,7 @@ DONE = {
     "/orders/{order_id}/cancel": order.cancel,
     "/orders/{order_id}/change": order.change,
     "/orders/{order_id}/contact": order.contact,
+    "/orders/{order_id}/pay": order.pay,
     "/orders/{order_id}/return": order.authorise,
     "/holds/{service}/{hold_id}/claim": holds.claim,
     "/holds/{service}/{hold_id}/release": holds.release,

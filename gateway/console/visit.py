@@ -20,6 +20,7 @@ from chassis.runtime.writer import Principal
 from gateway.calls import Calls
 from gateway.console import show
 from gateway.console.session import form_token
+from gateway.console.ways_out import ways_out
 from gateway.http.problem import status_of
 
 ROWS = 50
@@ -42,6 +43,7 @@ NAV = (
 DONE = {
     "cancelled": "The cancellation is on its way; what is with a warehouse is asked back first.",
     "created": "The order was taken.",
+    "paid": "The payment is added.",
     "reached": "The customer is reached there from now on.",
     "changing": "The change is on its way; what is under way is had back first, and the story below says what became of it.",
     "claimed": "The hold is yours.",
@@ -100,7 +102,7 @@ def templates() -> Environment:
     )
     environment.globals.update(
         money=shown, moment=show.moment, machine_moment=show.machine_moment, name_of=show.name_of, words=show.words, tone=show.tone,
-        brief=show.brief, span=show.span, until=show.until, new_id=new_id,
+        brief=show.brief, span=show.span, until=show.until, new_id=new_id, ways_out=ways_out,
     )  # fmt: skip
     environment.filters.update(
         named=lambda options: [(value, show.words(name)) for value, name in options], pairs=lambda options: [(one, one) for one in options]

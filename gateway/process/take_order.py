@@ -227,7 +227,7 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
             return _next(state)
         case CompareLines(quantities):
             before = {line.external_line_id: line.ordered for line in state.lines}
-            if before == quantities:
+            if before == {external: quantity for external, quantity in quantities.items() if quantity}:
                 return _next(state)
             return _hold(state, "ORDER_CHANGED", f"the channel changed its lines from {before} to {quantities}")
         case CapturePayment():

@@ -130,7 +130,7 @@ def facts_of(kind: int, event: Mapping[str, Any], known: Known, shop_name: str, 
             "number": order.external_order_id, "placed_on": _on(order.placed_at.ToMicroseconds(), locale),
             "expected_on": _until(order.expected_by, locale), "promised_on": _until(order.promised_by, locale),
             "total": shown(order.total_minor, order.currency_code, str(locale)),
-            "lines": [_line(line, known, locale) for line in order.lines],
+            "lines": [_line(line, known, locale) for line in order.lines if line.ordered],
         },
     }  # fmt: skip
     match kind:

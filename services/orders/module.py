@@ -10,6 +10,7 @@ from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.writer import each, each_call
 from services.orders.app import (
+    add_tender,
     apply_changes,
     cancel_order,
     capture_tender,
@@ -56,6 +57,7 @@ def build(channels: Channels) -> Service:
             "ChangeOrder": each_call(changes.change_order),
             "SetContact": each(set_contact.set_contact),
             "RecordPaymentEvent": each(record_payment_event.record_payment_event),
+            "AddTender": each(add_tender.add_tender),
             "CaptureTender": each(capture_tender.capture_tender),
             "RefundOrder": each(refund_order.refund_order),
             "CreateCustomer": each(customers.create_customer),

@@ -81,13 +81,21 @@ class Day:
                 await self.interfere(self.dice.choice(self.orders))
 
     async def interfere(self, order_id: str) -> None:
-        """Cancels one, all, or sends it elsewhere; what comes too late is told."""
-        if self.dice.random() < 0.5:
+        """Cancels one, all, wants something else, or sends it elsewhere; what comes too late is told."""
+        chance = self.dice.random()
+        if chance < 0.3:
             house = address(f"new-{self.dice.randrange(1000)}")
             change = changes_service_pb2.ChangeOrderRequest(request_id=new_id(), order_id=order_id, ship_to=house, reason="moved")
             await self.or_refused(self.calls.changes.ChangeOrder(change))
+            return
+        found = await self.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+        if chance < 0.5:
+            # One more or less, or the other article; who pays too little is held, and let go.
+            line = changes_service_pb2.LineChange(line_id=found.lines[-1].line_id, quantity=self.dice.randrange(1, 4))
+            line.channel_sku = self.dice.choice(("", *self.skus))
+            change = changes_service_pb2.ChangeOrderRequest(request_id=new_id(), order_id=order_id, lines=[line], reason="other taste")
+            await self.or_refused(self.calls.changes.ChangeOrder(change))
         else:
-            found = await self.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
             part = [orders_service_pb2.LineQuantity(line_id=found.lines[0].line_id, quantity=1)] if self.dice.random() < 0.5 else []
             cancel = orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=order_id, lines=part, reason="not wanted")
             await self.or_refused(self.calls.orders.CancelOrder(cancel))

@@ -199,5 +199,6 @@ def _known(order: Any) -> t.OrderKnown:
             line.line_id, line.external_line_id, line.ordered, line.waiting + line.reserved, line.shipped - line.refunded, line.cancelled
         )
         for line in order.lines
+        if line.ordered
     ]
     return t.OrderKnown(order.order_id, lines, [tender.tender_id for tender in order.tenders if tender.state in UNPAID])

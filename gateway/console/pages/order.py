@@ -49,8 +49,9 @@ async def page(
         entries=entries.entries if entries is not None else None, invoices=invoices.invoices if invoices is not None else None,
         skus={line.line_id: line.sku or line.channel_sku for line in order.lines},
         returns=returns.returns if returns is not None else None, locations=locations,
-        Status=order_pb2.OrderStatus, Policy=order_pb2.ShortagePolicy, Tender=order_pb2.TenderState,
-        Work=fulfillment_pb2.FulfillmentStatus, Return=returns_service_pb2.ReturnStatus,
+        Work=fulfillment_pb2.FulfillmentStatus, Return=returns_service_pb2.ReturnStatus, Status=order_pb2.OrderStatus,
+        Policy=order_pb2.ShortagePolicy, Tender=order_pb2.TenderState, tender_states=show.choices(order_pb2.TenderState)[:3],
+        policies=show.choices(order_pb2.ShortagePolicy), adapters=show.choices(order_pb2.PaymentAdapter),
     )  # fmt: skip
 
 
@@ -81,15 +82,51 @@ async def _change(visit: Visit) -> Response:
         country_code=visit.field("country_code").upper(), phone=visit.field("phone"), email=visit.field("email"),
     )  # fmt: skip
     ship_to = given if given.country_code else None
+    currency, policy = visit.field("currency"), show.choice(visit.field("policy"), "policy")
+    lines = _line_changes(visit, currency)
+    shipping = show.minor(visit.field("shipping"), currency, "shipping") if visit.field("shipping") else None
     if visit.field("step") == "preview":
-        asked = changes_service_pb2.PreviewChangeRequest(order_id=order_id, ship_to=ship_to, shipping_method=method)
+        asked = changes_service_pb2.PreviewChangeRequest(
+            order_id=order_id,
+            ship_to=ship_to,
+            shipping_method=method,
+            lines=lines,
+            shipping_minor=shipping,
+            shortage_policy=policy,
+        )
         return await page(visit, impact=await visit.ask(visit.calls.changes.PreviewChange, asked))
     request = changes_service_pb2.ChangeOrderRequest(
         request_id=visit.request_id(), order_id=order_id, etag=visit.field("etag"), ship_to=ship_to, shipping_method=method,
-        reason=visit.field("reason"),
+        reason=visit.field("reason"), lines=lines, shipping_minor=shipping, shortage_policy=policy,
     )  # fmt: skip
     done = await visit.ask(visit.calls.changes.ChangeOrder, request)
     return visit.go(f"/console/orders/{order_id}", "proposed" if done.approval_id else "changing")
+
+
+def _line_changes(visit: Visit, currency: str) -> list[changes_service_pb2.LineChange]:
+    """Returns what the person made of the lines; one without a quantity stays out of it."""
+    wanted = []
+    for key in [name.removeprefix("units-") for name in visit.form if name.startswith("units-") and visit.field(name)]:
+        line = changes_service_pb2.LineChange(
+            line_id="" if key == "new" else key, quantity=show.whole(visit.field(f"units-{key}"), "quantity"),
+            channel_sku=visit.field(f"sku-{key}"),
+        )  # fmt: skip
+        if visit.field(f"amount-{key}"):
+            line.amount_minor = show.minor(visit.field(f"amount-{key}"), currency, "costs")
+        wanted.append(line)
+    return wanted
+
+
+async def _pay(visit: Visit) -> Response:
+    order_id, state = visit.path["order_id"], show.choice(visit.field("state"), "state")
+    tender = orders_service_pb2.TenderInput(
+        method=visit.field("method"), state=state, adapter=show.choice(visit.field("adapter"), "adapter"),
+        amount_minor=show.minor(visit.field("amount"), visit.field("currency"), "amount"), reference=visit.field("reference"),
+    )  # fmt: skip
+    await visit.ask(
+        visit.calls.orders.AddTender, orders_service_pb2.AddTenderRequest(request_id=visit.request_id(), order_id=order_id, tender=tender)
+    )
+    return visit.go(f"/console/orders/{order_id}", "paid")
 
 
 async def _authorise(visit: Visit) -> Response:
@@ -110,4 +147,5 @@ async def _authorise(visit: Visit) -> Response:
 cancel = action(_cancel, page)
 change = action(_change, page)
 contact = action(_contact, page)
+pay = action(_pay, page)
 authorise = action(_authorise, page)

@@ -12,11 +12,11 @@ from chassis.kernel.ids import new_id
 from chassis.kernel.money import share
 from chassis.runtime.work import Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
-from services.orders.app.changes import settle
 from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.judge_orders import Judge
+from services.orders.app.settle_change import settle
 from services.orders.app.take_payment import ask_provider, is_open, left_of
-from services.orders.domain.amounts import Priced, remaining_worth, units_worth
+from services.orders.domain.amounts import priced, units_worth, worth_left
 from services.orders.domain.holds import OUTLIVES, REASONS
 from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
@@ -26,7 +26,10 @@ from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUND
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
 JUDGED = ("hints", "payment_days")
-MOVED = ("order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "buyer", "signature")
+MOVED = (
+    "order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "shipping_minor", "shortage_policy", "buyer",
+    "signature",
+)  # fmt: skip
 PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
 TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
@@ -87,9 +90,10 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
     for order_id, change in changes:
         work.cause = work.causes[order_id]
         if isinstance(change, m.SettleChange):
-            detail = await settle(work, book.orders[order_id], change.change_id, change.refused)
+            detail = await settle(work, book.orders[order_id], book.lines[order_id], change.change_id, change.refused)
             book.record(order_id, "CHANGE_REFUSED" if change.refused else "CHANGED", detail)
             book.changed.add(order_id)
+            book.before.update({line_id: _cells(line) for line_id, line in book.lines[order_id].items()})
         else:
             _apply(book, order_id, change)
     await _write(book)
@@ -182,8 +186,12 @@ def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax) -> None:
         order["shipping_tax_minor"] = tax.shipping_tax_minor
         order["total_minor"] += computed - charged
         charged = computed
+    if tax.changed:
+        _pay_back(book, order_id, order["deposits_minor"] - worth_left(order, lines.values()), "the order changed")
     assert book.judge is not None
-    judgement = book.judge.judge(order, list(lines.values()), book.tenders[order_id], tax, charged - computed)
+    judgement = book.judge.judge(
+        order, [line for line in lines.values() if line["ordered"]], book.tenders[order_id], tax, charged - computed
+    )
     reasons: dict[str, list[str]] = {}
     for one in judgement.holds:
         reasons.setdefault(one.reason, []).append(one.detail)
@@ -191,10 +199,6 @@ def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax) -> None:
         if (order_id, reason) not in book.held:
             book.hold(order_id, reason, "; ".join(details))
     book.work.deliver(fulfil_order.NAME, order_id, m.Validated(list(reasons)))
-
-
-def _priced(line: dict[str, Any]) -> Priced:
-    return Priced(line["ordered"], line["amount_minor"], line["discount_minor"], line["tax_minor"])
 
 
 def _about(order: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +212,7 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
     event = orders_events_pb2.LinesShipped(shipment_id=shipment_id, external_order_id=order["external_order_id"], **_about(order))
     for count in counts:
         line = lines[count.line_id]
-        worth = units_worth(_priced(line), line["shipped"], count.quantity)
+        worth = units_worth(priced(line), line["shipped"], count.quantity)
         line["shipped"] += count.quantity
         line["shipped_at"] = book.work.now
         event.product_minor += worth.product_minor
@@ -249,7 +253,7 @@ def _take(book: _Book, order_id: str, amount_minor: int) -> None:
 def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], reason: str) -> None:
     """Says what will not ship; money that was paid for it, and is needed for nothing else, goes back."""
     order, lines = book.orders[order_id], book.lines[order_id]
-    before = _worth_left(order, lines)
+    before = worth_left(order, lines.values())
     for count in counts:
         line = lines[count.line_id]
         line["cancelled"] += count.quantity
@@ -257,26 +261,22 @@ def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], re
         line["waiting"] -= taken
         line["reserved"] -= count.quantity - taken
         line["released"] = min(line["released"], line["reserved"])
-    after = _worth_left(order, lines)
+    after = worth_left(order, lines.values())
     units = sum(count.quantity // lines[count.line_id]["units"] for count in counts)
     book.record(order_id, "CANCELLED", f"{units} units: {reason}")
     book.work.emit(orders_events_pb2.LinesCancelled(order_id=order_id, channel_id=order["channel_id"], reason=reason, units=units))
-    excess = min(before - after, order["deposits_minor"] - after)
+    _pay_back(book, order_id, min(before - after, order["deposits_minor"] - after), reason)
+
+
+def _pay_back(book: _Book, order_id: str, excess: int, reason: str) -> None:
+    """Starts giving back what was paid for units that do not ship, where that is anything."""
+    order = book.orders[order_id]
     if excess > 0:
         order["deposits_minor"] -= excess
         order["refunded_minor"] += excess
         tenders = [Tender(t.tender_id, t.captured_minor - t.refunded_minor) for t in book.tenders[order_id]]
         row = start_refund(book.work, order_id, tenders, excess, kind="deposit", reason=reason, return_id="")
         book.refunds.append(row)
-
-
-def _worth_left(order: dict[str, Any], lines: dict[str, dict[str, Any]]) -> int:
-    ordered = sum(line["ordered"] for line in lines.values())
-    shipped = sum(line["shipped"] for line in lines.values())
-    cancelled = sum(line["cancelled"] for line in lines.values())
-    shipping = Priced(ordered, order["shipping_minor"], 0, order["shipping_tax_minor"])
-    own = sum(remaining_worth(_priced(line), line["shipped"], line["cancelled"]) for line in lines.values())
-    return own + remaining_worth(shipping, shipped, cancelled)
 
 
 def _complete(book: _Book, order_id: str) -> None:
@@ -323,7 +323,7 @@ async def _write(book: _Book) -> None:
             for line in book.lines[order_id].values()
         ]
         # An order is validated once its lines have items.
-        validated = all(line["item_id"] for line in book.lines[order_id].values())
+        validated = all(line["item_id"] for line in book.lines[order_id].values() if line["ordered"])
         status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
         rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in MONEY}})
     await work.tx.change(ORDERS, ORDER, rows, add=("version",))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
@@ -10,9 +10,10 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.orders.app.take_payment import left_of
 from services.orders.app.views import load, whole
+from services.orders.domain.amounts import worth_left
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Paid
-from services.orders.store.tables import HISTORY, ORDERS, TENDERS
+from services.orders.store.tables import HISTORY, LINES, ORDERS, TENDERS
 
 
 async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRequest) -> order_pb2.Order:
@@ -58,10 +59,12 @@ async def note_capture(work: Work, order: Any, tender: Any, amount: int, *, stat
 
 
 async def tell_if_paid(work: Work, order: Any) -> None:
-    """Lets the order go on once what is authorised and captured comes to what it costs."""
-    usable = (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
-    tendered = select(func.coalesce(func.sum(TENDERS.c.amount_minor), 0)).where(
-        TENDERS.c.order_id == order.order_id, TENDERS.c.state.in_(usable)
-    )
-    if (await work.tx.read(tendered))[0][0] >= order.total_minor:
+    """Lets the order go on once what is authorised and captured comes to what is still to be paid."""
+    row = await load(work.tx, order.order_id)
+    key = [(order.order_id,)]
+    tenders = await work.tx.find(TENDERS, ("order_id",), key)
+    lines = await work.tx.find(LINES, ("order_id",), key)
+    authorised = sum(one.amount_minor - one.captured_minor for one in tenders if one.state == order_pb2.TENDER_STATE_AUTHORISED)
+    owed = row.receivable_minor + worth_left(row._mapping, [line._mapping for line in lines])
+    if row.deposits_minor + authorised >= owed:
         work.deliver(fulfil_order.NAME, order.order_id, Paid())

@@ -1,4 +1,4 @@
-"""PreviewChange, ChangeOrder, ListChanges: an order goes elsewhere or another way, until it has left.
+"""PreviewChange, ChangeOrder, ListChanges: an order goes elsewhere, another way or with other lines, until it has left.
 
 Whoever asks is told what it would do. The order's process gives back what is reserved and asks back what is with a location;
 when nothing is under way any more the change is applied, and the order is taxed, judged, planned and promised again.
@@ -7,13 +7,12 @@ when nothing is under way any more the change is applied, and the order is taxed
 import json
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from sqlalchemy import select
 
-from argosy.common.v1 import address_pb2
-from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_events_pb2
+from argosy.orders.v1 import changes_service_pb2, order_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, Refusal, need_unchanged
 from chassis.kernel.ids import new_id
@@ -26,16 +25,17 @@ from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.orders.app.read_orders import visible
+from services.orders.app.settle_change import PENDING, lines_of
 from services.orders.app.views import load
-from services.orders.clients.impact import Impacts
+from services.orders.clients.impact import Impacts, Wish
 from services.orders.domain.buyers import address_problems, buyer_of, signature_of
+from services.orders.domain.line_changes import LineChange, line_changes
 from services.orders.process import fulfil_order
-from services.orders.process.messages import ChangeRequested
+from services.orders.process.messages import ChangeRequested, LineCount
 from services.orders.store.tables import CHANGES, CUSTOMERS, LINES
 
 Impact = changes_service_pb2.ChangeImpact
 OrderChange = changes_service_pb2.OrderChange
-WAITING, PENDING, APPLIED, REFUSED = range(1, 5)
 OPEN = (order_pb2.ORDER_STATUS_PENDING, order_pb2.ORDER_STATUS_OPEN, order_pb2.ORDER_STATUS_ON_HOLD)
 # What the price may change by without another person, in minor units.
 LIMIT_MINOR = 5000
@@ -49,7 +49,7 @@ class Changes:
         self._impacts = Impacts(channels)
 
     async def preview_change(self, asked: Looking) -> Impact:
-        """Refusals: NO_SUCH_ORDER, NOTHING_CHANGES, TOO_LATE."""
+        """Refusals: NO_SUCH_ORDER, INVALID_FIELD, NOTHING_CHANGES, NOTHING_LEFT, TOO_LATE, UNKNOWN_SKU."""
         async with asked.database.read() as tx:
             wish = await _read(tx, asked.request, asked)
         return await self._impact(wish)
@@ -66,33 +66,25 @@ class Changes:
                 found.append(refusal)
         return found
 
-    async def _impact(self, wish: "_Wish") -> Impact:
-        impact = await self._impacts.of(wish.row, wish.lines, wish.after, exempt=wish.exempt)
+    async def _impact(self, wish: Wish) -> Impact:
+        impact = await self._impacts.of(wish)
         impact.address_problems.extend(address_problems(wish.after["ship_to"]))
         impact.recalled_units = sum(line.released for line in wish.lines)
         return impact
 
 
-class _Wish(NamedTuple):
-    """An order, what it would say, and whether its customer pays no tax."""
-
-    row: Any
-    lines: Sequence[Any]
-    after: dict[str, Any]
-    exempt: bool
-
-
-async def _read(tx: Tx, request: Wanted, asked: Looking | None = None) -> _Wish:
+async def _read(tx: Tx, request: Wanted, asked: Looking | None = None) -> Wish:
     row = await load(tx, request.order_id)
     if asked is not None:
         visible(asked, row.channel_id)
     lines = await tx.find(LINES, ("order_id",), [(request.order_id,)], order=("position",))
     customers = await tx.find(CUSTOMERS, ("customer_id",), [(row.customer_id,)]) if row.customer_id else ()
-    return _Wish(row, lines, _after(row, lines, request), any(customer.tax_exemption for customer in customers))
+    after, changed = _after(row, lines, request)
+    return Wish(row, lines, after, changed, customers[0] if customers else None)
 
 
-def _after(row: Any, lines: Sequence[Any], request: Wanted) -> dict[str, Any]:
-    """Returns what the order would say; raises where nothing changes, or where it is too late."""
+def _after(row: Any, lines: Sequence[Any], request: Wanted) -> tuple[dict[str, Any], list[LineChange]]:
+    """Returns what the order would say, and what becomes of its lines; raises where nothing changes, or where it is too late."""
     if row.status not in OPEN or any(line.shipped or line.cancelled for line in lines):
         raise FailedPrecondition(
             "TOO_LATE", "units of the order have shipped or are cancelled; open a return, or place another", field="order_id"
@@ -102,16 +94,21 @@ def _after(row: Any, lines: Sequence[Any], request: Wanted) -> dict[str, Any]:
     if not ship_to.get("country_code"):
         raise InvalidArgument("INVALID_FIELD", "ship_to.country_code: name the country", field="ship_to.country_code")
     method = request.shipping_method or row.shipping_method
-    if (ship_to, method) == (before, row.shipping_method):
-        raise FailedPrecondition("NOTHING_CHANGES", "the order goes there and that way already", field="ship_to")
-    return {
+    shipping = request.shipping_minor if request.HasField("shipping_minor") else row.shipping_minor
+    policy = request.shortage_policy or row.shortage_policy
+    changed = line_changes(lines, request.lines, tax_charged=bool(row.tax_charged))
+    if not changed and (ship_to, method, shipping, policy) == (before, row.shipping_method, row.shipping_minor, row.shortage_policy):
+        raise FailedPrecondition("NOTHING_CHANGES", "the order goes there and that way already, with these lines", field="ship_to")
+    after = {
         "ship_to": ship_to, "country_code": ship_to["country_code"], "region": ship_to.get("region", ""),
-        "postal_prefix": ship_to.get("postal_code", "")[:3], "shipping_method": method,
+        "postal_prefix": ship_to.get("postal_code", "")[:3], "shipping_method": method, "shipping_minor": shipping,
+        "shortage_policy": policy,
     }  # fmt: skip
+    return after, changed
 
 
 async def change_order(work: Work, call: Call) -> OrderChange:
-    """Refusals: NO_SUCH_ORDER, ETAG_MISMATCH, NOTHING_CHANGES, TOO_LATE, CHANGES_ALREADY."""
+    """Refusals: NO_SUCH_ORDER, ETAG_MISMATCH, INVALID_FIELD, NOTHING_CHANGES, NOTHING_LEFT, TOO_LATE, UNKNOWN_SKU, CHANGES_ALREADY."""
     request, impact = call.request, call.context
     if isinstance(impact, Refusal):
         raise impact
@@ -123,31 +120,37 @@ async def change_order(work: Work, call: Call) -> OrderChange:
     approval_id = await need_approval(work, CHANGE, request, weight)
     if not approval_id:
         return await carry_out(work, request)
-    return OrderChange(order_id=row.order_id, status=WAITING, reason=request.reason, approval_id=approval_id)  # type: ignore[arg-type]
+    return OrderChange(
+        order_id=row.order_id, status=changes_service_pb2.CHANGE_STATUS_WAITING, reason=request.reason, approval_id=approval_id
+    )
 
 
 async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest) -> OrderChange:
-    """Refusals: NO_SUCH_ORDER, NOTHING_CHANGES, TOO_LATE, CHANGES_ALREADY."""
+    """Refusals: NO_SUCH_ORDER, INVALID_FIELD, NOTHING_CHANGES, NOTHING_LEFT, TOO_LATE, CHANGES_ALREADY."""
     row = await load(work.tx, request.order_id, lock=True)
     lines = await work.tx.find(LINES, ("order_id",), [(request.order_id,)], order=("position",))
-    after = _after(row, lines, request)
+    after, changed = _after(row, lines, request)
     pending = select(CHANGES.c.change_id).where(CHANGES.c.order_id == row.order_id, CHANGES.c.status == PENDING)
     if await work.tx.read(pending):
         raise FailedPrecondition("CHANGES_ALREADY", "another change of the order is under way; look again in a moment", field="order_id")
     buyer = buyer_of(row.channel_id, row.customer_id, after["ship_to"])
-    signature = signature_of(buyer, [(line.channel_sku, line.ordered // (line.units or 1)) for line in lines]) if buyer else ""
+    wanted = {line.line_id: (line.channel_sku, line.ordered // line.units) for line in lines}
+    wanted |= {one.line_id: (one.channel_sku, one.quantity) for one in changed}
+    signature = signature_of(buyer, [one for one in wanted.values() if one[1]]) if buyer else ""
     change = {
         "change_id": new_id(), "order_id": row.order_id, "status": PENDING, "reason": request.reason, "asked_by": work.cause.actor,
         "asked_at": work.now, "decided_at": None, "outcome": "",
         "body": json.dumps(
             {
                 "after": {**after, "ship_to": json.dumps(after["ship_to"]), "buyer": buyer, "signature": signature},
-                "before": {"ship_to": row.ship_to, "shipping_method": row.shipping_method},
+                "before": {name: getattr(row, name) for name in ("ship_to", "shipping_method", "shortage_policy")},
+                "lines": [one._asdict() for one in changed],
             }
         ),
     }  # fmt: skip
     await work.tx.insert(CHANGES, [change])
-    work.deliver(fulfil_order.NAME, row.order_id, ChangeRequested(change["change_id"]))
+    counts = [LineCount(one.line_id, one.quantity) for one in changed]
+    work.deliver(fulfil_order.NAME, row.order_id, ChangeRequested(change["change_id"], counts, request.shortage_policy))
     return _message(SimpleNamespace(**change))
 
 
@@ -155,25 +158,6 @@ CHANGE = ApprovalKind(
     "orders.change", "Changes of orders after placement, by how much their price changes", "orders.orders.approve",
     changes_service_pb2.ChangeOrderRequest, carry_out, LIMIT_MINOR, personal=True,
 )  # fmt: skip
-
-
-async def settle(work: Work, order: dict[str, Any], change_id: str, refused: str) -> str:
-    """Writes a change into its order, or that it came too late; returns what history says of it."""
-    (row,) = await work.tx.find(CHANGES, ("change_id",), [(change_id,)])
-    status = REFUSED if refused else APPLIED
-    decided = {"change_id": change_id, "status": status, "decided_at": work.now, "outcome": refused}
-    await work.tx.change(CHANGES, ("change_id",), [decided])
-    if refused:
-        return refused
-    order.update(json.loads(row.body)["after"])
-    destination = address_pb2.Destination(country_code=order["country_code"], region=order["region"], postal_prefix=order["postal_prefix"])
-    work.emit(
-        orders_events_pb2.OrderChanged(
-            order_id=order["order_id"], channel_id=order["channel_id"], change_id=change_id, destination=destination,
-            shipping_method=order["shipping_method"],
-        )
-    )  # fmt: skip
-    return f"{row.asked_by}: {row.reason}"
 
 
 async def list_changes(asked: Asked) -> changes_service_pb2.ListChangesResponse:
@@ -188,10 +172,18 @@ async def list_changes(asked: Asked) -> changes_service_pb2.ListChangesResponse:
 def _message(row: Any) -> OrderChange:
     body = json.loads(row.body)
     after, before = body["after"], body["before"]
+    plain: dict[str, Any] = {name: after[name] for name in ("shipping_method", "shortage_policy") if after.get(name) != before.get(name)}
     return OrderChange(
         change_id=row.change_id, order_id=row.order_id, status=row.status,
         address_changed=json.loads(after["ship_to"]) != json.loads(before["ship_to"]),
-        shipping_method=after["shipping_method"] if after["shipping_method"] != before["shipping_method"] else "",
         reason=row.reason, asked_by=row.asked_by, asked_at=to_timestamp(row.asked_at), outcome=row.outcome,
         decided_at=to_timestamp(row.decided_at) if row.decided_at is not None else None,
+        **plain,
+        lines=[
+            changes_service_pb2.ChangedLine(
+                line_id=one.line_id, channel_sku=one.channel_sku, quantity_before=one.before, quantity=one.quantity,
+                amount_minor=one.amount_minor,
+            )
+            for one in lines_of(body)
+        ],
     )  # fmt: skip

@@ -121,8 +121,11 @@ def _take(work: Work, request: orders_service_pb2.CreateOrderRequest, content: s
         "version": 1, "created_at": work.now,
         "placed_at": from_timestamp(request.placed_at) if request.HasField("placed_at") else work.now,
     }  # fmt: skip
-    lines = [_line(order_id, index, given, amounts) for index, (given, amounts) in enumerate(zip(request.lines, priced, strict=True))]
-    tenders = [_tender(order_id, given) for given in request.tenders]
+    lines = [
+        new_line(order_id, index, given.channel_sku, given.external_line_id or str(index), amounts)
+        for index, (given, amounts) in enumerate(zip(request.lines, priced, strict=True))
+    ]
+    tenders = [new_tender(order_id, given) for given in request.tenders]
     fresh.orders.append(order)
     fresh.lines += lines
     fresh.tenders += tenders
@@ -157,19 +160,21 @@ def _priced(request: orders_service_pb2.CreateOrderRequest) -> list[Priced]:
     return spread_discount(priced, request.discount_minor)
 
 
-def _line(order_id: str, index: int, given: orders_service_pb2.OrderLineInput, amounts: Priced) -> dict[str, Any]:
+def new_line(order_id: str, position: int, channel_sku: str, external_line_id: str, amounts: Priced) -> dict[str, Any]:
+    """Returns a line's row; what its SKU means is not known yet."""
     return {
-        "line_id": new_id(), "order_id": order_id, "position": index, "channel_sku": given.channel_sku,
-        "external_line_id": given.external_line_id or str(index), "item_id": "", "sku": "", "units": 1, "tax_class": "",
+        "line_id": new_id(), "order_id": order_id, "position": position, "channel_sku": channel_sku,
+        "external_line_id": external_line_id, "item_id": "", "sku": "", "units": 1, "tax_class": "",
         "weight_g": 0, "list_price_minor": -1, "price_includes_tax": 0, "restricted": 0, "hazmat_class": "", "export_control_class": "",
-        "ordered": given.quantity, "waiting": given.quantity, "backordered": 0, "reserved": 0, "released": 0, "shipped": 0,
+        "ordered": amounts.units, "waiting": amounts.units, "backordered": 0, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,
         "sellable_from": 0,
     }  # fmt: skip
 
 
-def _tender(order_id: str, given: orders_service_pb2.TenderInput) -> dict[str, Any]:
+def new_tender(order_id: str, given: orders_service_pb2.TenderInput) -> dict[str, Any]:
+    """Returns a tender's row."""
     captured = given.amount_minor if given.state == order_pb2.TENDER_STATE_CAPTURED else 0
     return {
         "tender_id": new_id(), "order_id": order_id, "method": given.method, "state": given.state,

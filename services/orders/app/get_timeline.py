@@ -21,7 +21,7 @@ from services.orders.store.tables import CHASSIS, HISTORY, JUDGEMENTS, REFUNDS
 
 ORDER = ("order_id",)
 # What history tells of these is an amount in minor units.
-AMOUNTS = {"CAPTURED_PAYMENT", "VOIDED_PAYMENT", "REFUND_PAID"}
+AMOUNTS = {"TENDER_ADDED", "CAPTURED_PAYMENT", "VOIDED_PAYMENT", "REFUND_PAID"}
 
 
 class Timelines:

@@ -79,7 +79,8 @@ class Judge:
 
     def _facts(self, order: Row, lines: Sequence[Row], tenders: Sequence[Any], tax: m.KeepTax, difference: int) -> dict[str, object]:
         address = json.loads(order["ship_to"])
-        tendered = sum(tender.amount_minor for tender in tenders if tender.state in PAID)
+        # What a change gave back pays for nothing any more.
+        tendered = sum(tender.amount_minor for tender in tenders if tender.state in PAID) - order["refunded_minor"]
         amount = sum(line["amount_minor"] for line in lines)
         discount = sum(line["discount_minor"] for line in lines)
         ship_by = max(0, order["ship_by"] - self._work.now) // SECOND if order["ship_by"] else 0
@@ -89,7 +90,8 @@ class Judge:
             "shipping_method": order["shipping_method"], "ship_by_in_s": ship_by, "country_code": order["country_code"],
             "region": order["region"], "address_problems": address_problems(address),
             "address_complete": bool(address.get("lines") and address.get("locality") and address.get("postal_code")),
-            "tendered_minor": tendered, "captured_minor": order["captured_minor"], "tax_unknown": tax.unknown,
+            "tendered_minor": tendered, "captured_minor": order["captured_minor"] - order["refunded_minor"],
+            "tax_unknown": tax.unknown,
             "tax_difference_minor": 0 if tax.unknown else difference, "price_difference_ppm": _price_difference(lines),
             "discount_ppm": proportion(discount * MILLION, 1, amount) if amount else 0,
             "restricted_skus": [line["sku"] for line in lines if line["restricted"]],

@@ -3,7 +3,9 @@
 Shipped units take the first shares of a line and cancelled ones the last, so that the two never overlap.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from chassis.kernel.money import allocate, proportion, share
 
@@ -60,3 +62,22 @@ def remaining_worth(line: Priced, shipped: int, cancelled: int) -> int:
         sign * (proportion(total, line.units - cancelled, line.units) - proportion(total, shipped, line.units))
         for sign, total in ((1, line.amount_minor), (-1, line.discount_minor), (1, line.tax_minor))
     )
+
+
+def worth_left(order: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> int:
+    """Returns what all units of an order, and their share of its shipping, are worth that have neither shipped nor been cancelled."""
+    rows = [line for line in lines if line["ordered"]]
+    ordered, shipped, cancelled = (sum(line[name] for line in rows) for name in ("ordered", "shipped", "cancelled"))
+    shipping = Priced(ordered, order["shipping_minor"], 0, order["shipping_tax_minor"])
+    own = sum(remaining_worth(priced(line), line["shipped"], line["cancelled"]) for line in rows)
+    return own + remaining_worth(shipping, shipped, cancelled)
+
+
+def priced(line: Mapping[str, Any]) -> Priced:
+    """Returns the amounts of a line's row."""
+    return Priced(line["ordered"], line["amount_minor"], line["discount_minor"], line["tax_minor"])
+
+
+def shipping_tax(tax_minor: int, before_minor: int, after_minor: int) -> int:
+    """Returns what a channel charges as tax on shipping that costs something else now."""
+    return proportion(tax_minor, after_minor, before_minor) if before_minor else tax_minor

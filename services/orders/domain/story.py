@@ -26,6 +26,7 @@ PLAIN = {
     "CANCELLED": "{detail} was cancelled",
     "CHANGED": "it was changed by {detail}",
     "CHANGE_REFUSED": "a change came too late: {detail}",
+    "TENDER_ADDED": "another payment of {detail} was added",
     "CAPTURED_PAYMENT": "{detail} was taken",
     "VOIDED_PAYMENT": "{detail} that was authorised was let go",
     "REFUND_PAID": "{detail} went back",

@@ -127,7 +127,7 @@ def _told(state: State, message: Struct, now: int) -> Step:
         case SaleDated(moments):
             return sale_dated(state, moments, now)
         case TaxCalculated(line_tax_minor, shipping_tax_minor, unknown):
-            return state, (KeepTax(line_tax_minor, shipping_tax_minor, unknown),)
+            return replace(state, changed=False), (KeepTax(line_tax_minor, shipping_tax_minor, unknown, state.changed),)
         case Validated(reasons):
             return _validated(state, reasons)
         case Planned():
@@ -159,8 +159,8 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return not_collected(state, parts)
         case CancelRequested(lines, reason):
             return cancel_requested(state, lines, reason)
-        case ChangeRequested(change_id):
-            return replace(state, change=change_id), ()
+        case ChangeRequested(change_id, lines, policy):
+            return replace(state, change=change_id, change_lines=lines, change_policy=policy), ()
         case HoldReleased(reason, _, resolution):
             following, changes = _hold_released(state, reason)
             return following, (Record(f"LET_GO_{reason}", resolution), *changes)

@@ -149,9 +149,12 @@ class CancelRequested(Struct, frozen=True, tag=True):
 
 
 class ChangeRequested(Struct, frozen=True, tag=True):
-    """Somebody wants the order to go elsewhere, or another way."""
+    """Somebody wants the order to go elsewhere, another way, or with other lines: so many of the channel's units, or new ones."""
 
     change_id: str
+    lines: list[LineCount] = []
+    # What happens when stock does not suffice; 0 where that stays.
+    policy: int = 0
 
 
 class Paid(Struct, frozen=True, tag=True):
@@ -299,11 +302,12 @@ class KeepSale(Struct, frozen=True, tag=True):
 
 
 class KeepTax(Struct, frozen=True, tag=True):
-    """Write the tax, or compare it with what was charged, and let the rules judge."""
+    """Write the tax, or compare it with what was charged, and let the rules judge; after a change, what was paid too much goes back."""
 
     line_tax_minor: dict[str, int]
     shipping_tax_minor: int
     unknown: bool
+    changed: bool = False
 
 
 class KeepPromise(Struct, frozen=True, tag=True):

@@ -55,8 +55,12 @@ class State(Struct, frozen=True):
     supply_by: int = 0
     # What waits for supply that is not in sight is to be looked for everywhere again.
     seek: bool = False
-    # A change that is to be applied once nothing is under way any more; what the rules held it for last.
+    # A change that is to be applied once nothing is under way any more, and how many of the channel's units its lines will be.
     change: str = ""
+    change_lines: list[LineCount] = field(default_factory=list)
+    change_policy: int = 0
+    # A change was applied, and is not taxed yet; what the rules held the order for last.
+    changed: bool = False
     judged: list[str] = field(default_factory=list)
 
 

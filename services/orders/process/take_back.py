@@ -25,6 +25,7 @@ from services.orders.process.messages import (
 from services.orders.process.order_state import (
     Changes,
     Going,
+    Line,
     State,
     Step,
     go,
@@ -38,11 +39,13 @@ from services.orders.process.order_state import (
 )
 
 CHANGED = "the order changed"
+# What other lines, or another word on what is short, may answer; where they do not, it is found again.
+OF_LINES = ("OUT_OF_STOCK", "UNKNOWN_DATE", "UNKNOWN_SKU")
 
 
 def change_next(state: State) -> Going:
     """Gives back what is under way, then changes the order; what has shipped cannot go elsewhere."""
-    settled = replace(state, change="", plan=[], plans=0, short=False)
+    settled = replace(state, change="", change_lines=[], change_policy=0, plan=[], plans=0, short=False)
     gone = sum(line.shipped + line.cancelled for line in state.lines.values())
     if gone or not open_units(state):
         refused = f"{gone} units have shipped or are cancelled"
@@ -56,12 +59,21 @@ def change_next(state: State) -> Going:
     waits = next((key for key, line in state.lines.items() if line.backordered), "")
     if waits:
         return go(state, "undemand", CancelDemand(state.order_id, waits))
-    changes: Changes = (SettleChange(state.change),)
-    if not state.validated:
-        return settled, changes, ()
-    # What may not go where it goes now, its tax and its rules are looked at again.
-    following, _, do = go(replace(settled, validated=False, excluded=[]), "resolve", ResolveItems(state.order_id))
+    answered = [reason for reason in state.holds if reason in OF_LINES] if state.change_lines or state.change_policy else []
+    changes: Changes = (SettleChange(state.change), *map(LiftHold, answered))
+    holds = [reason for reason in state.holds if reason not in answered]
+    lines = {**state.lines, **{one.line_id: _line(state.lines.get(one.line_id), one.quantity) for one in state.change_lines}}
+    policy = state.change_policy or state.policy
+    following = replace(settled, lines=lines, policy=policy, holds=holds, validated=False, changed=True, excluded=[], hurried=[])
+    # What its SKUs are, what may not go where it goes now, its tax and its rules are looked at again.
+    following, _, do = go(following, "resolve", ResolveItems(state.order_id))
     return following, changes, do
+
+
+def _line(before: Line | None, quantity: int) -> Line:
+    """Returns a line of so many of the channel's units; how many stock units one is may not be known yet."""
+    units = before.units if before is not None else 0
+    return Line(units, quantity * (units or 1))
 
 
 def cancel_requested(state: State, lines: list[LineCount], reason: str) -> Step:
@@ -196,7 +208,9 @@ def _change_over(state: State) -> Step:
     following = replace(state, plans=0)
     if not kept:
         return following, ()
-    return replace(following, change=""), (SettleChange(state.change, f"{kept} units are on their way already"),)
+    return replace(following, change="", change_lines=[], change_policy=0), (
+        SettleChange(state.change, f"{kept} units are on their way already"),
+    )
 
 
 def not_collected(state: State, parts: list[Part]) -> Step:

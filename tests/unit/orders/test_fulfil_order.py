@@ -238,6 +238,57 @@ def test_a_change_of_what_is_reserved_reserves_again() -> None:
     assert asked(following) == [m.ResolveItems("o")]
 
 
+def test_other_lines_answer_what_stood_in_the_way_of_those_before() -> None:
+    unknown = walk(m.Placed(), m.ItemsResolved({}))
+    assert unknown.state.holds == ["UNKNOWN_SKU"]
+    wanted = [m.LineCount("a", 0), m.LineCount("b", 3)]
+    following = f.decide(unknown.state, m.ChangeRequested("c", wanted), 0)
+    assert following.changes[:2] == (m.SettleChange("c"), m.LiftHold("UNKNOWN_SKU"))
+    assert following.state.lines == {"a": o.Line(0, 0), "b": o.Line(0, 3)}
+    assert asked(following) == [m.ResolveItems("o")]
+    # The new line is in boxes of two; the old one is asked for no more.
+    following = f.decide(following.state, m.ItemsResolved({"b": item(2)}), 0)
+    assert following.state.lines["b"] == o.Line(2, 6)
+    assert following.state.holds == []
+    following = f.decide(following.state, m.TaxCalculated({"b": 19}, 0, False), 0)
+    assert following.changes == (m.KeepTax({"b": 19}, 0, False, True),)
+    assert not following.state.changed
+    following = f.decide(following.state, m.Validated([]), 0)
+    assert asked(following) == [m.PlanOrder("o", [m.LineCount("b", 6)], [], False)]
+
+
+def test_more_of_a_line_is_planned_once_all_of_it_is_had_back() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    following = f.decide(released.state, m.ChangeRequested("c", [m.LineCount("a", 5)]), 0)
+    assert asked(following) == [m.RecallOrder("o", [m.LineCount("a", 2)], CHANGED)]
+    following = f.decide(following.state, m.Recalled([m.Part("a", "X", 2)]), 0)
+    assert following.state.lines["a"] == o.Line(1, 5)
+    assert following.changes[-1] == m.KeepQuantities({"a": m.Counts(5, 0, 0, 0, 0)})
+    # Whoever ships what they gave back is counted; more than is wanted is held.
+    late = f.decide(following.state, m.Shipped("s", [m.Part("a", "X", 2)]), 0)
+    assert late.state.lines["a"].waiting == 5, "not before what is asked is answered"
+
+
+def test_an_order_that_shall_go_together_may_be_split_after_all() -> None:
+    short = walk(*READY, m.Planned([m.Part("a", "X", 1)], [m.LineCount("a", 1)]), policy=o.HOLD_SHORT)
+    assert short.state.holds == ["OUT_OF_STOCK"]
+    following = f.decide(short.state, m.ChangeRequested("c", [], o.SHIP_AVAILABLE), 0)
+    assert m.LiftHold("OUT_OF_STOCK") in following.changes
+    assert (following.state.policy, following.state.change_policy, following.state.holds) == (o.SHIP_AVAILABLE, 0, [])
+    for message in READY[1:]:
+        following = f.decide(following.state, message, 0)
+    following = f.decide(following.state, m.Planned([m.Part("a", "X", 1)], [m.LineCount("a", 1)]), 0)
+    assert asked(following) == [m.ReserveStock("o", [m.Part("a", "X", 1)])]
+
+
+def test_a_change_of_lines_that_comes_too_late_leaves_them() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    following = f.decide(released.state, m.ChangeRequested("c", [m.LineCount("a", 0), m.LineCount("b", 1)]), 0)
+    following = f.decide(following.state, m.Recalled([m.Part("a", "X", 1)]), 0)
+    assert m.SettleChange("c", "1 units are on their way already") in following.changes
+    assert (following.state.change_lines, list(following.state.lines)) == ([], ["a"])
+
+
 def test_what_nobody_collects_is_cancelled_and_nothing_else_changes() -> None:
     released = walk(*PLANNED, m.Reserved(), m.Released())
     one = f.decide(released.state, m.Shipped("s", [m.Part("a", "X", 1)]), 0)

@@ -38,6 +38,7 @@ class World:
         self.given_up: list[m.Part] = []
         self.cancelled: dict[str, int] = defaultdict(int)
         self.steps: set[str] = set()
+        self.wishes: dict[str, list[m.LineCount]] = {}
         self.ended = False
         self.unasked = False
         self.tell(m.Placed())
@@ -67,6 +68,8 @@ class World:
             case m.BookShipment(_, lines):
                 for one in lines:
                     self.booked[one.line_id] += one.quantity
+            case m.SettleChange(change_id, ""):
+                self.ordered |= {one.line_id: one.quantity for one in self.wishes[change_id]}
             case m.KeepTax():
                 reasons = [r for r in ("AWAITING_PAYMENT", "HIGH_RISK") if self.dice.random() < 0.2]
                 self.holds |= set(reasons)
@@ -88,7 +91,7 @@ class World:
             case m.ResolveItems():
                 found = {
                     k: m.Item(k, k, u, "standard", 1, [], -1, False, sellable_from=self.early.get(k, 0))
-                    for k, u in self.units.items() if self.known or k == "a"
+                    for k, u in self.units.items() if self.ordered.get(k) and (self.known or k == "a")
                 }  # fmt: skip
                 return m.ItemsResolved(found)
             case m.AskSale():
@@ -241,7 +244,7 @@ class World:
             some = self.dice.choice([[], [m.LineCount(self.dice.choice(list(self.ordered)), self.dice.randrange(1, 4))]])
             self.tell(m.CancelRequested(self.whole(some), "changed my mind"))
         elif roll < 0.06 and not self.state.change:
-            self.tell(m.ChangeRequested(f"c{len(self.steps)}"))
+            self.change(f"c{len(self.steps)}")
         elif roll < 0.07 and self.given_up:
             self.ship_astray()
         elif roll < 0.12 and self.asked_back:
@@ -267,6 +270,17 @@ class World:
 
     def whole(self, some: list[m.LineCount]) -> list[m.LineCount]:
         return [m.LineCount(one.line_id, one.quantity * (self.state.lines[one.line_id].units or 1)) for one in some]
+
+    def change(self, change_id: str) -> None:
+        """The order goes elsewhere, or some of its lines become more, less or nothing, and others join."""
+        lines = {line: self.dice.randrange(6) for line, count in self.ordered.items() if count and self.dice.random() < 0.4}
+        if self.dice.random() < 0.4 or not any((self.ordered | lines).values()):
+            joins = f"n{len(self.units)}"
+            lines[joins], self.units[joins] = self.dice.randrange(1, 5), self.dice.choice((1, 6))
+            self.stock |= {(joins, place): self.dice.randrange(0, 30) for place in "XYZ"}
+        self.wishes[change_id] = [m.LineCount(*one) for one in lines.items()]
+        policy = self.dice.choice((0, 0, *POLICIES))
+        self.tell(m.ChangeRequested(change_id, self.wishes[change_id], policy))
 
     def work(self) -> None:
         """A location ships some of what it has, or does not find it."""

@@ -42,7 +42,8 @@ class AskOthers:
             orders = {r.order_id: r for r in await tx.find(ORDERS, ("order_id",), keys)}
             lines: dict[str, list[Any]] = {}
             for row in await tx.find(LINES, ("order_id",), keys, order=("order_id", "position")):
-                lines.setdefault(row.order_id, []).append(row)
+                if row.ordered:
+                    lines.setdefault(row.order_id, []).append(row)
         return orders, lines
 
     async def resolve_items(self, effects: Sequence[Effect], database: Database) -> Answers:

@@ -24,22 +24,41 @@ _sym_db = _symbol_database.Default()
 
 from argosy.common.v1 import address_pb2 as argosy_dot_common_dot_v1_dot_address__pb2
 from argosy.common.v1 import options_pb2 as argosy_dot_common_dot_v1_dot_options__pb2
+from argosy.orders.v1 import order_pb2 as argosy_dot_orders_dot_v1_dot_order__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/orders/v1/changes_service.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x01\n\x14PreviewChangeRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12*\n\x07ship_to\x18\x02 \x01(\x0b\x32\x19.argosy.common.v1.Address\x12\x32\n\x0fshipping_method\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,40}$\"\xd8\x02\n\x0c\x43hangeImpact\x12\x1a\n\x12total_before_minor\x18\x01 \x01(\x03\x12\x19\n\x11total_after_minor\x18\x02 \x01(\x03\x12\x18\n\x10tax_before_minor\x18\x03 \x01(\x03\x12\x17\n\x0ftax_after_minor\x18\x04 \x01(\x03\x12\x13\n\x0btax_unknown\x18\x05 \x01(\x08\x12\x35\n\x11\x64\x65liver_by_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x64\x65liver_by_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bshort_units\x18\x08 \x01(\x03\x12\x16\n\x0erecalled_units\x18\t \x01(\x03\x12\x18\n\x10\x61\x64\x64ress_problems\x18\n \x03(\t\x12\x15\n\rcurrency_code\x18\x0b \x01(\t\"\xee\x01\n\x12\x43hangeOrderRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12*\n\x07ship_to\x18\x04 \x01(\x0b\x32\x19.argosy.common.v1.Address\x12\x32\n\x0fshipping_method\x18\x05 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,40}$\x12\x1a\n\x06reason\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x10\x02\x18\xf4\x03\"\xba\x02\n\x0bOrderChange\x12\x11\n\tchange_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.argosy.orders.v1.ChangeStatus\x12\x17\n\x0f\x61\x64\x64ress_changed\x18\x04 \x01(\x08\x12\x17\n\x0fshipping_method\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x61sked_by\x18\x07 \x01(\t\x12,\n\x08\x61sked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndecided_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x13\n\x0b\x61pproval_id\x18\x0b \x01(\t\"n\n\x12ListChangesRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"^\n\x13ListChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.argosy.orders.v1.OrderChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x99\x01\n\x0c\x43hangeStatus\x12\x1d\n\x19\x43HANGE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_STATUS_WAITING\x10\x01\x12\x19\n\x15\x43HANGE_STATUS_PENDING\x10\x02\x12\x19\n\x15\x43HANGE_STATUS_APPLIED\x10\x03\x12\x19\n\x15\x43HANGE_STATUS_REFUSED\x10\x04\x32\xec\x03\n\x0e\x43hangesService\x12\xa3\x01\n\rPreviewChange\x12&.argosy.orders.v1.PreviewChangeRequest\x1a\x1e.argosy.orders.v1.ChangeImpact\"J\x8a\xb5\x18\x18\n\x14orders.orders.change\x10\x01\x82\xd3\xe4\x93\x02(\"#/v1/orders/{order_id}:previewChange:\x01*\x12\x95\x01\n\x0b\x43hangeOrder\x12$.argosy.orders.v1.ChangeOrderRequest\x1a\x1d.argosy.orders.v1.OrderChange\"A\x8a\xb5\x18\x16\n\x14orders.orders.change\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:change:\x01*\x12\x9b\x01\n\x0bListChanges\x12$.argosy.orders.v1.ListChangesRequest\x1a%.argosy.orders.v1.ListChangesResponse\"?\x8a\xb5\x18\x16\n\x12orders.orders.read\x10\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/orders/{order_id}/changesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&argosy/orders/v1/changes_service.proto\x12\x10\x61rgosy.orders.v1\x1a\x1e\x61rgosy/common/v1/address.proto\x1a\x1e\x61rgosy/common/v1/options.proto\x1a\x1c\x61rgosy/orders/v1/order.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\nLineChange\x12\x18\n\x07line_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x08quantity\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\x1c\n\x0b\x63hannel_sku\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12)\n\x0c\x61mount_minor\x18\x04 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12&\n\ttax_minor\x18\x05 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x01\x88\x01\x01\x12!\n\x10\x65xternal_line_id\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x42\x0f\n\r_amount_minorB\x0c\n\n_tax_minor\"t\n\x0b\x43hangedLine\x12\x0f\n\x07line_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63hannel_sku\x18\x02 \x01(\t\x12\x17\n\x0fquantity_before\x18\x03 \x01(\x03\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x14\n\x0c\x61mount_minor\x18\x05 \x01(\x03\"\xd0\x02\n\x14PreviewChangeRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12*\n\x07ship_to\x18\x02 \x01(\x0b\x32\x19.argosy.common.v1.Address\x12\x32\n\x0fshipping_method\x18\x03 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,40}$\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32\x1c.argosy.orders.v1.LineChangeB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12+\n\x0eshipping_minor\x18\x05 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12\x43\n\x0fshortage_policy\x18\x06 \x01(\x0e\x32 .argosy.orders.v1.ShortagePolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x11\n\x0f_shipping_minor\"\xd8\x02\n\x0c\x43hangeImpact\x12\x1a\n\x12total_before_minor\x18\x01 \x01(\x03\x12\x19\n\x11total_after_minor\x18\x02 \x01(\x03\x12\x18\n\x10tax_before_minor\x18\x03 \x01(\x03\x12\x17\n\x0ftax_after_minor\x18\x04 \x01(\x03\x12\x13\n\x0btax_unknown\x18\x05 \x01(\x08\x12\x35\n\x11\x64\x65liver_by_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x64\x65liver_by_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bshort_units\x18\x08 \x01(\x03\x12\x16\n\x0erecalled_units\x18\t \x01(\x03\x12\x18\n\x10\x61\x64\x64ress_problems\x18\n \x03(\t\x12\x15\n\rcurrency_code\x18\x0b \x01(\t\"\xab\x03\n\x12\x43hangeOrderRequest\x12(\n\nrequest_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x10\x18\xff\x01\x32\x08^[ -~]+$\x12\x1b\n\x08order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12*\n\x07ship_to\x18\x04 \x01(\x0b\x32\x19.argosy.common.v1.Address\x12\x32\n\x0fshipping_method\x18\x05 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,40}$\x12\x1a\n\x06reason\x18\x06 \x01(\tB\n\xbaH\x07r\x05\x10\x02\x18\xf4\x03\x12\x36\n\x05lines\x18\x07 \x03(\x0b\x32\x1c.argosy.orders.v1.LineChangeB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12+\n\x0eshipping_minor\x18\x08 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00H\x00\x88\x01\x01\x12\x43\n\x0fshortage_policy\x18\t \x01(\x0e\x32 .argosy.orders.v1.ShortagePolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x11\n\x0f_shipping_minor\"\xa3\x03\n\x0bOrderChange\x12\x11\n\tchange_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12.\n\x06status\x18\x03 \x01(\x0e\x32\x1e.argosy.orders.v1.ChangeStatus\x12\x17\n\x0f\x61\x64\x64ress_changed\x18\x04 \x01(\x08\x12\x17\n\x0fshipping_method\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x61sked_by\x18\x07 \x01(\t\x12,\n\x08\x61sked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndecided_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x13\n\x0b\x61pproval_id\x18\x0b \x01(\t\x12,\n\x05lines\x18\x0c \x03(\x0b\x32\x1d.argosy.orders.v1.ChangedLine\x12\x39\n\x0fshortage_policy\x18\r \x01(\x0e\x32 .argosy.orders.v1.ShortagePolicy\"n\n\x12ListChangesRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"^\n\x13ListChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.argosy.orders.v1.OrderChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x99\x01\n\x0c\x43hangeStatus\x12\x1d\n\x19\x43HANGE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HANGE_STATUS_WAITING\x10\x01\x12\x19\n\x15\x43HANGE_STATUS_PENDING\x10\x02\x12\x19\n\x15\x43HANGE_STATUS_APPLIED\x10\x03\x12\x19\n\x15\x43HANGE_STATUS_REFUSED\x10\x04\x32\xec\x03\n\x0e\x43hangesService\x12\xa3\x01\n\rPreviewChange\x12&.argosy.orders.v1.PreviewChangeRequest\x1a\x1e.argosy.orders.v1.ChangeImpact\"J\x8a\xb5\x18\x18\n\x14orders.orders.change\x10\x01\x82\xd3\xe4\x93\x02(\"#/v1/orders/{order_id}:previewChange:\x01*\x12\x95\x01\n\x0b\x43hangeOrder\x12$.argosy.orders.v1.ChangeOrderRequest\x1a\x1d.argosy.orders.v1.OrderChange\"A\x8a\xb5\x18\x16\n\x14orders.orders.change\x82\xd3\xe4\x93\x02!\"\x1c/v1/orders/{order_id}:change:\x01*\x12\x9b\x01\n\x0bListChanges\x12$.argosy.orders.v1.ListChangesRequest\x1a%.argosy.orders.v1.ListChangesResponse\"?\x8a\xb5\x18\x16\n\x12orders.orders.read\x10\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/orders/{order_id}/changesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argosy.orders.v1.changes_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['line_id']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['line_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LINECHANGE'].fields_by_name['quantity']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['quantity']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_LINECHANGE'].fields_by_name['channel_sku']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['channel_sku']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_LINECHANGE'].fields_by_name['amount_minor']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['amount_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
+  _globals['_LINECHANGE'].fields_by_name['tax_minor']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['tax_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
+  _globals['_LINECHANGE'].fields_by_name['external_line_id']._loaded_options = None
+  _globals['_LINECHANGE'].fields_by_name['external_line_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shipping_method']._loaded_options = None
   _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shipping_method']._serialized_options = b'\272H\026r\0242\022^[a-z0-9_-]{0,40}$'
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['lines']._loaded_options = None
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['lines']._serialized_options = b'\272H\006\222\001\003\020\310\001'
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shipping_minor']._loaded_options = None
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shipping_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shortage_policy']._loaded_options = None
+  _globals['_PREVIEWCHANGEREQUEST'].fields_by_name['shortage_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CHANGEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CHANGEORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\021r\017\020\020\030\377\0012\010^[ -~]+$'
   _globals['_CHANGEORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
@@ -50,6 +69,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEORDERREQUEST'].fields_by_name['shipping_method']._serialized_options = b'\272H\026r\0242\022^[a-z0-9_-]{0,40}$'
   _globals['_CHANGEORDERREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_CHANGEORDERREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\002\030\364\003'
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['lines']._loaded_options = None
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['lines']._serialized_options = b'\272H\006\222\001\003\020\310\001'
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['shipping_minor']._loaded_options = None
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['shipping_minor']._serialized_options = b'\272H\013\"\t\030\200\240\224\245\215\035(\000'
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['shortage_policy']._loaded_options = None
+  _globals['_CHANGEORDERREQUEST'].fields_by_name['shortage_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -62,20 +87,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGESSERVICE'].methods_by_name['ChangeOrder']._serialized_options = b'\212\265\030\026\n\024orders.orders.change\202\323\344\223\002!\"\034/v1/orders/{order_id}:change:\001*'
   _globals['_CHANGESSERVICE'].methods_by_name['ListChanges']._loaded_options = None
   _globals['_CHANGESSERVICE'].methods_by_name['ListChanges']._serialized_options = b'\212\265\030\026\n\022orders.orders.read\020\001\202\323\344\223\002\037\022\035/v1/orders/{order_id}/changes'
-  _globals['_CHANGESTATUS']._serialized_start=1480
-  _globals['_CHANGESTATUS']._serialized_end=1633
-  _globals['_PREVIEWCHANGEREQUEST']._serialized_start=217
-  _globals['_PREVIEWCHANGEREQUEST']._serialized_end=364
-  _globals['_CHANGEIMPACT']._serialized_start=367
-  _globals['_CHANGEIMPACT']._serialized_end=711
-  _globals['_CHANGEORDERREQUEST']._serialized_start=714
-  _globals['_CHANGEORDERREQUEST']._serialized_end=952
-  _globals['_ORDERCHANGE']._serialized_start=955
-  _globals['_ORDERCHANGE']._serialized_end=1269
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1271
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1381
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1383
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1477
-  _globals['_CHANGESSERVICE']._serialized_start=1636
-  _globals['_CHANGESSERVICE']._serialized_end=2128
+  _globals['_CHANGESTATUS']._serialized_start=2364
+  _globals['_CHANGESTATUS']._serialized_end=2517
+  _globals['_LINECHANGE']._serialized_start=247
+  _globals['_LINECHANGE']._serialized_end=497
+  _globals['_CHANGEDLINE']._serialized_start=499
+  _globals['_CHANGEDLINE']._serialized_end=615
+  _globals['_PREVIEWCHANGEREQUEST']._serialized_start=618
+  _globals['_PREVIEWCHANGEREQUEST']._serialized_end=954
+  _globals['_CHANGEIMPACT']._serialized_start=957
+  _globals['_CHANGEIMPACT']._serialized_end=1301
+  _globals['_CHANGEORDERREQUEST']._serialized_start=1304
+  _globals['_CHANGEORDERREQUEST']._serialized_end=1731
+  _globals['_ORDERCHANGE']._serialized_start=1734
+  _globals['_ORDERCHANGE']._serialized_end=2153
+  _globals['_LISTCHANGESREQUEST']._serialized_start=2155
+  _globals['_LISTCHANGESREQUEST']._serialized_end=2265
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=2267
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=2361
+  _globals['_CHANGESSERVICE']._serialized_start=2520
+  _globals['_CHANGESSERVICE']._serialized_end=3012
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from argosy.common.v1 import address_pb2 as _address_pb2
+from argosy.orders.v1 import order_pb2 as _order_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -54,6 +55,93 @@ CHANGE_STATUS_REFUSED: ChangeStatus.ValueType  # 4
 Global___ChangeStatus: _TypeAlias = ChangeStatus  # noqa: Y015
 
 @_typing.final
+class LineChange(_message.Message):
+    """What shall become of a line, or a line that is added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    TAX_MINOR_FIELD_NUMBER: _builtins.int
+    EXTERNAL_LINE_ID_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The line; empty for one that is added."""
+    quantity: _builtins.int
+    """How many of the channel's units it shall be; 0 where it leaves the order."""
+    channel_sku: _builtins.str
+    """What is added, or goes in place of the line, as the channel names it; the line's own SKU where empty."""
+    amount_minor: _builtins.int
+    """What the whole line costs, without tax and with nothing discounted any more; by unit as before where unset."""
+    tax_minor: _builtins.int
+    """Tax on the whole line, where the channel charges it; by unit as before where unset."""
+    external_line_id: _builtins.str
+    """The line's id in the channel; that of the line in whose place it goes, or its own id, where empty."""
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        channel_sku: _builtins.str = ...,
+        amount_minor: _builtins.int | None = ...,
+        tax_minor: _builtins.int | None = ...,
+        external_line_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_tax_minor", b"_tax_minor", "amount_minor", b"amount_minor", "tax_minor", b"tax_minor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_tax_minor", b"_tax_minor", "amount_minor", b"amount_minor", "channel_sku", b"channel_sku", "external_line_id", b"external_line_id", "line_id", b"line_id", "quantity", b"quantity", "tax_minor", b"tax_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
+    _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
+    _WhichOneofReturnType__tax_minor: _TypeAlias = _typing.Literal["tax_minor"]  # noqa: Y015
+    _WhichOneofArgType__tax_minor: _TypeAlias = _typing.Literal["_tax_minor", b"_tax_minor"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_minor) -> _WhichOneofReturnType__amount_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tax_minor) -> _WhichOneofReturnType__tax_minor | None: ...
+
+Global___LineChange: _TypeAlias = LineChange  # noqa: Y015
+
+@_typing.final
+class ChangedLine(_message.Message):
+    """A line that a change is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    QUANTITY_BEFORE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The line."""
+    channel_sku: _builtins.str
+    """Its SKU, as the channel names it."""
+    quantity_before: _builtins.int
+    """How many of the channel's units it was; 0 where it is new."""
+    quantity: _builtins.int
+    """How many it is; 0 where it left the order."""
+    amount_minor: _builtins.int
+    """What the whole line costs before discount, without tax."""
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        quantity_before: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        amount_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "channel_sku", b"channel_sku", "line_id", b"line_id", "quantity", b"quantity", "quantity_before", b"quantity_before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangedLine: _TypeAlias = ChangedLine  # noqa: Y015
+
+@_typing.final
 class PreviewChangeRequest(_message.Message):
     """Asks what a change would do."""
 
@@ -62,13 +150,24 @@ class PreviewChangeRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     SHIP_TO_FIELD_NUMBER: _builtins.int
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SHIPPING_MINOR_FIELD_NUMBER: _builtins.int
+    SHORTAGE_POLICY_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order."""
     shipping_method: _builtins.str
     """How it shall go; as before where empty."""
+    shipping_minor: _builtins.int
+    """What is charged for shipping, without tax; as before where unset."""
+    shortage_policy: _order_pb2.ShortagePolicy.ValueType
+    """What happens when stock does not suffice; as before where unset."""
     @_builtins.property
     def ship_to(self) -> _address_pb2.Address:
         """Where it shall go; as before where unset."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineChange]:
+        """What shall become of its lines; those that are not named stay as they are."""
 
     def __init__(
         self,
@@ -76,12 +175,17 @@ class PreviewChangeRequest(_message.Message):
         order_id: _builtins.str = ...,
         ship_to: _address_pb2.Address | None = ...,
         shipping_method: _builtins.str = ...,
+        lines: _abc.Iterable[Global___LineChange] | None = ...,
+        shipping_minor: _builtins.int | None = ...,
+        shortage_policy: _order_pb2.ShortagePolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ship_to", b"ship_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor", "ship_to", b"ship_to", "shipping_minor", b"shipping_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "ship_to", b"ship_to", "shipping_method", b"shipping_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor", "lines", b"lines", "order_id", b"order_id", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shortage_policy", b"shortage_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__shipping_minor: _TypeAlias = _typing.Literal["shipping_minor"]  # noqa: Y015
+    _WhichOneofArgType__shipping_minor: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shipping_minor) -> _WhichOneofReturnType__shipping_minor | None: ...
 
 Global___PreviewChangeRequest: _TypeAlias = PreviewChangeRequest  # noqa: Y015
 
@@ -105,11 +209,11 @@ class ChangeImpact(_message.Message):
     total_before_minor: _builtins.int
     """What the customer pays now."""
     total_after_minor: _builtins.int
-    """What the customer would pay; the same where the channel charges the tax."""
+    """What the customer would pay."""
     tax_before_minor: _builtins.int
     """Tax now."""
     tax_after_minor: _builtins.int
-    """Tax by where it would go."""
+    """Tax as it would be: by where it would go, or as the channel charges it."""
     tax_unknown: _builtins.bool
     """True where no rate is kept for where it would go."""
     short_units: _builtins.int
@@ -165,6 +269,9 @@ class ChangeOrderRequest(_message.Message):
     SHIP_TO_FIELD_NUMBER: _builtins.int
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SHIPPING_MINOR_FIELD_NUMBER: _builtins.int
+    SHORTAGE_POLICY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
@@ -175,9 +282,17 @@ class ChangeOrderRequest(_message.Message):
     """How it shall go; as before where empty."""
     reason: _builtins.str
     """Why."""
+    shipping_minor: _builtins.int
+    """What is charged for shipping, without tax; as before where unset."""
+    shortage_policy: _order_pb2.ShortagePolicy.ValueType
+    """What happens when stock does not suffice; as before where unset."""
     @_builtins.property
     def ship_to(self) -> _address_pb2.Address:
         """Where it shall go; as before where unset."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineChange]:
+        """What shall become of its lines; those that are not named stay as they are."""
 
     def __init__(
         self,
@@ -188,12 +303,17 @@ class ChangeOrderRequest(_message.Message):
         ship_to: _address_pb2.Address | None = ...,
         shipping_method: _builtins.str = ...,
         reason: _builtins.str = ...,
+        lines: _abc.Iterable[Global___LineChange] | None = ...,
+        shipping_minor: _builtins.int | None = ...,
+        shortage_policy: _order_pb2.ShortagePolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ship_to", b"ship_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor", "ship_to", b"ship_to", "shipping_minor", b"shipping_minor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id", "ship_to", b"ship_to", "shipping_method", b"shipping_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor", "etag", b"etag", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id", "ship_to", b"ship_to", "shipping_method", b"shipping_method", "shipping_minor", b"shipping_minor", "shortage_policy", b"shortage_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__shipping_minor: _TypeAlias = _typing.Literal["shipping_minor"]  # noqa: Y015
+    _WhichOneofArgType__shipping_minor: _TypeAlias = _typing.Literal["_shipping_minor", b"_shipping_minor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shipping_minor) -> _WhichOneofReturnType__shipping_minor | None: ...
 
 Global___ChangeOrderRequest: _TypeAlias = ChangeOrderRequest  # noqa: Y015
 
@@ -214,6 +334,8 @@ class OrderChange(_message.Message):
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SHORTAGE_POLICY_FIELD_NUMBER: _builtins.int
     change_id: _builtins.str
     """Its id."""
     order_id: _builtins.str
@@ -232,6 +354,8 @@ class OrderChange(_message.Message):
     """Why it was refused."""
     approval_id: _builtins.str
     """What waits for another person; empty where nothing does."""
+    shortage_policy: _order_pb2.ShortagePolicy.ValueType
+    """What happens since when stock does not suffice; unset where that is as before."""
     @_builtins.property
     def asked_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -239,6 +363,10 @@ class OrderChange(_message.Message):
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp:
         """When it was applied or refused; unset before."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangedLine]:
+        """What becomes of its lines; empty where they stay."""
 
     def __init__(
         self,
@@ -254,10 +382,12 @@ class OrderChange(_message.Message):
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         outcome: _builtins.str = ...,
         approval_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___ChangedLine] | None = ...,
+        shortage_policy: _order_pb2.ShortagePolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "decided_at", b"decided_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_changed", b"address_changed", "approval_id", b"approval_id", "asked_at", b"asked_at", "asked_by", b"asked_by", "change_id", b"change_id", "decided_at", b"decided_at", "order_id", b"order_id", "outcome", b"outcome", "reason", b"reason", "shipping_method", b"shipping_method", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address_changed", b"address_changed", "approval_id", b"approval_id", "asked_at", b"asked_at", "asked_by", b"asked_by", "change_id", b"change_id", "decided_at", b"decided_at", "lines", b"lines", "order_id", b"order_id", "outcome", b"outcome", "reason", b"reason", "shipping_method", b"shipping_method", "shortage_policy", b"shortage_policy", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

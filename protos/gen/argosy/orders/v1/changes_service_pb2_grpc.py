@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ChangesServiceStub:
-    """Changes of orders after they were placed: where they go, and how.
+    """Changes of orders after they were placed: where they go, how, and what is in them.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class ChangesServiceStub:
 
 
 class ChangesServiceServicer:
-    """Changes of orders after they were placed: where they go, and how.
+    """Changes of orders after they were placed: where they go, how, and what is in them.
     """
 
     def PreviewChange(self, request, context):
@@ -104,7 +104,7 @@ def add_ChangesServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ChangesService:
-    """Changes of orders after they were placed: where they go, and how.
+    """Changes of orders after they were placed: where they go, how, and what is in them.
     """
 
     @staticmethod

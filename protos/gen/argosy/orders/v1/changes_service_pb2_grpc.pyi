@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChangesServiceStub:
-    """Changes of orders after they were placed: where they go, and how."""
+    """Changes of orders after they were placed: where they go, how, and what is in them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,7 +42,7 @@ class ChangesServiceStub:
 
 @_typing.type_check_only
 class ChangesServiceAsyncStub(ChangesServiceStub):
-    """Changes of orders after they were placed: where they go, and how."""
+    """Changes of orders after they were placed: where they go, how, and what is in them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PreviewChange: _aio.UnaryUnaryMultiCallable[_changes_service_pb2.PreviewChangeRequest, _changes_service_pb2.ChangeImpact]  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class ChangesServiceAsyncStub(ChangesServiceStub):
     """Lists an order's changes, newest first, without addresses."""
 
 class ChangesServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Changes of orders after they were placed: where they go, and how."""
+    """Changes of orders after they were placed: where they go, how, and what is in them."""
 
     @_abc_1.abstractmethod
     def PreviewChange(

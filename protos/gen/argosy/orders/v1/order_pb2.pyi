@@ -344,7 +344,7 @@ class OrderLine(_message.Message):
     sku: _builtins.str
     """The item's SKU."""
     ordered: _builtins.int
-    """Ordered, in the channel's units."""
+    """Ordered, in the channel's units; 0 where the line left the order by a change."""
     waiting: _builtins.int
     """Neither promised nor shipped nor cancelled."""
     reserved: _builtins.int

@@ -493,6 +493,7 @@ class OrderChanged(_message.Message):
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     SHIPPING_METHOD_FIELD_NUMBER: _builtins.int
+    LINES_CHANGED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order."""
     channel_id: _builtins.str
@@ -501,6 +502,8 @@ class OrderChanged(_message.Message):
     """The change."""
     shipping_method: _builtins.str
     """How it goes now; empty for the channel's usual way."""
+    lines_changed: _builtins.bool
+    """True where lines were added, left or became more or less."""
     @_builtins.property
     def destination(self) -> _address_pb2.Destination:
         """Where it goes now, coarsely."""
@@ -513,10 +516,11 @@ class OrderChanged(_message.Message):
         change_id: _builtins.str = ...,
         destination: _address_pb2.Destination | None = ...,
         shipping_method: _builtins.str = ...,
+        lines_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "channel_id", b"channel_id", "destination", b"destination", "order_id", b"order_id", "shipping_method", b"shipping_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "channel_id", b"channel_id", "destination", b"destination", "lines_changed", b"lines_changed", "order_id", b"order_id", "shipping_method", b"shipping_method"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

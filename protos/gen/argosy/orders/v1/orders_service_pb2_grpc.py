@@ -101,6 +101,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.CaptureTenderRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
                 _registered_method=True)
+        self.AddTender = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/AddTender',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.AddTenderRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+                _registered_method=True)
         self.RefundOrder = channel.unary_unary(
                 '/argosy.orders.v1.OrdersService/RefundOrder',
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.RefundOrderRequest.SerializeToString,
@@ -223,6 +228,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddTender(self, request, context):
+        """Adds a way in which an order is paid: what a change made dearer, or what was declined before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RefundOrder(self, request, context):
         """Agrees to give money back for units that shipped; the payment follows.
         """
@@ -324,6 +336,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
             'CaptureTender': grpc.unary_unary_rpc_method_handler(
                     servicer.CaptureTender,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.CaptureTenderRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
+            ),
+            'AddTender': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddTender,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.AddTenderRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_order__pb2.Order.SerializeToString,
             ),
             'RefundOrder': grpc.unary_unary_rpc_method_handler(
@@ -703,6 +720,33 @@ class OrdersService:
             target,
             '/argosy.orders.v1.OrdersService/CaptureTender',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.CaptureTenderRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddTender(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/AddTender',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.AddTenderRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_order__pb2.Order.FromString,
             options,
             channel_credentials,

@@ -60,6 +60,8 @@ class OrdersServiceStub:
     """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences."""
     CaptureTender: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.CaptureTenderRequest, _order_pb2.Order]
     """Records that money of a tender was taken."""
+    AddTender: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.AddTenderRequest, _order_pb2.Order]
+    """Adds a way in which an order is paid: what a change made dearer, or what was declined before."""
     RefundOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.RefundOrderRequest, _order_pb2.Refund]
     """Agrees to give money back for units that shipped; the payment follows."""
     BatchRefundOrder: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.BatchRefundOrderRequest, _orders_service_pb2.BatchRefundOrderResponse]
@@ -102,6 +104,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Returns everything that happened to an order, in every service: what, who or what did it, why; and its story in sentences."""
     CaptureTender: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.CaptureTenderRequest, _order_pb2.Order]  # type: ignore[assignment]
     """Records that money of a tender was taken."""
+    AddTender: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.AddTenderRequest, _order_pb2.Order]  # type: ignore[assignment]
+    """Adds a way in which an order is paid: what a change made dearer, or what was declined before."""
     RefundOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.RefundOrderRequest, _order_pb2.Refund]  # type: ignore[assignment]
     """Agrees to give money back for units that shipped; the payment follows."""
     BatchRefundOrder: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.BatchRefundOrderRequest, _orders_service_pb2.BatchRefundOrderResponse]  # type: ignore[assignment]
@@ -219,6 +223,14 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
         """Records that money of a tender was taken."""
+
+    @_abc_1.abstractmethod
+    def AddTender(
+        self,
+        request: _orders_service_pb2.AddTenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.Order, _abc.Awaitable[_order_pb2.Order]]:
+        """Adds a way in which an order is paid: what a change made dearer, or what was declined before."""
 
     @_abc_1.abstractmethod
     def RefundOrder(

@@ -1,0 +1,38 @@
+"""What a person can do about an order that waits: the form on its page, and what it answers."""
+
+Way = tuple[str, str]
+
+ADDRESS: Way = ("change", "put the address right")
+LINES: Way = ("change", "change its lines, or what happens when stock is short")
+OTHER: Way = ("change", "replace the article")
+PRICE: Way = ("change", "say what its lines cost")
+PAYMENT: Way = ("pay", "add a payment")
+CANCEL: Way = ("cancel", "cancel it")
+LOCATIONS: Way = ("work", "see who has it")
+
+WAYS: dict[str, tuple[Way, ...]] = {
+    "UNKNOWN_SKU": (OTHER, CANCEL),
+    "OUT_OF_STOCK": (LINES, CANCEL),
+    "UNKNOWN_DATE": (LINES, CANCEL),
+    "STOCK_TAKEN": (LINES, CANCEL),
+    "PRICE_OVERRIDE": (PRICE, CANCEL),
+    "AWAITING_PAYMENT": (PAYMENT, CANCEL),
+    "AMOUNT_MISMATCH": (PAYMENT, PRICE),
+    "AUTH_EXPIRED": (PAYMENT, CANCEL),
+    "CAPTURE_FAILED": (PAYMENT,),
+    "INCORRECT_ADDRESS": (ADDRESS, CANCEL),
+    "UNDELIVERABLE": (ADDRESS, CANCEL),
+    "RESTRICTED_DESTINATION": (ADDRESS, OTHER, CANCEL),
+    "EXPORT_RESTRICTED": (ADDRESS, OTHER, CANCEL),
+    "HAZMAT": (("change", "send it another way"), CANCEL),
+    "DUPLICATE_SUSPECT": (CANCEL,),
+    "HIGH_RISK": (CANCEL,),
+    "VELOCITY": (CANCEL,),
+    "NO_ACK": (LOCATIONS, CANCEL),
+    "SHIPPED_UNASKED": (LOCATIONS,),
+}
+
+
+def ways_out(reason: str) -> tuple[Way, ...]:
+    """Returns the ways out of a hold, by where they are on the order's page; releasing it is always one more."""
+    return WAYS.get(reason, ())

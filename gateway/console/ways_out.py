@@ -3,7 +3,7 @@
 Way = tuple[str, str]
 
 ADDRESS: Way = ("change", "put the address right")
-LINES: Way = ("change", "change its lines, or what happens when stock is short")
+LINES: Way = ("change", "change or split it")
 OTHER: Way = ("change", "replace the article")
 PRICE: Way = ("change", "say what its lines cost")
 PAYMENT: Way = ("pay", "add a payment")

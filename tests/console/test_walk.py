@@ -383,6 +383,34 @@ def test_an_order_goes_elsewhere_after_a_look_at_what_that_does(browser: Any, ho
         assert "it was changed by" in sam.page.inner_text("section:has(#h-story)")
 
 
+def test_an_order_that_waits_is_changed_and_paid_from_its_hold(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia:
+        assert enter_order(olivia, "M-2", "NOBODY-KNOWS", "1") == 200
+        there = olivia.page.url.split("?")[0].removeprefix(house.door.url)
+        house.door.run(settled(house.door.suite))
+        olivia.go(there)
+        olivia.page.get_by_role("link", name="replace the article").click()
+        assert olivia.page.url.endswith("#change")
+        olivia.page.fill("form#change [name^=sku-]:not([name=sku-new])", "AR-1000")
+        olivia.page.fill("form#change [name^=amount-]:not([name=amount-new])", "200")
+        olivia.page.fill("form#change [name=reason]", "they meant the jug")
+        assert olivia.press("Show what it would do") == 200
+        assert olivia.page.input_value("form#change [name^=sku-]:not([name=sku-new])") == "AR-1000"
+        olivia.page.fill("form#change [name^=amount-]:not([name=amount-new])", "40")
+        assert olivia.press("Change") == 200
+        house.door.run(settled(house.door.suite))
+        olivia.go(there)
+        assert "AR-1000" in olivia.page.inner_text("section:has(#h-lines)")
+        assert olivia.page.get_by_role("link", name="replace the article").count() == 0
+        olivia.page.fill("form#pay [name=method]", "card")
+        olivia.page.fill("form#pay [name=amount]", "40")
+        olivia.page.select_option("form#pay [name=state]", label="captured")
+        assert olivia.press("Add the payment") == 200
+        assert "The payment is added" in olivia.told()
+        assert "€40.00" in olivia.page.inner_text("section:has(#h-pay)")
+        assert olivia.violations() == []
+
+
 def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house: House) -> None:
     house.door.run(bury_event(house.door.suite))
     with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as other:

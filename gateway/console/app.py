@@ -31,6 +31,8 @@ from gateway.console.pages import (
     people,
     planning,
     returns,
+    rules,
+    sourcing,
     stock,
     warehouse,
 )
@@ -72,6 +74,9 @@ SHOWN = {
     "/integrations/subscriptions/{subscription_id}": integrations.subscription,
     "/integrations/notifications/{notification_id}": integrations.notification,
     "/notices": notices.page,
+    "/rules": rules.page,
+    "/rules/sourcing": sourcing.page,
+    "/rules/sourcing/replays/{job_id}": sourcing.replay,
     "/people": people.page,
 }
 DONE = {
@@ -114,6 +119,14 @@ DONE = {
     "/notices/routes": notices.tell,
     "/notices/words": notices.word,
     "/notices/{notice_id}/send": notices.send,
+    "/rules/draft": rules.draft,
+    "/rules/try": rules.try_it,
+    "/rules/propose": rules.propose,
+    "/rules/back": rules.put_back,
+    "/rules/sourcing/draft": sourcing.draft,
+    "/rules/sourcing/try": sourcing.try_it,
+    "/rules/sourcing/propose": sourcing.propose,
+    "/rules/sourcing/back": sourcing.put_back,
     "/people": people.save,
 }
 Answer = Callable[[Visit], Awaitable[Response]]

@@ -29,11 +29,11 @@ from tests.bench.measures import (
     set_up,
     stand_in,
 )
-from tests.bench.pages import measure_pages
+from tests.bench.pages import measure_lists, measure_pages
 from tests.bench.stock import measure_size, measure_stock
 from tests.conftest import suite_settings
 
-MEASURES = ("reserve", "stock", "size", "orders", "pages")
+MEASURES = ("reserve", "stock", "size", "orders", "pages", "lists")
 OUT = Path("build/bench.json")
 console = Console(width=120)
 
@@ -63,7 +63,7 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
             if name in ("reserve", "stock"):
                 found = await (measure_reserve if name == "reserve" else measure_stock)(bench)
             else:
-                measure = {"orders": measure_orders, "pages": measure_pages, "size": measure_size}[name]
+                measure = {"orders": measure_orders, "pages": measure_pages, "lists": measure_lists, "size": measure_size}[name]
                 found = await measure(bench, settings)
     finally:
         if server is not None:

@@ -14,7 +14,7 @@ from suite.modules import BUILDS
 
 # What runs, or is a setting, is not history.
 LEFT = {
-    "leases", "timers", "effects", "parked_events", "holds", "audit_rows", "rules", "posting_rules", "accounts", "tax_rates", "rates",
+    "leases", "timers", "effects", "parked_events", "audit_rows", "rules", "posting_rules", "accounts", "tax_rates", "rates",
     "locations", "channels", "sourcing_policies", "return_policies", "stock_policies", "number_ranges", "items", "prices", "listings",
     "api_keys", "channel_connections", "file_mappings", "alembic_version", "account_days", "stock_balances", "cost_layers",
     "notice_routes", "notice_templates",
@@ -24,15 +24,15 @@ LEFT = {
 }  # fmt: skip
 
 
-async def multiply(settings: Settings, times: int) -> int:
-    """Writes every row of history `times` - 1 more times and returns how many orders there are."""
+async def multiply(settings: Settings, times: int, mark: str = "~") -> int:
+    """Writes every row of history `times` - 1 more times and returns how many orders there are; a second time needs another mark."""
     for service in SERVICES:
         metadata = BUILDS[service](DirectChannels(Tokens("suite", "x" * 32))).metadata
         database = Database(settings.database_for(service))
         try:
             for table in metadata.sorted_tables:
                 if table.name not in LEFT:
-                    await _multiply_table(database, table, times)
+                    await _multiply_table(database, table, times, mark)
             await _settle(database)
         finally:
             await database.close()
@@ -44,7 +44,7 @@ async def multiply(settings: Settings, times: int) -> int:
     return int(count)
 
 
-async def _multiply_table(database: Database, table: Table, times: int) -> None:
+async def _multiply_table(database: Database, table: Table, times: int, mark: str) -> None:
     columns = [column for column in table.columns if not (column.primary_key and isinstance(column.type, Integer) and _counts_up(table))]
     named = {column.name for column in columns if isinstance(column.type, String) and _names(table, column.name)}
     if not named or times < 2:
@@ -52,7 +52,7 @@ async def _multiply_table(database: Database, table: Table, times: int) -> None:
     copies = select(literal(1).label("n")).cte("copies", recursive=True)
     copies = copies.union_all(select(copies.c.n + 1).where(copies.c.n < times - 1))
     source = table.alias("source")
-    other = literal("~").concat(cast(copies.c.n, String))
+    other = literal(mark).concat(cast(copies.c.n, String))
     values = [source.c[column.name].concat(other) if column.name in named else source.c[column.name] for column in columns]
     async with database.write() as tx:
         if tx.dialect == "postgresql":

@@ -120,6 +120,7 @@ def test_a_role_sees_its_own_pages_and_no_others(house: House, name: str) -> Non
         "fulfilment": {"wanda", "fiona", "sam", "olivia"},
         "returns": {"wanda", "fiona", "sam", "olivia"},
         "ledger": {"fiona", "olivia"},
+        "rules": {"olivia"},
         "notices": {"sam", "olivia", "ines"},
         "people": {"ada"},
     }

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from argosy.gateway.v1 import access_service_pb2
+from chassis.kernel.ids import new_id
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from tests.console.biting import BITING
@@ -411,6 +413,74 @@ def test_an_order_that_waits_is_changed_and_paid_from_its_hold(browser: Any, hou
         assert olivia.violations() == []
 
 
+async def hire(house: House, user_id: str) -> None:
+    """Lets somebody else into operations."""
+    operations = access_service_pb2.ROLE_OPERATIONS
+    request = access_service_pb2.SetUserRequest(request_id=new_id(), user_id=user_id, role=operations, password=house.password)
+    await Calls(house.door.suite.channels).access.SetUser(request)
+
+
+def test_a_rule_is_drafted_tried_proposed_and_put_back(browser: Any, house: House) -> None:
+    house.door.run(hire(house, "oscar"))
+    with person(browser, house, "olivia") as olivia, person(browser, house, "oscar") as oscar:
+        olivia.open("rules")
+        before = olivia.page.inner_text("h1")
+        olivia.page.fill("#draft [name=rule_id]", "many-units")
+        olivia.page.fill("#draft [name=reason]", "needs_approval")
+        olivia.page.fill("#draft [name=condition]", "units > 'many'")
+        olivia.page.fill("#draft [name=why]", "large orders are looked at")
+        assert olivia.press("Draft it") == 400
+        assert "condition" in olivia.told()
+        assert olivia.page.input_value("#draft [name=rule_id]") == "many-units"
+        olivia.page.fill("#draft [name=condition]", "units > 2")
+        assert olivia.press("Draft it") == 200
+        assert "draft" in olivia.page.inner_text("h1")
+        here = olivia.page.url.split("&")[0].removeprefix(house.door.url)
+        assert olivia.press("Try it on past orders") == 200
+        house.door.run(settled(house.door.suite))
+        olivia.go(here)
+        assert "orders of 28 days judged again" in olivia.page.inner_text("section:has(#h-trial)")
+        assert "many-units" in olivia.page.inner_text("section:has(#h-trial)")
+        assert olivia.violations() == []
+        olivia.page.locator("form[action$=propose] [name=why]").fill("it holds what it should")
+        olivia.page.locator("form[action$=propose] button").click()
+        assert "another person must approve it" in olivia.told()
+        oscar.go("/console/approvals")
+        oscar.page.locator("[name=note]").first.fill("looked at")
+        assert oscar.press("Approve") == 200
+        oscar.open("rules")
+        assert oscar.page.inner_text("h1") != before
+        oscar.page.locator("form[action$=back] [name=why]").fill("it holds too much")
+        oscar.page.locator("form[action$=back] button").click()
+        assert oscar.page.inner_text("h1") == before
+        olivia.wrong = [one for one in olivia.wrong if "400" not in one]
+
+
+def test_a_sourcing_policy_is_drafted_and_replayed(browser: Any, house: House) -> None:
+    with person(browser, house, "olivia") as olivia:
+        olivia.open("sourcing")
+        olivia.page.fill("#strategy [name=name]", "together")
+        olivia.page.fill("#strategy [name=place]", "1")
+        olivia.page.fill("#strategy [name=why]", "fewer parcels")
+        olivia.page.locator("#strategy [name=complete]").check()
+        assert olivia.press("Draft it", "#strategy") == 200
+        assert "together" in olivia.page.locator("section:has(#h-ways) tbody tr").first.inner_text()
+        here = olivia.page.url.split("&")[0].removeprefix(house.door.url)
+        olivia.page.fill("#weights [name=split_penalty_minor]", "900")
+        olivia.page.fill("#weights [name=why]", "splits annoy")
+        assert olivia.press("Draft it", "#weights") == 200
+        assert "900" in olivia.page.inner_text("section:has(#h-ways)")
+        olivia.go(here)
+        assert olivia.press("Replay past days") == 200
+        house.door.run(settled(house.door.suite))
+        olivia.go(here)
+        assert "would have shipped from elsewhere" in olivia.page.inner_text("section:has(#h-trial)")
+        assert olivia.violations() == []
+        olivia.page.get_by_role("link", name="What the last replay").click()
+        assert "Parcels from" in olivia.page.inner_text("main")
+        assert olivia.violations() == []
+
+
 def test_a_dead_letter_is_replayed_once_and_another_given_up(browser: Any, house: House) -> None:
     house.door.run(bury_event(house.door.suite))
     with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as other:
@@ -451,6 +521,8 @@ def test_strings_that_bite_do_not(browser: Any, house: House) -> None:
             "integrations",
             "ledger",
             "warehouse",
+            "rules",
+            "sourcing",
         ):
             olivia.open(name)
             for form in range(kinds_of_forms(olivia)):

@@ -30,6 +30,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "ledger": ("/console/ledger", ""),
     "account": ("/console/ledger", "tbody td a"),
     "entry": ("/console/ledger/accounts/4000", "tbody td a"),
+    "rules": ("/console/rules", ""),
+    "sourcing": ("/console/rules/sourcing", ""),
     "notices": ("/console/notices", ""),
     "integrations": ("/console/integrations", ""),
     "delivery": ("/console/integrations", "section:has(#h-deliveries) tbody td a"),
@@ -48,6 +50,8 @@ LISTS = (
     "warehouse",
     "returns",
     "ledger",
+    "rules",
+    "sourcing",
     "notices",
     "integrations",
 )

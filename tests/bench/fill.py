@@ -1,6 +1,7 @@
 """Multiplies what a suite has stored: every row of history again under other ids, so that tables are as large as in later years."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 
 from sqlalchemy import Table, cast, func, insert, literal, select, text, true
@@ -24,9 +25,9 @@ LEFT = {
 }  # fmt: skip
 
 
-async def multiply(settings: Settings, times: int, mark: str = "~") -> int:
+async def multiply(settings: Settings, times: int, mark: str = "~", services: Sequence[str] = SERVICES) -> int:
     """Writes every row of history `times` - 1 more times and returns how many orders there are; a second time needs another mark."""
-    for service in SERVICES:
+    for service in services:
         metadata = BUILDS[service](DirectChannels(Tokens("suite", "x" * 32))).metadata
         database = Database(settings.database_for(service))
         try:

@@ -26,6 +26,7 @@ from gateway.store.tables import NOTICES
 PENDING = notices_service_pb2.NOTICE_STATE_PENDING
 KINDS: dict[type[Message], int] = {
     orders_events_pb2.OrderPlaced: notices_service_pb2.NOTICE_KIND_RECEIVED,
+    orders_events_pb2.OrderChanged: notices_service_pb2.NOTICE_KIND_CHANGED,
     orders_events_pb2.OrderDelayed: notices_service_pb2.NOTICE_KIND_DELAYED,
     fulfillment_events_pb2.ReadyForPickup: notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP,
     fulfillment_events_pb2.ShipmentShipped: notices_service_pb2.NOTICE_KIND_SHIPPED,

@@ -104,6 +104,8 @@ def made_up() -> Known:
 def made_up_event(kind: int) -> dict[str, Any]:
     """Returns what an event of nobody's order says."""
     match kind:
+        case Kind.NOTICE_KIND_CHANGED:
+            return {"lines_changed": True}
         case Kind.NOTICE_KIND_DELAYED:
             return {"promised_by": "2026-03-06T00:00:00Z", "expected_by": "2026-03-09T00:00:00Z"}
         case Kind.NOTICE_KIND_SHIPPED:
@@ -134,6 +136,8 @@ def facts_of(kind: int, event: Mapping[str, Any], known: Known, shop_name: str, 
         },
     }  # fmt: skip
     match kind:
+        case Kind.NOTICE_KIND_CHANGED:
+            facts["change"] = {"of_lines": bool(event.get("lines_changed"))}
         case Kind.NOTICE_KIND_DELAYED:
             facts["delay"] = {"promised_on": _told(event["promised_by"], locale), "expected_on": _told(event["expected_by"], locale)}
         case Kind.NOTICE_KIND_SHIPPED:

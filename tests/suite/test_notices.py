@@ -15,17 +15,18 @@ from starlette.routing import Route
 from argosy.common.v1 import address_pb2
 from argosy.gateway.v1 import notices_service_pb2 as pb
 from argosy.ops.v1 import holds_service_pb2
-from argosy.orders.v1 import order_pb2, orders_service_pb2
+from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from gateway.voice import sender
 from suite.up import running_suite
-from tests.builders import address, eventually, open_shop, order, ship_all, until_status
+from tests.builders import address, eventually, open_shop, order, publish_item, receive, ship_all, until_status
 from tests.listener import listening
 from tests.mailbox import Mailbox, taking_mail
 from tests.service.stockroom import refused
+from tests.suite.test_changes import change
 
 
 @asynccontextmanager
@@ -147,6 +148,22 @@ async def test_cancellations_and_refunds_are_told_and_channels_word_them_as_they
         assert (await calls.notices.PreviewNotice(preview)).subject == "Your order W-1 was cancelled"
         again = pb.DropNoticeTemplateRequest(request_id=new_id(), channel_id="web", kind=pb.NOTICE_KIND_CANCELLED, language="en")
         await refused("NO_SUCH_TEMPLATE", calls.notices.DropNoticeTemplate(again))
+
+
+async def test_a_change_is_told_with_what_the_order_contains_since(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as (calls, mailbox):
+        await receive(calls, await publish_item(calls, "PLATE-1"), "BER", 10, 8000)
+        placed = await calls.orders.CreateOrder(order("W-1", 2, ship_to=to("ada@example.com"), language="en"))
+        await sent(calls, placed.order_id, SENT)
+        other = changes_service_pb2.LineChange(line_id=placed.lines[0].line_id, quantity=1, channel_sku="PLATE-1")
+        await change(calls, placed.order_id, lines=[other])
+        told = await sent(calls, placed.order_id, SENT, SENT, SENT)
+        assert {one.kind for one in told[1:]} == {pb.NOTICE_KIND_CHANGED, pb.NOTICE_KIND_REFUNDED}
+        (changed,) = [one for one in mailbox.taken if one["Subject"] == "Your order W-1 was changed"]
+        assert "was changed. This is what it contains now:" in words(changed)
+        assert "- 1 × Thing PLATE-1, €11.90" in words(changed)
+        assert "MUG-1" not in words(changed)
+        assert "All together €17.85" in words(changed)
 
 
 async def test_who_cannot_be_told_is_a_hold_and_who_is_not_there_is_tried_again(

@@ -42,6 +42,8 @@ class _NoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeKind
     """Money is on its way back."""
     NOTICE_KIND_READY_FOR_PICKUP: _NoticeKind.ValueType  # 7
     """What they collect waits for them."""
+    NOTICE_KIND_CHANGED: _NoticeKind.ValueType  # 8
+    """The order was changed: what it contains now, and until when it comes."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """What a customer is told."""
@@ -62,6 +64,8 @@ NOTICE_KIND_REFUNDED: NoticeKind.ValueType  # 6
 """Money is on its way back."""
 NOTICE_KIND_READY_FOR_PICKUP: NoticeKind.ValueType  # 7
 """What they collect waits for them."""
+NOTICE_KIND_CHANGED: NoticeKind.ValueType  # 8
+"""The order was changed: what it contains now, and until when it comes."""
 Global___NoticeKind: _TypeAlias = NoticeKind  # noqa: Y015
 
 class _NoticeVia:

@@ -87,12 +87,7 @@ async def _change(visit: Visit) -> Response:
     shipping = show.minor(visit.field("shipping"), currency, "shipping") if visit.field("shipping") else None
     if visit.field("step") == "preview":
         asked = changes_service_pb2.PreviewChangeRequest(
-            order_id=order_id,
-            ship_to=ship_to,
-            shipping_method=method,
-            lines=lines,
-            shipping_minor=shipping,
-            shortage_policy=policy,
+            order_id=order_id, ship_to=ship_to, shipping_method=method, lines=lines, shipping_minor=shipping, shortage_policy=policy
         )
         return await page(visit, impact=await visit.ask(visit.calls.changes.PreviewChange, asked))
     request = changes_service_pb2.ChangeOrderRequest(

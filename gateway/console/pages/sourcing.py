@@ -96,7 +96,7 @@ async def _replay(visit: Visit) -> Response:
 
 
 async def replay(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
-    """Shows what a replay has found so far."""
+    """Shows what a replay has found."""
     found = await visit.ask(visit.calls.sourcing.GetReplay, sourcing_service_pb2.GetReplayRequest(job_id=visit.path["job_id"]))
     return visit.render("replay.html", notice, status, replay=found)
 

@@ -126,7 +126,10 @@ def build(channels: Channels) -> Service:
             "ListFreightCharges": bills.list_freight_charges,
             "GetFreightFigures": bills.get_freight_figures,
         },
-        prepares={"PlanOrder": plan_order.Planner(channels).prepare, "CreateWave": planned_waves.prepare},
+        prepares={
+            "PlanOrder": plan_order.Planner(channels).prepare, "ReleaseOrder": customs.Customs(channels).prepare,
+            "CreateWave": planned_waves.prepare,
+        },
         reactions={inventory_events_pb2.OnHandChanged: on_inventory.on_on_hand_changed},
         processes=(
             ProcessType(

@@ -17,7 +17,7 @@ from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, publish_item, receive, until_released, until_status
+from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_released, until_status
 from tests.listener import listening
 from tests.service.stockroom import refused
 from tests.suite.carrier_simulator import KEY, Carriers
@@ -37,10 +37,10 @@ async def carriers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Carriers]:
         yield found
 
 
-async def set_up(calls: Calls, country: str = "DE") -> None:
+async def set_up(calls: Calls, country: str = "DE", tax_id: str = "DE123456789") -> None:
     """Sets an origin and two cartons."""
     address = address_pb2.Address(name="Harbour GmbH", lines=["Quay 1"], locality="Berlin", postal_code="10115", country_code=country)
-    origin = parcels_service_pb2.SetOriginRequest(request_id=new_id(), location_id="BER", address=address, tax_id="DE123456789")
+    origin = parcels_service_pb2.SetOriginRequest(request_id=new_id(), location_id="BER", address=address, tax_id=tax_id)
     await calls.parcels.SetOrigin(origin)
     for name, size in (("S", (200, 150, 100)), ("L", (400, 300, 200))):
         await calls.parcels.SetCarton(
@@ -239,6 +239,38 @@ async def test_what_customs_would_stop_gets_no_label_and_what_was_called_back_is
         await until_label(calls, parcel.parcel_id, VOIDED)
         await calls.parcels.UnpackParcel(parcels_service_pb2.UnpackParcelRequest(request_id=new_id(), parcel_id=parcel.parcel_id))
         assert await holds(calls) == {}
+        assert (await prove(suite.channels, settled=True)).breaks == []
+
+
+async def test_what_customs_would_stop_is_not_released_before_somebody_enters_it(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 10})
+        await set_up(calls, "CH", tax_id="")
+        placed = await calls.orders.CreateOrder(order("C-1", 2))
+        held = await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_ON_HOLD)
+        assert (held.lines[0].reserved, held.lines[0].released) == (2, 0)
+        (hold,) = (await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders"))).holds
+        assert (hold.reason, hold.queue, hold.owner_role) == ("DOCUMENTS_MISSING", "trade", "merchandising")
+        assert hold.detail == "CUSTOMS_DATA_MISSING: customs wants: the sender's tax id: set it at the location's origin"
+        release = {"service": "orders", "hold_id": hold.hold_id, "resolution": "entered"}
+        await calls.holds("orders").ReleaseHold(holds_service_pb2.ReleaseHoldRequest(request_id=new_id(), **release))
+
+        async def again() -> Any:
+            found = (await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders"))).holds
+            return found[0] if found else None
+
+        # Nothing was entered: it is held again. What stays in the union goes without.
+        other = await eventually(again)
+        assert other.hold_id != hold.hold_id
+        await set_up(calls, "AT", tax_id="")
+        at_home, _ = await place(calls, "C-2")
+        await set_up(calls, "CH")
+        release["hold_id"] = other.hold_id
+        await calls.holds("orders").ReleaseHold(holds_service_pb2.ReleaseHoldRequest(request_id=new_id(), **release))
+        for order_id in (placed.order_id, at_home):
+            await ship_all(calls, order_id)
+            await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
         assert (await prove(suite.channels, settled=True)).breaks == []
 
 

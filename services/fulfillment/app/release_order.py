@@ -7,6 +7,7 @@ from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2
 from chassis.kernel.clock import SECOND
+from chassis.kernel.errors import FailedPrecondition, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
@@ -17,7 +18,7 @@ from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, NODES, 
 
 
 async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its fulfilment orders; they keep what was promised."""
+    """Answers each with its fulfilment orders, which keep what was promised, or a Refusal: CUSTOMS_DATA_MISSING."""
     promises = await _promises(work, sorted({call.request.order_id for call in calls}))
     seconds = await answer_within(work, sorted({line.location_id for call in calls for line in call.request.lines}))
     orders: list[dict[str, Any]] = []
@@ -25,6 +26,12 @@ async def release_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for call in calls:
         work.cause = call.cause
+        if isinstance(call.context, Refusal):
+            outcomes.append(call.context)
+            continue
+        if call.context:
+            outcomes.append(FailedPrecondition("CUSTOMS_DATA_MISSING", f"customs wants: {'; '.join(call.context)}", field="lines"))
+            continue
         response = fulfillment_service_pb2.ReleaseOrderResponse()
         by_location = defaultdict(list)
         for line in call.request.lines:

@@ -31,6 +31,7 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "SURPLUS_RESERVED": ("stock", 8 * HOUR_S, "operations", ""),
     "RESTRICTED_DESTINATION": ("trade", 8 * HOUR_S, "operations", "release"),
     "EXPORT_RESTRICTED": ("trade", 8 * HOUR_S, "operations", "release"),
+    "DOCUMENTS_MISSING": ("trade", 8 * HOUR_S, "merchandising", "release"),
     "HAZMAT": ("trade", 8 * HOUR_S, "operations", "release"),
     "NEEDS_APPROVAL": ("approval", 8 * HOUR_S, "operations", "release"),
     "NO_ACK": ("node", HOUR_S, "operations", ""),

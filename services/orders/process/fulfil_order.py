@@ -43,6 +43,7 @@ from services.orders.process.messages import (
     Rejected,
     Released,
     ReleaseOrder,
+    ReleaseRefused,
     ReservationCancelled,
     Reserved,
     ReserveRefused,
@@ -138,6 +139,8 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return replace(state, asking="", plan=[], plans=state.plans + 1), (Record("RESERVE_REFUSED", reason),)
         case Released():
             return _released(state) if state.asking == "release" else (replace(state, asking=""), ())
+        case ReleaseRefused(reason):
+            return hold(replace(state, asking="", plan=[]), "DOCUMENTS_MISSING", reason)
         case Recalled(parts, pending):
             return recalled(state, parts, pending)
         case RecallAnswered(parts, kept, reason):

@@ -89,6 +89,12 @@ class Released(Struct, frozen=True, tag=True):
     """The locations have it."""
 
 
+class ReleaseRefused(Struct, frozen=True, tag=True):
+    """Nothing may leave before somebody enters what is missing."""
+
+    reason: str
+
+
 class Recalled(Struct, frozen=True, tag=True):
     """The locations gave this back; so many units more have to be agreed with who has accepted them."""
 

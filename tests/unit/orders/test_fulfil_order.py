@@ -269,6 +269,14 @@ def test_more_of_a_line_is_planned_once_all_of_it_is_had_back() -> None:
     assert late.state.lines["a"].waiting == 5, "not before what is asked is answered"
 
 
+def test_what_customs_would_stop_stays_reserved_until_somebody_enters_what_is_missing() -> None:
+    refused = walk(*PLANNED, m.Reserved(), m.ReleaseRefused("an HS code"))
+    assert m.RaiseHold("DOCUMENTS_MISSING", "an HS code") in refused.changes
+    assert (refused.state.lines["a"].reserved, asked(refused)) == ({"X": 2}, [])
+    again = f.decide(refused.state, HoldReleased("DOCUMENTS_MISSING", "p", "entered"), 0)
+    assert asked(again) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+
+
 def test_an_order_that_shall_go_together_may_be_split_after_all() -> None:
     short = walk(*READY, m.Planned([m.Part("a", "X", 1)], [m.LineCount("a", 1)]), policy=o.HOLD_SHORT)
     assert short.state.holds == ["OUT_OF_STOCK"]

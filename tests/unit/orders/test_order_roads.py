@@ -104,6 +104,8 @@ class World:
                 return self.plan(lines, excluded, complete)
             case m.ReserveStock(_, parts):
                 return self.reserve(parts)
+            case m.ReleaseOrder() if self.dice.random() < 0.1:
+                return m.ReleaseRefused("CUSTOMS_DATA_MISSING: an HS code")
             case m.ReleaseOrder(_, parts):
                 for part in parts:
                     assert part.line_id not in self.early, "it is not sold yet"

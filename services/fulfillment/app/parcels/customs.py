@@ -1,15 +1,19 @@
-"""GetCustomsDeclaration: the commercial invoice of a parcel, from what orders, catalog and the location's origin say."""
+"""GetCustomsDeclaration: the commercial invoice of a parcel, from what orders, catalog and the location's origin say.
+
+What customs would stop is not released: whoever packs it could not send it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from argosy.catalog.v1 import item_pb2
 from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import parcels_service_pb2
 from argosy.orders.v1 import order_pb2
-from chassis.kernel.errors import NotFound
+from chassis.kernel.errors import NotFound, Refusal
 from chassis.kernel.money import proportion
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Tx
+from chassis.runtime.database import Database, Tx
 from chassis.runtime.pipeline import Looking
 from services.fulfillment.app.parcels.set_up import origin_address
 from services.fulfillment.clients.articles import Articles
@@ -57,6 +61,21 @@ class Customs:
             facts = await facts_of(tx, asked.request.parcel_id)
         return await self.declare(facts)
 
+    async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence[Sequence[str] | Refusal]:
+        """Returns for each release what customs would want and nobody has entered; catalog is asked of what crosses a border only."""
+        places = {line.location_id for request in requests for line in request.lines}
+        async with database.read() as tx:
+            rows = await tx.find(ORIGINS, ("location_id",), [(one,) for one in sorted(places)])
+        origins = {row.location_id: (origin_address(row.address).country_code, row.tax_id) for row in rows}
+        abroad = [[line for line in request.lines if _leaves(origins, line.location_id, request)] for request in requests]
+        items = {line.item_id for lines in abroad for line in lines}
+        try:
+            articles = await self._articles.of(items) if items else {}
+        except Refusal as refusal:
+            # Whatever stays at home is released all the same.
+            return [refusal if lines else () for lines in abroad]
+        return [_missing(lines, articles, origins) for lines in abroad]
+
     async def declare(self, facts: Facts) -> Declaration:
         """Asks orders and catalog; a parcel of a location without an origin is declared as far as it can be."""
         parcel = facts.parcel
@@ -86,6 +105,24 @@ class Customs:
             goods = [Goods(line.sku, line.description, line.hs_code, line.origin_country_code) for line in declaration.lines]
             declaration.missing.extend(missing(goods, declaration.sender_tax_id))
         return declaration
+
+
+Origins = Mapping[str, tuple[str, str]]
+
+
+def _leaves(origins: Origins, location_id: str, request: Any) -> bool:
+    """Says whether a customs border lies between; nobody knows where nobody says from where it is sent."""
+    to = request.destination
+    return location_id in origins and not request.pickup and crosses_border(origins[location_id][0], to.country_code, to.postal_prefix)
+
+
+def _missing(lines: Sequence[Any], articles: Mapping[str, item_pb2.Item], origins: Origins) -> list[str]:
+    found: dict[str, None] = {}
+    for line in lines:
+        article = articles.get(line.item_id, item_pb2.Item())
+        goods = Goods(line.sku, article.name, article.hs_code, article.origin_country_code)
+        found.update(dict.fromkeys(missing([goods], origins[line.location_id][1])))
+    return list(found)
 
 
 def _value(line: order_pb2.OrderLine | None, quantity: int) -> int:

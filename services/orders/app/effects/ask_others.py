@@ -165,7 +165,7 @@ class AskOthers:
                     quantity=part.quantity, weight_g=line.weight_g,
                 )  # fmt: skip
         answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchReleaseOrder(batch, timeout=LONG_S)
-        return [_answer(result, "release", lambda _: m.Released()) for result in answer.results]
+        return [_answer(result, "release", lambda _: m.Released(), _not_released) for result in answer.results]
 
     async def recall_order(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks the locations to give back."""
@@ -261,6 +261,11 @@ def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Call
         return None
     text = f"{refusal.reason}: {refusal.message}"
     return refused(text) if refused is not None else m.StepFailed(step, text)
+
+
+def _not_released(text: str) -> Struct:
+    """What customs would stop waits for who keeps the items; anything else for who keeps the suite."""
+    return m.ReleaseRefused(text) if text.startswith("CUSTOMS_DATA_MISSING") else m.StepFailed("release", text)
 
 
 def _parts(lines: Sequence[Any]) -> list[m.Part]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from sqlalchemy import Select, and_, case, func, or_, select, update
+from sqlalchemy import Select, and_, case, func, not_, or_, select, update
 
 from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2
 from chassis.kernel.clock import DAY, HOUR, SECOND, from_timestamp, to_timestamp
@@ -170,19 +170,18 @@ class Holds:
         return ""
 
     async def _preview(self, asked: Asked) -> Message:
-        """Judges all that match, as the job will."""
-        table = self._tables.holds
-        query = self._matching(_asked(asked.request)).order_by(table.c.rank, table.c.hold_id)
-        response = holds_service_pb2.PreviewReleaseResponse()
-        for row in await asked.tx.read(query):
-            if why := self._why_not(row, asked.principal.account, self._clock()):
-                response.ineligible += 1
-                if response.ineligible <= EXAMPLES:
-                    response.ineligible_examples.add(hold=_message(row), why=why)
-            else:
-                response.releasable += 1
-                if response.releasable <= EXAMPLES:
-                    response.examples.append(_message(row))
+        """Judges all that match, as the job will; counted where they lie, and only examples are read."""
+        table, now, actor = self._tables.holds, self._clock(), asked.principal.account
+        claimed = and_(table.c.owner != "", table.c.owner != actor)
+        barred = or_(claimed, and_(table.c.snoozed_until.is_not(None), table.c.snoozed_until > now))
+        matching = self._matching(_asked(asked.request))
+        (counts,) = await asked.tx.read(matching.with_only_columns(func.count().label("found"), *_counts({"barred": barred})))
+        examples = matching.order_by(table.c.rank, table.c.hold_id).limit(EXAMPLES)
+        ineligible = int(counts.barred or 0)
+        response = holds_service_pb2.PreviewReleaseResponse(releasable=counts.found - ineligible, ineligible=ineligible)
+        response.examples.extend(map(_message, await asked.tx.read(examples.where(not_(barred)))))
+        for row in await asked.tx.read(examples.where(barred)) if ineligible else ():
+            response.ineligible_examples.add(hold=_message(row), why=self._why_not(row, actor, now))
         return response
 
     async def _release_together(self, work: Work, request: holds_service_pb2.ReleaseHoldsRequest) -> jobs_service_pb2.Job:

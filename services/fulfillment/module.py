@@ -46,7 +46,7 @@ CONTRACTS = (
 
 def build(channels: Channels) -> Service:
     """Returns the service; before it plans or quotes it asks inventory what can be promised, before a wave what is kept."""
-    planned_waves, carriers = waves.Waves(channels), labels.Labels(channels)
+    planned_waves, carriers, declared = waves.Waves(channels), labels.Labels(channels), customs.Customs(channels)
     return Service(
         name="fulfillment",
         metadata=METADATA,
@@ -120,14 +120,14 @@ def build(channels: Channels) -> Service:
             "SuggestCartons": Asks(packing.Cartons(channels).suggest_cartons),
             "GetParcel": packing.get_parcel,
             "ListParcels": packing.list_parcels,
-            "GetCustomsDeclaration": Asks(customs.Customs(channels).get_customs_declaration),
+            "GetCustomsDeclaration": Asks(declared.get_customs_declaration),
             "GetManifest": manifests.get_manifest,
             "ListManifests": manifests.list_manifests,
             "ListFreightCharges": bills.list_freight_charges,
             "GetFreightFigures": bills.get_freight_figures,
         },
         prepares={
-            "PlanOrder": plan_order.Planner(channels).prepare, "ReleaseOrder": customs.Customs(channels).prepare,
+            "PlanOrder": plan_order.Planner(channels).prepare, "ReleaseOrder": declared.prepare,
             "CreateWave": planned_waves.prepare,
         },
         reactions={inventory_events_pb2.OnHandChanged: on_inventory.on_on_hand_changed},

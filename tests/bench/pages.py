@@ -1,6 +1,5 @@
 """What pages cost: each list of the console with some orders behind it, and with a hundred times as many."""
 
-import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -9,12 +8,13 @@ from contextlib import asynccontextmanager
 import httpx
 
 from argosy.gateway.v1 import access_service_pb2
+from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from tests.bench.fill import multiply
 from tests.bench.measures import TIMES, Bench, Value, ratio, trade
-from tests.builders import order
+from tests.builders import eventually, order
 
 ORDERS, HELD, ROUNDS = 1000, 20, 40
 # Years: ten times what a day is, before it is a hundred times as much.
@@ -77,7 +77,12 @@ async def _hold(bench: Bench) -> None:
     unpaid = [order(f"held-{number}", paid=False) for number in range(HELD)]
     for request in unpaid:
         await bench.calls.orders.CreateOrder(request)
-    await asyncio.sleep(2)
+    asked = holds_service_pb2.ListHoldsRequest(service="orders", reason="AWAITING_PAYMENT", page_size=HELD)
+
+    async def held() -> bool:
+        return len((await bench.calls.holds("orders").ListHolds(asked)).holds) == HELD
+
+    await eventually(held)
 
 
 async def _look(client: httpx.AsyncClient, pages: Mapping[str, str]) -> dict[str, list[float]]:

@@ -38,6 +38,15 @@ async def get(calls: Calls, order_id: str) -> order_pb2.Order:
     return await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
 
 
+async def ship_left(calls: Calls, order_id: str) -> None:
+    """Ships what is with locations; what was called back before is over."""
+    for one in await until_released(calls, order_id):
+        if one.status == fulfillment_pb2.FULFILLMENT_STATUS_RELEASED:
+            ship = fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id)
+            await calls.fulfillment.ConfirmShipment(ship)
+    await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
+
+
 async def test_an_order_that_is_with_a_location_goes_elsewhere(sqlite_settings: Settings) -> None:
     async with running_suite(sqlite_settings) as suite:
         calls = Calls(suite.channels)
@@ -79,11 +88,7 @@ async def test_an_order_that_is_with_a_location_goes_elsewhere(sqlite_settings: 
         assert (await calls.fulfillment.GetFulfillmentOrder(gone)).status == fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED
         shown = await calls.orders.GetShipTo(orders_service_pb2.GetShipToRequest(order_id=placed.order_id))
         assert shown.address.locality == "Wien"
-        for one in await until_released(calls, placed.order_id):
-            if one.status == fulfillment_pb2.FULFILLMENT_STATUS_RELEASED:
-                ship = fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id)
-                await calls.fulfillment.ConfirmShipment(ship)
-        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        await ship_left(calls, placed.order_id)
         with pytest.raises(Refusal) as late:
             await change(calls, placed.order_id, shipping_method="express")
         assert late.value.reason == "TOO_LATE"

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
 from chassis.kernel.errors import Refusal
@@ -14,8 +13,8 @@ from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, publish_item, receive, until_released, until_status
-from tests.suite.test_changes import change, get, settled
+from tests.builders import eventually, open_shop, order, publish_item, receive, until_status
+from tests.suite.test_changes import change, get, settled, ship_left
 
 Line = changes_service_pb2.LineChange
 ON_HOLD, SHIPPED = order_pb2.ORDER_STATUS_ON_HOLD, order_pb2.ORDER_STATUS_SHIPPED
@@ -47,15 +46,6 @@ async def with_location(calls: Calls, order_id: str, units: int) -> order_pb2.Or
 async def holds(calls: Calls) -> list[str]:
     found = await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders"))
     return sorted(hold.reason for hold in found.holds)
-
-
-async def ship_left(calls: Calls, order_id: str) -> None:
-    """Ships what is with locations; what was called back before is over."""
-    for one in await until_released(calls, order_id):
-        if one.status == fulfillment_pb2.FULFILLMENT_STATUS_RELEASED:
-            ship = fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), fulfillment_order_id=one.fulfillment_order_id)
-            await calls.fulfillment.ConfirmShipment(ship)
-    await until_status(calls, order_id, SHIPPED)
 
 
 async def test_more_of_a_line_is_paid_for_and_ships(sqlite_settings: Settings) -> None:

@@ -13,7 +13,6 @@ from gateway.console.visit import ROWS, Notice, Visit, action
 KIND = "orders.try_rules"
 HERE = "/console/rules"
 DAYS = 28
-Set = rules_service_pb2.RuleSet
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
@@ -37,7 +36,8 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
 
 async def _draft(visit: Visit) -> Response:
     """Drafts a set that is the one shown but for one rule: changed, added or left out."""
-    base = await _set(visit)
+    wanted = rules_service_pb2.GetRuleSetRequest(version=show.choice(visit.field("version"), "version"))
+    base = await visit.ask(visit.calls.rules.GetRuleSet, wanted)
     rules = {rule.rule_id: rule for rule in base.rules}
     name = visit.field("rule_id")
     if visit.field("step") == "remove":
@@ -52,11 +52,6 @@ async def _draft(visit: Visit) -> Response:
     request = rules_service_pb2.DraftRuleSetRequest(request_id=visit.request_id(), rules=rules.values(), reason=visit.field("why"))
     made = await visit.ask(visit.calls.rules.DraftRuleSet, request)
     return visit.go(f"{HERE}?version={made.version}", "drafted")
-
-
-async def _set(visit: Visit) -> Set:
-    wanted = show.choice(visit.field("version"), "version")
-    return await visit.ask(visit.calls.rules.GetRuleSet, rules_service_pb2.GetRuleSetRequest(version=wanted))  # type: ignore[no-any-return]
 
 
 async def _try(visit: Visit) -> Response:

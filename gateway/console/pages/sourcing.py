@@ -14,7 +14,6 @@ KIND = "fulfillment.replay"
 HERE = "/console/rules/sourcing"
 DAYS = 28
 WEIGHTS = ("handling_minor", "split_penalty_minor", "late_day_minor", "balance_minor", "capacity_minor")
-Policy = sourcing_service_pb2.SourcingPolicy
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
@@ -95,10 +94,10 @@ async def _replay(visit: Visit) -> Response:
     return visit.go(f"{HERE}?version={version}", "trying")
 
 
-async def replay(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
+async def replay(visit: Visit) -> Response:
     """Shows what a replay has found."""
     found = await visit.ask(visit.calls.sourcing.GetReplay, sourcing_service_pb2.GetReplayRequest(job_id=visit.path["job_id"]))
-    return visit.render("replay.html", notice, status, replay=found)
+    return visit.render("replay.html", replay=found)
 
 
 async def _propose(visit: Visit) -> Response:

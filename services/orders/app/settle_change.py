@@ -61,8 +61,9 @@ async def _change_lines(work: Work, order_id: str, lines: dict[str, dict[str, An
         if one.line_id in lines:
             count = one.quantity * lines[one.line_id]["units"]
             amounts = {name: getattr(one, name) for name in ("amount_minor", "discount_minor", "tax_minor")}
-            lines[one.line_id].update(ordered=count, waiting=count, **NONE_UNDER_WAY, **amounts)
-            rewritten.append({"line_id": one.line_id, "ordered": count, "waiting": count, **NONE_UNDER_WAY, **amounts})
+            row = {"line_id": one.line_id, "ordered": count, "waiting": count, **NONE_UNDER_WAY, **amounts}
+            lines[one.line_id].update(row)
+            rewritten.append(row)
         else:
             position += 1
             priced = Priced(one.quantity, one.amount_minor, one.discount_minor, one.tax_minor)

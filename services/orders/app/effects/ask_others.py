@@ -145,7 +145,9 @@ class AskOthers:
             for part in effect.asked.parts:
                 request.lines.add(line_id=part.line_id, item_id=items[part.line_id], location_id=part.location_id, quantity=part.quantity)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchReserve(batch, timeout=LONG_S)
-        return [_answer(result, "reserve", lambda _: m.Reserved(), refused=m.ReserveRefused) for result in answer.results]
+        return [
+            _answer(result, "reserve", lambda _: m.Reserved(), lambda refusal: m.ReserveRefused(_why(refusal))) for result in answer.results
+        ]
 
     async def release_order(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Gives orders to their locations."""
@@ -223,7 +225,7 @@ class AskOthers:
             )  # fmt: skip
         answer = await DemandsServiceStub(self._channels.to("inventory")).BatchPlaceDemand(batch, timeout=LONG_S)
         return [
-            _answer(result, "demand", partial(_demanded, effect.asked), refused=partial(m.DemandRefused, effect.asked.line_id))
+            _answer(result, "demand", partial(_demanded, effect.asked), partial(_not_demanded, effect.asked.line_id))
             for effect, result in zip(effects, answer.results, strict=True)
         ]
 
@@ -252,20 +254,24 @@ async def _customers(database: Database, orders: dict[str, Any]) -> dict[str, An
         return {row.customer_id: row for row in await tx.find(CUSTOMERS, ("customer_id",), [(one,) for one in ids])}
 
 
-def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Callable[[str], Struct] | None = None) -> Struct | None:
+def _answer(result: Any, step: str, done: Callable[[Any], Struct], refused: Callable[[Refusal], Struct] | None = None) -> Struct | None:
     """Returns the message for the process: done, refused for good, or None to ask again."""
     if result.HasField("response"):
         return done(result.response)
     refusal: Refusal = from_status(result.error)
     if refusal.transient:
         return None
-    text = f"{refusal.reason}: {refusal.message}"
-    return refused(text) if refused is not None else m.StepFailed(step, text)
+    return refused(refusal) if refused is not None else m.StepFailed(step, _why(refusal))
 
 
-def _not_released(text: str) -> Struct:
+def _why(refusal: Refusal) -> str:
+    return f"{refusal.reason}: {refusal.message}"
+
+
+def _not_released(refusal: Refusal) -> Struct:
     """What customs would stop waits for who keeps the items; anything else for who keeps the suite."""
-    return m.ReleaseRefused(text) if text.startswith("CUSTOMS_DATA_MISSING") else m.StepFailed("release", text)
+    missing = refusal.reason == "CUSTOMS_DATA_MISSING"
+    return m.ReleaseRefused(_why(refusal)) if missing else m.StepFailed("release", _why(refusal))
 
 
 def _parts(lines: Sequence[Any]) -> list[m.Part]:
@@ -279,6 +285,10 @@ def _recalled(answer: fulfillment_service_pb2.RecallOrderResponse) -> m.Recalled
 def _demanded(asked: m.PlaceDemand, answer: demands_service_pb2.PlaceDemandResponse) -> m.Demanded:
     promised_at = from_timestamp(answer.promised_at) if answer.HasField("promised_at") else None
     return m.Demanded(asked.line_id, asked.quantity, bool(answer.demands), promised_at)
+
+
+def _not_demanded(line_id: str, refusal: Refusal) -> m.DemandRefused:
+    return m.DemandRefused(line_id, _why(refusal))
 
 
 def _undemanded(line_id: str, _: demands_service_pb2.PlaceDemandResponse) -> m.DemandCancelled:

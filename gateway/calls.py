@@ -18,6 +18,7 @@ from argosy.gateway.v1.notices_service_pb2_grpc import NoticesServiceStub
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from argosy.gateway.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from argosy.gateway.v1.subscriptions_service_pb2_grpc import SubscriptionsServiceStub
+from argosy.gateway.v1.warehouses_service_pb2_grpc import WarehousesServiceStub
 from argosy.inventory.v1.counts_service_pb2_grpc import CountsServiceStub
 from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.feeds_service_pb2_grpc import FeedsServiceStub
@@ -77,6 +78,7 @@ class Calls:
         self.finance = FinanceServiceStub(channels.to("finance"))
         self.access = AccessServiceStub(channels.to("gateway"))
         self.connections = ConnectionsServiceStub(channels.to("gateway"))
+        self.warehouse_messages = WarehousesServiceStub(channels.to("gateway"))
         self.deliveries = DeliveriesServiceStub(channels.to("gateway"))
         self.publications = PublicationsServiceStub(channels.to("gateway"))
         self.notices = NoticesServiceStub(channels.to("gateway"))

@@ -15,6 +15,7 @@ from gateway.app.proofs import record_of
 from gateway.app.prove import CHECKS, prove
 from gateway.http import server
 from gateway.voice.egress import Egress
+from gateway.voice.forwarder import Forwarder
 from gateway.voice.mail import Mail
 from gateway.voice.postman import Postman
 from gateway.voice.publisher import Publisher
@@ -40,6 +41,7 @@ class Front:
         runs = (
             Sender(component, self._egress).serve(),
             Publisher(component, channels, self._egress).serve(),
+            Forwarder(component, channels, self._egress).serve(),
             Postman(component, channels, self._egress, self._mail).serve(),
             _keep_proving(component, channels, settings.prove_every_s),
         )

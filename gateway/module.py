@@ -13,6 +13,7 @@ from argosy.gateway.v1 import (
     proofs_service_pb2,
     publications_service_pb2,
     subscriptions_service_pb2,
+    warehouses_service_pb2,
 )
 from argosy.inventory.v1 import inventory_events_pb2
 from argosy.orders.v1 import orders_events_pb2
@@ -38,6 +39,7 @@ from gateway.app import (
     publications,
     subscriptions,
     users,
+    warehouses,
 )
 from gateway.app.effects.carry_out import CarryOut
 from gateway.app.read_deliveries import UNREAD, read_deliveries
@@ -64,6 +66,12 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
     await publications.on_shipped(work, events)
 
 
+async def on_location_told(work: Work, events: Sequence[Received]) -> None:
+    """Subscribers are told, and the location, where it is a warehouse of others."""
+    await notifications.on_events(work, events)
+    await warehouses.on_events(work, events)
+
+
 async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
     """Subscribers are told, and the channel's quantity is found out anew."""
     await notifications.on_events(work, events)
@@ -88,6 +96,7 @@ def build(channels: Channels) -> Service:
             proofs_service_pb2.DESCRIPTOR.services_by_name["ProofsService"],
             publications_service_pb2.DESCRIPTOR.services_by_name["PublicationsService"],
             subscriptions_service_pb2.DESCRIPTOR.services_by_name["SubscriptionsService"],
+            warehouses_service_pb2.DESCRIPTOR.services_by_name["WarehousesService"],
         ),
         writes={
             "CreateKey": each(keys.create_key),
@@ -109,6 +118,7 @@ def build(channels: Channels) -> Service:
             "SetNoticeTemplate": each(notice_templates.set_template),
             "DropNoticeTemplate": each(notice_templates.drop_template),
             "SendNoticeAgain": each(notices.send_again),
+            "MarkWarehouseMessageSent": each(warehouses.mark_sent),
         },
         reads={
             "ListKeys": keys.list_keys,
@@ -132,12 +142,15 @@ def build(channels: Channels) -> Service:
             "ListNoticeTemplates": notice_templates.list_templates,
             "PreviewNotice": Asks(notice_templates.Previews(channels).preview_notice),
             "ListNotices": notices.list_notices,
+            "ListWarehouseMessages": warehouses.list_messages,
+            "GetWarehouseDocument": warehouses.get_document,
         },
         prepares={"SetUser": users.hash_passwords},
         reactions={
             **{kind.cls: notifications.on_events for module in PUBLIC_EVENTS for kind in events_in(module)},
             **dict.fromkeys(notices.KINDS, on_event),
             fulfillment_events_pb2.ShipmentShipped: on_shipped,
+            **dict.fromkeys(warehouses.EVENTS, on_location_told),
             catalog_events_pb2.ListingChanged: on_listing_changed,
         },
         processes=(
@@ -149,6 +162,7 @@ def build(channels: Channels) -> Service:
                     take_order.Capture: carry_out.capture,
                     take_order.Record: carry_out.record,
                     take_order.Track: carry_out.track,
+                    take_order.Tell: carry_out.tell,
                     take_order.Cancel: carry_out.cancel,
                     take_order.Refund: carry_out.refund,
                     take_order.OpenReturn: carry_out.open_return,

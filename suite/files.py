@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -116,6 +116,13 @@ async def import_orders(calls: Calls, path: Path, channel_id: str, progress: Pro
         content=content,
     )  # fmt: skip
     delivery = await calls.deliveries.TakeDelivery(request, timeout=60)
+    return await until_read(calls, delivery, lambda one: progress(path.name, one.orders - one.open_orders, one.orders))
+
+
+async def until_read(
+    calls: Calls, delivery: deliveries_service_pb2.Delivery, moved: Callable[[deliveries_service_pb2.Delivery], None] | None = None
+) -> deliveries_service_pb2.Delivery:
+    """Returns a delivery when it is carried out, or when what is left of it waits for a person."""
     loop = asyncio.get_running_loop()
     left, since = -1, loop.time()
     while delivery.state in WAITING and loop.time() - since < PATIENCE_S:
@@ -123,5 +130,6 @@ async def import_orders(calls: Calls, path: Path, channel_id: str, progress: Pro
         delivery = await calls.deliveries.GetDelivery(deliveries_service_pb2.GetDeliveryRequest(delivery_id=delivery.delivery_id))
         if delivery.open_orders != left:
             left, since = delivery.open_orders, loop.time()
-            progress(path.name, delivery.orders - left, delivery.orders)
+            if moved is not None:
+                moved(delivery)
     return delivery

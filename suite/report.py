@@ -84,6 +84,14 @@ def show_delivery(console: Console, delivery: deliveries_service_pb2.Delivery) -
         console.print(f"  … and {report.left_out - SHOWN} more; ask GET /v1/deliveries/{delivery.delivery_id}", soft_wrap=True)
 
 
+def show_document(console: Console, delivery: deliveries_service_pb2.Delivery) -> None:
+    """Prints what became of a document."""
+    state = deliveries_service_pb2.DeliveryState.Name(delivery.state).removeprefix("DELIVERY_STATE_")
+    waits = f", {delivery.open_orders} wait for a person" if delivery.open_orders else ""
+    text = f"{delivery.provider_delivery_id}: {state}, {delivery.orders} orders{waits} {delivery.detail}"
+    console.print(text.rstrip(), soft_wrap=True, highlight=False)
+
+
 def show_rows(console: Console, report: Report) -> None:
     """Prints what became of rows, and the first that were refused."""
     counts = {name: count for name, count in sorted(report.counts.items()) if name != REFUSED}

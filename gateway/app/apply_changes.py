@@ -11,6 +11,7 @@ from chassis.kernel.process import HoldReleased
 from chassis.runtime.work import HoldKind, Work
 from gateway.app.deliveries import put_back
 from gateway.app.publications import try_dispatch_again
+from gateway.app.warehouses import try_again
 from gateway.process.take_order import NAME, Finish, RaiseHold
 from gateway.store.tables import DELIVERIES
 
@@ -37,10 +38,12 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
 
 
 async def on_hold_released(work: Work, hold: Any) -> None:
-    """An order goes on; an unreadable delivery is read again; a channel is told again; a report needs nothing more."""
+    """An order goes on; an unreadable delivery is read again; a channel or a warehouse is told again; a report needs nothing more."""
     if hold.subject_type == "delivered-order":
         work.deliver(NAME, hold.subject_id, HoldReleased(hold.reason, work.cause.actor, hold.resolution))
     elif hold.subject_type == "dispatch":
         await try_dispatch_again(work, hold.subject_id)
+    elif hold.subject_type == "warehouse-message":
+        await try_again(work, hold.subject_id)
     elif hold.reason == "DELIVERY_UNREADABLE":
         await put_back(work, hold.subject_id)

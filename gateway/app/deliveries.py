@@ -15,7 +15,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from chassis.runtime.writer import Call, Outcome
-from gateway.channels import carriers, payments, shopify
+from gateway.channels import carriers, payments, shipbob, shiphero, shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
@@ -60,13 +60,24 @@ async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:
 def _refusal(connection: Any, request: deliveries_service_pb2.TakeDeliveryRequest, now: int) -> Refusal | None:
     if connection is None:
         return NotFound("NO_SUCH_CONNECTION", f"the channel {request.channel_id} is not connected", field="channel_id")
-    secrets, signed = (connection.secret, connection.previous_secret), True
-    if connection.dialect == connections_service_pb2.DIALECT_SHOPIFY:
-        signed = shopify.is_signed(request.content, request.signature, secrets)
-    elif connection.dialect == connections_service_pb2.DIALECT_PAYMENTS:
-        signed = payments.is_signed(request.content, request.signature, secrets, now)
-    elif connection.dialect == connections_service_pb2.DIALECT_CARRIERS:
-        signed = carriers.is_signed(request.content, request.signature, secrets)
+    secrets, content, signature = (connection.secret, connection.previous_secret), request.content, request.signature
+    match connection.dialect:
+        case connections_service_pb2.DIALECT_SHOPIFY:
+            signed = shopify.is_signed(content, signature, secrets)
+        case connections_service_pb2.DIALECT_PAYMENTS:
+            signed = payments.is_signed(content, signature, secrets, now)
+        case connections_service_pb2.DIALECT_CARRIERS:
+            signed = carriers.is_signed(content, signature, secrets)
+        case connections_service_pb2.DIALECT_SHIPHERO:
+            signed = shiphero.is_signed(content, signature, secrets)
+        case connections_service_pb2.DIALECT_SHIPBOB:
+            signed = shipbob.is_signed(content, request.provider_delivery_id, signature, secrets)
+        case connections_service_pb2.DIALECT_SHIPSTATION:
+            # It only says that there is something to fetch.
+            signed = True
+        case _:
+            # Files are brought by who may bring them, never by a webhook of anybody.
+            signed = not signature
     return None if signed else Unauthenticated("BAD_SIGNATURE", "the signature was not made with the channel's secret, or long ago")
 
 
@@ -87,6 +98,14 @@ def _row(work: Work, request: Any, provider_delivery_id: str, content_hash: str)
         "state": deliveries_service_pb2.DELIVERY_STATE_RECEIVED, "detail": "", "orders": 0, "open_orders": 0, "report": b"",
         "received_at": work.now,
     }  # fmt: skip
+
+
+async def keep(work: Work, channel_id: str, topic: str, content: bytes) -> None:
+    """Keeps what was fetched rather than brought; what says the same as before says nothing."""
+    content_hash = hashlib.sha256(content).hexdigest()
+    name = f"{topic}/{content_hash}"
+    request = deliveries_service_pb2.TakeDeliveryRequest(channel_id=channel_id, topic=topic, content=content)
+    await work.tx.insert(DELIVERIES, [_row(work, request, name, content_hash)], once=True)
 
 
 async def read_again(work: Work, request: deliveries_service_pb2.ReadAgainRequest) -> deliveries_service_pb2.Delivery:

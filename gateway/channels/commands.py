@@ -62,7 +62,28 @@ class RecordTracking(Struct, frozen=True, tag=True):
     event: str
 
 
-Command = PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment | RecordTracking
+class TellLocation(Struct, frozen=True, tag=True):
+    """A warehouse of others says this of a fulfilment order.
+
+    `request` is the request of fulfillment's rpc as JSON, without its request id; `rpc` is one of TELLING.
+    """
+
+    rpc: str
+    request: str
+
+
+class NeedsPerson(Struct, frozen=True, tag=True):
+    """Something is said that only a person can do something about."""
+
+    reason: str
+    detail: str
+
+
+TELLING = ("AcceptFulfillmentOrder", "RejectFulfillmentOrder", "ConfirmShipment", "AcceptCancellation", "RejectCancellation")
+Command = (
+    PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment | RecordTracking | TellLocation
+    | NeedsPerson
+)  # fmt: skip
 
 
 class Step(Struct, frozen=True):

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from gateway.channels.api import ApiFailure, ApiRefusal, Strict
+
 QUANTITIES_AT_ONCE = 100
 SKUS_AT_ONCE = 50
 EXPECTED_COST = 50.0
@@ -27,14 +29,6 @@ ORDER = """query($id: ID!) { order(id: $id) { id fulfillments(first: 50) { id tr
   fulfillmentOrders(first: 50) { nodes { id status lineItems(first: 250) { nodes { id remainingQuantity lineItem { id } } } } } } }"""
 FULFIL = """mutation($fulfillment: FulfillmentInput!) { fulfillmentCreate(fulfillment: $fulfillment) {
   fulfillment { id } userErrors { field message } } }"""
-
-
-class ApiFailure(Exception):
-    """The channel did not answer, or not sensibly: nobody knows whether it did what it was asked."""
-
-
-class ApiRefusal(Exception):
-    """The channel answered and said no; asking the same again is of no use before something changes."""
 
 
 class ShopifyApi:
@@ -127,7 +121,7 @@ class ShopifyApi:
             raise ApiFailure(f"the shop answered with errors: {str(errors)[:300]}")
         if not isinstance(body.get("data"), dict):
             raise ApiFailure("the answer holds no data")
-        return _Strict(body["data"])
+        return Strict(body["data"])
 
     def _count(self, body: Mapping[str, Any]) -> None:
         """Keeps what the bucket holds, as the answer says."""
@@ -149,13 +143,6 @@ class ShopifyApi:
         points = self._points + (now - self._counted_at) * self._rate
         if points < EXPECTED_COST:
             await asyncio.sleep(min((EXPECTED_COST - points) / self._rate, LONGEST_WAIT_S))
-
-
-class _Strict(dict[str, Any]):
-    """An answer's data: a field that is missing is a failure of the channel, not of ours."""
-
-    def __missing__(self, key: str) -> Any:
-        raise ApiFailure(f"the answer lacks {key}")
 
 
 def _json(response: httpx.Response) -> Any:

@@ -12,7 +12,7 @@ from chassis.kernel.errors import InvalidArgument
 
 GOOD = {
     "SHIPPED", "DELIVERED", "CLOSED", "CAPTURED", "DISPOSITIONED", "ISSUED", "DONE", "ACKNOWLEDGED", "PUBLISHED", "PICKED", "SUCCEEDED",
-    "ORDERED", "BOUGHT", "SENT", "COLLECTED",
+    "ORDERED", "BOUGHT", "SENT", "COLLECTED", "TAKEN",
 }  # fmt: skip
 WAITING = {
     "ON_HOLD",
@@ -24,6 +24,7 @@ WAITING = {
     "HALF_OPEN",
     "UNREADABLE",
     "READY_FOR_PICKUP",
+    "READY",
 }
 BAD = {"EXCEPTION", "FAILED", "DECLINED", "DEAD", "BROKEN", "DISABLED"}
 MOST_MINOR = 10**12

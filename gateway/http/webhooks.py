@@ -9,10 +9,13 @@ from argosy.gateway.v1.deliveries_service_pb2_grpc import DeliveriesServiceStub
 from chassis.kernel.errors import InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from gateway.channels import carriers, payments
+from gateway.channels import carriers, payments, shiphero, shipstation
 from gateway.http.transcode import body_of
 
 PAYMENTS, CARRIERS = "stripe-signature", "x-hmac-signature"
+SHIPHERO, SHIPBOB = "x-shiphero-hmac-sha256", "webhook-signature"
+# Some sign nothing; what they say is never taken for a file that somebody who may has brought.
+UNSIGNED = "unsigned"
 
 
 class Webhooks:
@@ -28,6 +31,14 @@ class Webhooks:
             (name, topic), signature = payments.name_of(content), _header(request, PAYMENTS)
         elif CARRIERS in request.headers:
             (name, topic), signature = carriers.name_of(content), _header(request, CARRIERS)
+        elif SHIPHERO in request.headers:
+            name, topic = _header(request, "x-shiphero-message-id"), shiphero.topic_of(content)
+            signature = _header(request, SHIPHERO)
+        elif SHIPBOB in request.headers:
+            name, topic = _header(request, "webhook-id"), request.headers.get("shipbob-topic", "unknown")
+            signature = f"{_header(request, 'webhook-timestamp')},{_header(request, SHIPBOB)}"
+        elif shipstation.is_hook(content):
+            name, topic, signature = shipstation.name_of(content), "unknown", UNSIGNED
         else:
             name, topic = _header(request, "x-shopify-webhook-id"), _header(request, "x-shopify-topic")
             signature = _header(request, "x-shopify-hmac-sha256")

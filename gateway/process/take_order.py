@@ -12,9 +12,11 @@ from gateway.channels.commands import (
     CompareLines,
     FindOrder,
     GiveBack,
+    NeedsPerson,
     PlaceOrder,
     RecordPayment,
     RecordTracking,
+    TellLocation,
 )
 
 NAME = "take_order"
@@ -115,6 +117,13 @@ class Track(Struct, frozen=True, tag=True):
     event: str
 
 
+class Tell(Struct, frozen=True, tag=True):
+    """Tell fulfillment what a warehouse says."""
+
+    rpc: str
+    request: str
+
+
 class Cancel(Struct, frozen=True, tag=True):
     """Ask orders to cancel units by line; all that is open where empty."""
 
@@ -187,11 +196,15 @@ def _begin(state: State) -> Next[State]:
     if state.at == len(state.commands):
         return Next(state, changes=(Finish(state.delivery_id),), ended=True)
     command = state.commands[state.at]
-    # Payments and parcels are found by their own names: no order is asked for.
+    # Payments, parcels and fulfilment orders are found by their own names: no order is asked for.
     if isinstance(command, RecordPayment):
         return Next(state, (Do(f"{state.at}/record/{state.tries}", Record(command.event)),))
     if isinstance(command, RecordTracking):
         return Next(state, (Do(f"{state.at}/track/{state.tries}", Track(command.event)),))
+    if isinstance(command, TellLocation):
+        return Next(state, (Do(f"{state.at}/tell/{state.tries}", Tell(command.rpc, command.request)),))
+    if isinstance(command, NeedsPerson):
+        return _hold(state, command.reason, command.detail)
     ask = AskOrder(state.channel_id, state.external_order_id)
     return Next(state, (Do(f"{state.at}/ask/{state.tries}", ask),))
 
@@ -199,7 +212,7 @@ def _begin(state: State) -> Next[State]:
 def _released(state: State) -> Next[State]:
     """A person has looked: an order under review is placed, a difference is accepted, anything else is tried again."""
     command = state.commands[state.at]
-    if isinstance(command, CompareLines) or (isinstance(command, GiveBack) and state.reviewed):
+    if isinstance(command, (CompareLines, NeedsPerson)) or (isinstance(command, GiveBack) and state.reviewed):
         return _next(state)
     again = replace(state, tries=state.tries + 1, reviewed=True)
     # What was cancelled before must not be counted again; a cancellation itself comes first and looks anew.
@@ -212,7 +225,9 @@ def _unknown(state: State, now: int) -> Next[State]:
     command = state.commands[state.at]
     if not isinstance(command, PlaceOrder):
         if state.tries % MOST_FINDS == MOST_FINDS - 1:
-            what = {RecordPayment: "order that is paid by", RecordTracking: "parcel with the number"}.get(type(command), "order")
+            what = {RecordPayment: "order that is paid by", RecordTracking: "parcel with the number", TellLocation: "fulfilment order"}.get(
+                type(command), "order"
+            )
             return _hold(state, "ORDER_UNKNOWN", f"no {what} {state.external_order_id} came")
         return Next(state, timers=(Timer("find", now + FIND_AGAIN_S * SECOND),))
     if command.review and not state.reviewed:
@@ -240,8 +255,8 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
             return _next(state)
         case GiveBack():
             return _give_back(state, command)
-        case RecordPayment() | RecordTracking():
-            raise TypeError("payments and parcels are found by their own names")
+        case _:
+            raise TypeError(f"{type(command).__name__} is about something that is found by its own name")
 
 
 def _give_back(state: State, command: GiveBack) -> Next[State]:

@@ -54,6 +54,11 @@ CONNECTIONS = Table(
     Column("api_token", Text, nullable=False, server_default=""),
     Column("external_location_id", String(100), nullable=False, server_default=""),
     Column("coalesce_ms", Integer, nullable=False, server_default="0"),
+    # Of a warehouse of others: which of our locations it is, and who writes to whom in X12.
+    Column("location_id", String(64), nullable=False, server_default=""),
+    Column("edi_own_id", String(20), nullable=False, server_default=""),
+    Column("edi_partner_id", String(20), nullable=False, server_default=""),
+    Index("ix_channel_connections_location", "location_id", unique=True, postgresql_where=text("location_id <> ''"), sqlite_where=text("location_id <> ''")),
 )  # fmt: skip
 
 FILE_MAPPINGS = Table(
@@ -215,6 +220,55 @@ DISPATCHES = Table(
     Column("acknowledged_at", BigInteger),
     Index("ix_dispatches_channel", "channel_id", "shipment_id"),
     Index("ix_dispatches_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+)  # fmt: skip
+
+# The fulfilment orders that warehouses of others were given, and what we and they call them. `lines` are [line, SKU] as they
+# were numbered for the warehouse, `told` the quantities that it was told last; what is awaited is asked for at `look_at`.
+WAREHOUSE_ORDERS = Table(
+    "warehouse_orders", METADATA,
+    Column("fulfillment_order_id", String(40), primary_key=True),
+    Column("channel_id", String(40), nullable=False),
+    Column("order_id", String(40), nullable=False),
+    Column("reference", String(22), nullable=False),
+    Column("external_id", String(100), nullable=False),
+    Column("lines", Text, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("look_at", BigInteger),
+    UniqueConstraint("channel_id", "reference"),
+    Index("ix_warehouse_orders_external", "channel_id", "external_id"),
+    Index("ix_warehouse_orders_look", "channel_id", "look_at", postgresql_where=text("look_at IS NOT NULL"), sqlite_where=text("look_at IS NOT NULL")),
+)  # fmt: skip
+
+# What warehouses of others are told. A document is made once, so that told again it is the same, and kept until it was taken.
+WAREHOUSE_MESSAGES = Table(
+    "warehouse_messages", METADATA,
+    Column("message_id", String(40), primary_key=True),
+    Column("channel_id", String(40), nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("fulfillment_order_id", String(40), nullable=False),
+    # True where it asks for something back, so that the location's answer is told.
+    Column("asks", Integer, nullable=False),
+    # The document; of what is to be fetched, where.
+    Column("content", LargeBinary, nullable=False),
+    Column("control_number", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("error", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("taken_at", BigInteger),
+    Index("ix_warehouse_messages_due", "channel_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+    Index("ix_warehouse_messages_control", "channel_id", "control_number"),
+    Index("ix_warehouse_messages_order", "fulfillment_order_id", "message_id"),
+    Index("ix_warehouse_messages_channel", "channel_id", "message_id"),
+    Index("ix_warehouse_messages_state", "state", "message_id"),
+)  # fmt: skip
+
+# The last control number of each X12 connection.
+CONTROL_NUMBERS = Table(
+    "control_numbers", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("last", BigInteger, nullable=False),
 )  # fmt: skip
 
 # How the customers of a channel are told of their orders; `kinds` are the contract's numbers, as JSON.

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-import httpx
 import structlog
 from opentelemetry import metrics
 from sqlalchemy import select
@@ -31,12 +30,13 @@ from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause, Work
 from gateway.app import publications as book
-from gateway.channels.shopify_api import QUANTITIES_AT_ONCE, SKUS_AT_ONCE, STALE, ApiFailure, ApiRefusal, ShopifyApi
+from gateway.channels.api import ApiFailure, ApiRefusal
+from gateway.channels.shopify_api import QUANTITIES_AT_ONCE, SKUS_AT_ONCE, STALE, ShopifyApi
 from gateway.store.tables import CHANNEL_STATES, CONNECTIONS, DISPATCHES, PUBLICATIONS
+from gateway.voice.each import end, serve_each
 from gateway.voice.egress import Egress
 
 LOOK_S = 0.1
-CONNECTIONS_LOOK_S = 1.0
 TIMEOUT_S = 10.0
 AGAIN_S = 1.0
 PAGE = 500
@@ -46,7 +46,7 @@ LAGS_KEPT, REPORT_EVERY = 200, MINUTE
 BREAK_AFTER = 5
 OPEN_US, LONGEST_OPEN_US = 5 * SECOND, 5 * MINUTE
 CAUSE = Cause("service:gateway", "publications", "publications")
-TOLD = select(CONNECTIONS).where(CONNECTIONS.c.api_url != "")
+TOLD = select(CONNECTIONS).where(CONNECTIONS.c.api_url != "", CONNECTIONS.c.location_id == "")
 log = structlog.get_logger()
 
 
@@ -63,27 +63,13 @@ class Publisher:
 
     async def serve(self) -> None:
         """Works until cancelled."""
-        served: dict[tuple[str, int], asyncio.Task[None]] = {}
         async with self._egress.client(TIMEOUT_S) as client:
-            try:
-                while True:
-                    try:
-                        await self._look(client, served)
-                    except Exception as error:
-                        log.warning("connections are looked for again", error=repr(error))
-                    await asyncio.sleep(CONNECTIONS_LOOK_S)
-            finally:
-                await _end(list(served.values()))
 
-    async def _look(self, client: httpx.AsyncClient, served: dict[tuple[str, int], asyncio.Task[None]]) -> None:
-        async with self._component.database.read() as tx:
-            rows = await tx.read(TOLD)
-        wanted = {(row.channel_id, row.updated_at): row for row in rows if await self._component.leases.hold(f"voice:{row.channel_id}")}
-        await _end([served.pop(key) for key in list(served) if key not in wanted])
-        for key, row in wanted.items():
-            if key not in served or served[key].done():
+            def voice(row: Any) -> Awaitable[None]:
                 api = ShopifyApi(client, row.api_url, row.api_token, row.external_location_id)
-                served[key] = asyncio.ensure_future(ChannelVoice(self._component, self._channels, api, row, self._lag).serve())
+                return ChannelVoice(self._component, self._channels, api, row, self._lag).serve()
+
+            await serve_each(self._component, TOLD, voice)
 
 
 class ChannelVoice:
@@ -110,7 +96,7 @@ class ChannelVoice:
         try:
             await asyncio.gather(*lines)
         finally:
-            await _end(lines)
+            await end(lines)
 
     async def _forever(self, line: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -379,9 +365,3 @@ def _observe_settled(row: dict[str, Any], quantity: int, now: int) -> None:
     """What began to be told while the channel was read is left to its answer."""
     if row["due_at"] is None:
         book.observe(row, quantity, now)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,14 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from argosy.catalog.v1 import item_pb2
+from argosy.gateway.v1 import deliveries_service_pb2
 from chassis.kernel.errors import Refusal
 from gateway.calls import Calls
+from gateway.channels.commands import Unreadable
+from suite import x12_files
 from suite.commands.shared import calling, console, progress_bars, run
 from suite.demand_rows import import_demand
 from suite.files import connect_files, import_orders, import_stock, load_mapping
 from suite.item_rows import export_items, import_items
 from suite.listing_rows import export_listings, export_prices, import_listings, import_prices
-from suite.report import show_delivery, show_rows
+from suite.report import show_delivery, show_document, show_rows
 from suite.rows import REFUSED, Progress, Report
 from suite.shopify_rows import ShopifyProducts
 
@@ -130,6 +133,38 @@ def import_orders_command(
     except (ValueError, OSError, Refusal) as error:
         raise typer.BadParameter(str(error)) from error
     sys.exit(1 if left_out else 0)
+
+
+@imports.command("x12")
+def import_x12_command(
+    files: list[Path], channel: Annotated[str, typer.Option(help="The connection of the warehouse that wrote them.")]
+) -> None:
+    """Deliver a warehouse's X12 documents, 945 and 997, and wait until they are carried out."""
+
+    async def work() -> list[deliveries_service_pb2.Delivery]:
+        async with calling() as calls:
+            with progress_bars() as progress:
+                return await x12_files.deliver(calls, channel, files, progress)
+
+    try:
+        found = run(work())
+    except (ValueError, OSError, Refusal, Unreadable) as error:
+        raise typer.BadParameter(str(error)) from error
+    for one in found:
+        show_document(console, one)
+    sys.exit(1 if any(one.state != deliveries_service_pb2.DELIVERY_STATE_DONE for one in found) else 0)
+
+
+@exports.command("x12")
+def export_x12_command(channel: str, folder: Path) -> None:
+    """Write the X12 documents that wait for a warehouse, 940 and 997, a file each, and mark them as sent."""
+
+    async def work() -> int:
+        async with calling() as calls:
+            with progress_bars() as progress:
+                return await x12_files.fetch(calls, channel, folder, progress)
+
+    console.print(f"{run(work())} documents are in {folder}")
 
 
 @exports.command("items")

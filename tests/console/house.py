@@ -157,6 +157,12 @@ async def order_from_a_provider(calls: Calls) -> tuple[str, str]:
             request_id=new_id(), location_id="3PL", calendar=calendar, cut_off="24:00", acknowledge_within_s=3600
         )
     )
+    await calls.connections.SetConnection(
+        connections_service_pb2.SetConnectionRequest(
+            request_id=new_id(), channel_id="provider", dialect=connections_service_pb2.DIALECT_X12_WAREHOUSE, entity="DE01",
+            location_id="3PL", external_location_id="WH7", edi_own_id="ZZ:ARGOSY", edi_partner_id="01:123456789",
+        )
+    )  # fmt: skip
     await receive(calls, await publish_item(calls, "FAR-1"), "3PL", 10, 4_000)
     placed = await calls.orders.CreateOrder(order("FAR-1", 3, sku="FAR-1"))
     return placed.order_id, (await until_released(calls, placed.order_id))[0].fulfillment_order_id

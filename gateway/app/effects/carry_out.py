@@ -22,6 +22,8 @@ from chassis.runtime.status import from_status
 from gateway.process import take_order as t
 
 LONG_S = 30
+# What is true already needs nothing more.
+TRUE_ALREADY = {"RejectFulfillmentOrder": ("NOTHING_LEFT", "REJECTED_ALREADY")}
 UNPAID = (order_pb2.TENDER_STATE_PENDING, order_pb2.TENDER_STATE_AUTHORISED)
 Answers = Sequence[Struct | None]
 
@@ -102,6 +104,28 @@ class CarryOut:
         """Tells fulfillment what a carrier says of parcels."""
         del database
         return await _each(effects, partial(_pass_on, fulfillment_service_pb2.RecordTrackingRequest, self._fulfillment.RecordTracking))
+
+    async def tell(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Tells fulfillment what warehouses say."""
+        del database
+
+        async def tell(effect: Effect) -> Struct:
+            asked = effect.asked
+            request = getattr(fulfillment_service_pb2, f"{asked.rpc}Request")()
+            json_format.Parse(asked.request, request)
+            request.request_id = effect.request_id
+            try:
+                await getattr(self._fulfillment, asked.rpc)(request)
+            except NotFound as refusal:
+                if refusal.reason != "NO_SUCH_FULFILLMENT_ORDER":
+                    raise
+                return t.OrderUnknown()
+            except Refusal as refusal:
+                if refusal.reason not in TRUE_ALREADY.get(asked.rpc, ()):
+                    raise
+            return t.Done()
+
+        return await _each(effects, tell)
 
     async def cancel(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Cancels units, or all that is open."""

@@ -5,6 +5,7 @@ import asyncio
 from starlette.responses import Response
 
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2
+from argosy.gateway.v1 import warehouses_service_pb2
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from gateway.console import show
@@ -35,18 +36,21 @@ async def one(visit: Visit, notice: Notice | None = None, status: int = 200) -> 
         calls.fulfillment.GetFulfillmentOrder, fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=identity)
     )
     packing = parcels_service_pb2.ListParcelsRequest(fulfillment_order_id=identity, page_size=ROWS)
-    ship_to, parcels, packed, advice = await asyncio.gather(
+    told_of = warehouses_service_pb2.ListWarehouseMessagesRequest(fulfillment_order_id=identity, page_size=ROWS)
+    ship_to, parcels, packed, advice, told = await asyncio.gather(
         visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order.order_id)),
         visit.ask(calls.fulfillment.ListShipments, fulfillment_service_pb2.ListShipmentsRequest(order_id=order.order_id)),
         visit.ask(calls.parcels.ListParcels, packing),
         _advice(visit, order),
+        visit.ask_if("gateway.connections.read", calls.warehouse_messages.ListWarehouseMessages, told_of),
     )
     own = [parcel for parcel in parcels.shipments if parcel.fulfillment_order_id == identity]
     return visit.render(
         "fulfilment_order.html", notice, status, order=order, parcels=own, Status=fulfillment_pb2.FulfillmentStatus,
         ship_to=ship_to.address if ship_to is not None else None, packed=packed.parcels, advice=advice,
         skus={line.line_id: line.sku for line in order.lines}, Handshake=fulfillment_pb2.Handshake, Parcel=parcels_service_pb2.ParcelStatus,
-        Label=parcels_service_pb2.LabelStatus,
+        Label=parcels_service_pb2.LabelStatus, told=told.messages if told is not None else None,
+        MessageKind=warehouses_service_pb2.WarehouseMessageKind, MessageState=warehouses_service_pb2.WarehouseMessageState,
     )  # fmt: skip
 
 

@@ -5,7 +5,13 @@ import asyncio
 import msgspec
 from starlette.responses import Response
 
-from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2, publications_service_pb2, subscriptions_service_pb2
+from argosy.gateway.v1 import (
+    connections_service_pb2,
+    deliveries_service_pb2,
+    publications_service_pb2,
+    subscriptions_service_pb2,
+    warehouses_service_pb2,
+)
 from argosy.ops.v1 import ops_service_pb2
 from chassis.kernel.errors import NotFound
 from chassis.runtime.contracts import message_class
@@ -16,6 +22,7 @@ from gateway.http.codec import Codecs
 
 CODECS = Codecs()
 MOST_SHOWN = 200_000
+LATEST = 20
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
@@ -27,7 +34,8 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         page_size=ROWS,
         page_token=visit.query("page"),
     )
-    deliveries, connections, figures, subscriptions, dead = await asyncio.gather(
+    told = warehouses_service_pb2.ListWarehouseMessagesRequest(page_size=LATEST)
+    deliveries, connections, figures, subscriptions, dead, messages = await asyncio.gather(
         visit.ask_if("gateway.deliveries.read", calls.deliveries.ListDeliveries, asked),
         visit.ask_if(
             "gateway.connections.read", calls.connections.ListConnections, connections_service_pb2.ListConnectionsRequest(page_size=500)
@@ -40,6 +48,7 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
             subscriptions_service_pb2.ListSubscriptionsRequest(page_size=500),
         ),
         _dead(visit),
+        visit.ask_if("gateway.connections.read", calls.warehouse_messages.ListWarehouseMessages, told),
     )  # fmt: skip
     return visit.render(
         "integrations.html", notice, status, dead=dead, deliveries=deliveries.deliveries if deliveries is not None else None,
@@ -48,6 +57,8 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         connections=connections.connections if connections is not None else None, Dialect=connections_service_pb2.Dialect,
         figures={one.channel_id: one for one in figures.channels} if figures is not None else {},
         subscriptions=subscriptions.subscriptions if subscriptions is not None else None,
+        messages=messages.messages if messages is not None else None, MessageKind=warehouses_service_pb2.WarehouseMessageKind,
+        MessageState=warehouses_service_pb2.WarehouseMessageState,
     )  # fmt: skip
 
 

@@ -36,6 +36,14 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     """A payment provider's events, signed as Stripe signs them."""
     DIALECT_CARRIERS: _Dialect.ValueType  # 4
     """A provider of carriers' labels: what becomes of parcels, signed as EasyPost signs it."""
+    DIALECT_X12_WAREHOUSE: _Dialect.ValueType  # 5
+    """A warehouse of others that speaks X12: 940 goes out, 945 and 997 come in."""
+    DIALECT_SHIPHERO: _Dialect.ValueType  # 6
+    """A warehouse of others that is reached by ShipHero."""
+    DIALECT_SHIPBOB: _Dialect.ValueType  # 7
+    """A warehouse of others that is reached by ShipBob."""
+    DIALECT_SHIPSTATION: _Dialect.ValueType  # 8
+    """A warehouse of others that is reached by ShipStation."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
     """What a channel speaks."""
@@ -50,6 +58,14 @@ DIALECT_PAYMENTS: Dialect.ValueType  # 3
 """A payment provider's events, signed as Stripe signs them."""
 DIALECT_CARRIERS: Dialect.ValueType  # 4
 """A provider of carriers' labels: what becomes of parcels, signed as EasyPost signs it."""
+DIALECT_X12_WAREHOUSE: Dialect.ValueType  # 5
+"""A warehouse of others that speaks X12: 940 goes out, 945 and 997 come in."""
+DIALECT_SHIPHERO: Dialect.ValueType  # 6
+"""A warehouse of others that is reached by ShipHero."""
+DIALECT_SHIPBOB: Dialect.ValueType  # 7
+"""A warehouse of others that is reached by ShipBob."""
+DIALECT_SHIPSTATION: Dialect.ValueType  # 8
+"""A warehouse of others that is reached by ShipStation."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015
 
 class _ChargeKind:
@@ -96,6 +112,9 @@ class Connection(_message.Message):
     API_URL_FIELD_NUMBER: _builtins.int
     EXTERNAL_LOCATION_ID_FIELD_NUMBER: _builtins.int
     COALESCE_MS_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    EDI_OWN_ID_FIELD_NUMBER: _builtins.int
+    EDI_PARTNER_ID_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel."""
     dialect: Global___Dialect.ValueType
@@ -111,9 +130,15 @@ class Connection(_message.Message):
     api_url: _builtins.str
     """Where the channel's own API answers; empty where it is not told anything."""
     external_location_id: _builtins.str
-    """The channel's location whose quantities are ours."""
+    """The channel's location whose quantities are ours; of a warehouse, what it calls itself: its id, ShipBob's channel, X12's N104."""
     coalesce_ms: _builtins.int
     """How long changes of one listing are gathered before the channel is told, in milliseconds."""
+    location_id: _builtins.str
+    """Our location that a warehouse of others is; empty where this is none."""
+    edi_own_id: _builtins.str
+    """Who we are in X12: qualifier and id, e.g. ZZ:ARGOSY."""
+    edi_partner_id: _builtins.str
+    """Who the warehouse is in X12."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -131,10 +156,13 @@ class Connection(_message.Message):
         api_url: _builtins.str = ...,
         external_location_id: _builtins.str = ...,
         coalesce_ms: _builtins.int = ...,
+        location_id: _builtins.str = ...,
+        edi_own_id: _builtins.str = ...,
+        edi_partner_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "entity", b"entity", "external_location_id", b"external_location_id", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +186,9 @@ class SetConnectionRequest(_message.Message):
     API_TOKEN_FIELD_NUMBER: _builtins.int
     EXTERNAL_LOCATION_ID_FIELD_NUMBER: _builtins.int
     COALESCE_MS_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    EDI_OWN_ID_FIELD_NUMBER: _builtins.int
+    EDI_PARTNER_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -179,9 +210,15 @@ class SetConnectionRequest(_message.Message):
     api_token: _builtins.str
     """What the channel's API is called with; unchanged where empty."""
     external_location_id: _builtins.str
-    """The channel's location whose quantities are ours."""
+    """The channel's location whose quantities are ours; of a warehouse, what it calls itself: its id, ShipBob's channel, X12's N104."""
     coalesce_ms: _builtins.int
     """How long changes of one listing are gathered before the channel is told, in milliseconds; 1000 where 0."""
+    location_id: _builtins.str
+    """Our location that a warehouse of others is; empty where this is none. No two connections have one."""
+    edi_own_id: _builtins.str
+    """Who we are in X12: qualifier and id, e.g. ZZ:ARGOSY."""
+    edi_partner_id: _builtins.str
+    """Who the warehouse is in X12."""
     def __init__(
         self,
         *,
@@ -197,10 +234,13 @@ class SetConnectionRequest(_message.Message):
         api_token: _builtins.str = ...,
         external_location_id: _builtins.str = ...,
         coalesce_ms: _builtins.int = ...,
+        location_id: _builtins.str = ...,
+        edi_own_id: _builtins.str = ...,
+        edi_partner_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "external_location_id", b"external_location_id", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

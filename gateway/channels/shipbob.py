@@ -1,0 +1,128 @@
+"""ShipBob (https://developer.shipbob.com): its webhooks, whose order it does not promise, and its interface for orders."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from gateway.channels.api import ApiFailure, ApiRefusal, body_of, call, object_of
+from gateway.channels.commands import Unreadable
+from gateway.channels.warehouses import REJECTED, SHIPPED, STUCK, Handed, Heard, Parcel, Said, ShippedLine
+
+LEFT = {"Completed", "Fulfilled"}
+STOPPED = {"Exception", "OnHold", "ImportReview"}
+EXISTS = 422
+
+
+def is_signed(content: bytes, name: str, signature: str, secrets: Sequence[str]) -> bool:
+    """Says whether one of the secrets signed the body within the last minutes; `signature` is the time, a comma, the header."""
+    moment, _, given = signature.partition(",")
+    headers = {"webhook-id": name, "webhook-timestamp": moment, "webhook-signature": given}
+    for secret in secrets:
+        try:
+            if secret:
+                Webhook(secret).verify(content, headers)
+                return True
+        except (WebhookVerificationError, ValueError):
+            continue
+    return False
+
+
+def understand(content: bytes) -> Heard:
+    """Returns what a webhook, or an order that was looked at, means; raises Unreadable. What says nothing new says so."""
+    try:
+        told = json.loads(content)
+        shipments = told.get("shipments", [told])
+        own = str(told.get("reference_id") or ""), str(told.get("order_id") or told["id"])
+        parcels = [_parcel(one) for one in shipments if one["status"] in LEFT]
+        if parcels:
+            return Heard([Said(SHIPPED, *own, parcels=parcels)])
+        states = {one["status"] for one in shipments} | {told["status"]}
+        if states == {"Cancelled"}:
+            return Heard([Said(REJECTED, *own, "the warehouse cancelled it")])
+        if stopped := sorted(states & STOPPED):
+            why = [str(detail.get("name") or "") for one in shipments for detail in one.get("status_details") or []]
+            return Heard([Said(STUCK, *own, f"{', '.join(stopped)}: {', '.join(why) or 'no reason given'}")])
+        return Heard(ignored=f"nothing is done for {', '.join(sorted(states))}")
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"the body is no order and no shipment of ShipBob: {error!r}") from error
+
+
+def _parcel(shipment: Mapping[str, Any]) -> Parcel:
+    tracking = shipment.get("tracking") or {}
+    lines = [ShippedLine(_quantity(one), sku=str(one.get("reference_id") or one["sku"])) for one in shipment["products"]]
+    return Parcel(
+        str(shipment["id"]), str(tracking.get("carrier") or "")[:60], str(shipment.get("ship_option") or "")[:60],
+        str(tracking.get("tracking_number") or "")[:60], [line for line in lines if line.quantity],
+    )  # fmt: skip
+
+
+def _quantity(product: Mapping[str, Any]) -> int:
+    if product.get("quantity") is not None:
+        return int(product["quantity"])
+    return sum(int(one["quantity"]) for one in product["inventory_items"])
+
+
+class ShipBob:
+    """One channel's interface: what it took, it ships, or says that it is stuck."""
+
+    accepts_by_taking = True
+
+    def __init__(self, client: httpx.AsyncClient, url: str, token: str, channel: str) -> None:
+        self._client = client
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}", "shipbob_channel_id": channel}
+
+    async def give(self, order: Handed) -> str:
+        """Gives it an order; one that is there under our reference is not given twice."""
+        found = await self._find(order.reference)
+        if found is not None:
+            return str(found["id"])
+        to = order.address
+        street = list(to.lines)
+        given = {
+            "reference_id": order.reference, "order_number": order.order_number, "purchase_date": order.placed_at,
+            "shipping_method": order.method or "Standard", "type": "DTC",
+            "recipient": {
+                "name": to.name or to.company, "email": order.email, "phone_number": to.phone,
+                "address": {
+                    "company_name": to.company, "address1": street[0] if street else "", "address2": ", ".join(street[1:]),
+                    "city": to.locality, "state": to.region, "zip_code": to.postal_code, "country": to.country_code,
+                },
+            },
+            "products": [
+                {"reference_id": line.sku, "name": line.sku, "quantity": line.quantity, "external_line_id": line.number}
+                for line in order.left
+            ],
+        }  # fmt: skip
+        return str(object_of(await self._call("POST", "order", json=given))["id"])
+
+    async def change(self, order: Handed) -> bool:
+        """Cancels the order; it cannot take a part off, and does not give back what it began to ship."""
+        if order.left:
+            return False
+        try:
+            answer = object_of(await self._call("POST", f"order/{order.external_id}/cancel"))
+        except ApiRefusal:
+            found = object_of(await self._call("GET", f"order/{order.external_id}"))
+            return str(found["status"]) == "Cancelled"
+        return str(answer["status"]) == "Success"
+
+    async def look(self, order: Handed) -> Sequence[bytes]:
+        """Returns the order as it is."""
+        return [(await self._call("GET", f"order/{order.external_id}")).content]
+
+    async def fetch(self, url: str) -> bytes:
+        """It says everything in its webhooks."""
+        raise ApiRefusal(f"nothing is fetched from {url}")
+
+    async def _find(self, reference: str) -> Any:
+        found = body_of(await self._call("GET", "order", params={"ReferenceIds": reference}))
+        if not isinstance(found, list):
+            raise ApiFailure("the answer is no list")
+        return next((one for one in found if one.get("reference_id") == reference), None)
+
+    async def _call(self, method: str, path: str, **given: Any) -> httpx.Response:
+        return await call(self._client, method, f"{self._url}/{path}", headers=self._headers, **given)

@@ -1,0 +1,101 @@
+"""What ShipHero, ShipBob and ShipStation say: real webhooks, and what only looks like one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.channels import shipbob, shiphero, shipstation
+from gateway.channels.commands import Unreadable
+from gateway.channels.shipstation import _is_own
+from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Parcel, Said, ShippedLine
+from tests.samples import need_samples, samples
+
+
+def real(name: str) -> bytes:
+    files = samples(f"wms/{name}.json")
+    need_samples(files)
+    return files[0].read_bytes()
+
+
+def test_shiphero_says_that_it_has_what_is_needed() -> None:
+    (said,) = shiphero.understand(real("shiphero_order_allocated")).said
+    assert said == Said(ACCEPTED, "MO351", "T3JkZXI6MjA0MTU5MDYy")
+    assert "Return Update" in shiphero.understand(real("shiphero_return_update")).ignored
+
+
+def test_shiphero_names_lines_by_ours_where_it_knows_them() -> None:
+    lines = [{"quantity": 2, "sku": "A", "partner_line_item_id": "l1"}, {"quantity": 1, "sku": "B"}, {"quantity": 0, "sku": "C"}]
+    told = {"shipment_id": 7, "partner_order_id": "R", "line_items": lines, "shipping_carrier": None, "tracking_number": "T"}
+    (said,) = shiphero.understand(json.dumps({"webhook_type": "Shipment Update", "fulfillment": told}).encode()).said
+    assert said.parcels == [Parcel("7", "", "", "T", [ShippedLine(2, "l1", sku="A"), ShippedLine(1, sku="B")])]
+    (said,) = shiphero.understand(b'{"webhook_type": "Order Canceled", "partner_order_id": "R"}').said
+    assert (said.kind, said.reference) == (REJECTED, "R")
+
+
+def bob(**values: Any) -> bytes:
+    shipment = {
+        "id": 9, "order_id": 5, "reference_id": "R", "status": "Completed", "tracking": {"carrier": "USPS", "tracking_number": "T"},
+        "products": [{"reference_id": "A", "quantity": 2}, {"sku": "B", "inventory_items": [{"quantity": 1}, {"quantity": 2}]}],
+    }  # fmt: skip
+    return json.dumps({**shipment, **values}).encode()
+
+
+def test_shipbob_says_it_of_a_shipment_or_of_an_order() -> None:
+    parcel = Parcel("9", "USPS", "", "T", [ShippedLine(2, sku="A"), ShippedLine(3, sku="B")])
+    whole = json.dumps({"id": 5, "reference_id": "R", "status": "Fulfilled", "shipments": [json.loads(bob())]}).encode()
+    assert shipbob.understand(bob()).said == shipbob.understand(whole).said == [Said(SHIPPED, "R", "5", parcels=[parcel])]
+    (said,) = shipbob.understand(bob(status="OnHold", status_details=[{"name": "MissingAddress"}])).said
+    assert (said.kind, said.reason) == (STUCK, "OnHold: MissingAddress")
+    assert shipbob.understand(bob(status="Cancelled")).said[0].kind == REJECTED
+    assert "Processing" in shipbob.understand(bob(status="Processing")).ignored
+
+
+def test_shipstation_sends_us_to_look_and_says_what_was_voided() -> None:
+    heard = shipstation.understand(
+        b'{"resource_url": "https://ssapi6.shipstation.com/shipments?batchId=1", "resource_type": "SHIP_NOTIFY"}'
+    )
+    assert heard.fetch == ["https://ssapi6.shipstation.com/shipments?batchId=1"]
+    assert shipstation.understand(b'{"resource_url": "https://x", "resource_type": "ORDER_NOTIFY"}').ignored
+    # Fetched without what is in them, shipments are not believed.
+    with pytest.raises(Unreadable, match="does not say what is in it"):
+        shipstation.understand(real("shipstation_list_shipments"))
+    told = json.loads(real("shipstation_list_shipments"))
+    for one in told["shipments"]:
+        one["shipmentItems"] = [{"quantity": 1, "sku": "A", "lineItemKey": "l1"}]
+    told["shipments"][0]["voided"] = True
+    said = shipstation.understand(json.dumps(told).encode()).said
+    assert len(said) == len(told["shipments"]) - 1
+    assert said[0].parcels[0].tracking_number == told["shipments"][1]["trackingNumber"]
+
+
+@pytest.mark.parametrize(
+    ("host", "own", "same"),
+    [
+        ("ssapi.shipstation.com", "ssapi.shipstation.com", True), ("ssapi6.shipstation.com", "ssapi.shipstation.com", True),
+        ("shipstation.com", "ssapi.shipstation.com", False), ("ssapi.shipstation.com.evil.example", "ssapi.shipstation.com", False),
+        ("evilshipstation.com", "ssapi.shipstation.com", False), ("10.0.0.2", "10.0.0.1", False), ("10.0.0.1:80", "10.0.0.1:81", False),
+        ("other.com", "shipstation.com", False),
+    ],
+)  # fmt: skip
+def test_only_the_service_itself_is_called(host: str, own: str, same: bool) -> None:
+    assert _is_own(host, own) is same
+
+
+@pytest.mark.parametrize("dialect", [shiphero, shipbob, shipstation])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"null", b"{}", b'{"webhook_type": "Shipment Update"}', b"\xff", b'{"shipments": 1}', b"[" * 9999]
+)
+def test_what_is_no_webhook_is_unreadable(dialect: Any, content: bytes) -> None:
+    with pytest.raises(Unreadable):
+        dialect.understand(content)
+
+
+@pytest.mark.parametrize("name", ["shipbob_wro_1", "shipstation_get_order", "shipstation_list_orders", "shipbob_spec_receiving"])
+def test_other_real_files_are_not_taken_for_parcels(name: str) -> None:
+    for dialect in (shiphero, shipbob, shipstation):
+        try:
+            heard = dialect.understand(real(name))
+        except Unreadable:
+            continue
+        assert not [one for one in heard.said if one.kind == SHIPPED]

@@ -35,6 +35,7 @@ from argosy.ops.v1.jobs_service_pb2_grpc import JobsServiceStub
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
 from argosy.orders.v1.changes_service_pb2_grpc import ChangesServiceStub
 from argosy.orders.v1.customers_service_pb2_grpc import CustomersServiceStub
+from argosy.orders.v1.offers_service_pb2_grpc import OffersServiceStub
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from argosy.orders.v1.rules_service_pb2_grpc import RulesServiceStub
 from argosy.returns.v1.returns_service_pb2_grpc import ReturnsServiceStub
@@ -67,6 +68,7 @@ class Calls:
         self.valuation = ValuationServiceStub(channels.to("inventory"))
         self.orders = OrdersServiceStub(channels.to("orders"))
         self.customers = CustomersServiceStub(channels.to("orders"))
+        self.offers = OffersServiceStub(channels.to("orders"))
         self.changes = ChangesServiceStub(channels.to("orders"))
         self.rules = RulesServiceStub(channels.to("orders"))
         self.fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))

@@ -10,10 +10,12 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
+from chassis.runtime.host import service_secret
 from chassis.runtime.settings import Settings
 from gateway.app.proofs import record_of
 from gateway.app.prove import CHECKS, prove
 from gateway.http import server
+from gateway.http.offers import Links
 from gateway.voice.egress import Egress
 from gateway.voice.forwarder import Forwarder
 from gateway.voice.mail import Mail
@@ -37,12 +39,13 @@ class Front:
         """Starts all of it and returns how to stop it."""
         self._egress.allow_private = settings.allow_private_targets
         self._mail.set_up(settings.smtp_url)
-        stop_http = await server.start(component, channels, settings)
+        links = Links(service_secret(settings), settings.public_url)
+        stop_http = await server.start(component, channels, settings, links)
         runs = (
             Sender(component, self._egress).serve(),
             Publisher(component, channels, self._egress).serve(),
             Forwarder(component, channels, self._egress).serve(),
-            Postman(component, channels, self._egress, self._mail).serve(),
+            Postman(component, channels, self._egress, self._mail, links.to_offer).serve(),
             _keep_proving(component, channels, settings.prove_every_s),
         )
         tasks = [asyncio.ensure_future(run) for run in runs]

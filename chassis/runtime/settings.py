@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     smtp_url: str = Field(
         "", description="Who takes mail to customers: smtps://user:password@host, smtp:// (STARTTLS), smtp+plain://; none where empty."
     )
+    public_url: str = Field(
+        "", description="Where customers reach the gateway, like https://orders.example; they are sent no links where empty."
+    )
     max_in_flight: int = Field(2000, description="Calls beyond this are shed, reports first.")
 
     def database_for(self, service: str) -> str:

@@ -15,7 +15,7 @@ from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.work import Work
 from gateway.app.notice_routes import load_routes
 from gateway.store.tables import NOTICE_TEMPLATES
-from gateway.voice.facts import Asker, Known, as_json, facts_of, made_up, made_up_event
+from gateway.voice.facts import Asker, Known, as_json, facts_of, made_up, made_up_event, made_up_link
 from gateway.voice.wording import FALLBACK, LANGUAGES, Words, choices, own_words, render
 
 KEY = ("channel_id", "kind", "language")
@@ -31,7 +31,7 @@ def name_of(kind: Any) -> str:
 async def set_template(work: Work, request: notices_service_pb2.SetNoticeTemplateRequest) -> Template:
     """Refusals: INVALID_TEMPLATE, which names the part and the line."""
     words = Words(request.subject, request.text, request.html, request.language)
-    render(words, facts_of(request.kind, made_up_event(request.kind), made_up(), "Shop", request.language))
+    render(words, facts_of(request.kind, made_up_event(request.kind), made_up(), "Shop", request.language, made_up_link))
     return await _word(work, request, words)
 
 
@@ -90,7 +90,7 @@ class Previews:
             words = words._replace(subject=request.subject or words.subject, text=request.text or words.text, html=request.html)
         known = await self._known(request.order_id, asked.principal.channel_ids)
         shop_name = (route.sender_name if route is not None else "") or request.channel_id or "Shop"
-        facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, words.language)
+        facts = facts_of(request.kind, made_up_event(request.kind), known, shop_name, words.language, made_up_link)
         made = render(words, facts)
         return notices_service_pb2.RenderedNotice(
             subject=made.subject, text=made.text, html=made.html, language=made.language, facts=as_json(facts)

@@ -28,8 +28,10 @@ KINDS: dict[type[Message], int] = {
     orders_events_pb2.OrderPlaced: notices_service_pb2.NOTICE_KIND_RECEIVED,
     orders_events_pb2.OrderChanged: notices_service_pb2.NOTICE_KIND_CHANGED,
     orders_events_pb2.OrderDelayed: notices_service_pb2.NOTICE_KIND_DELAYED,
+    orders_events_pb2.SubstituteOffered: notices_service_pb2.NOTICE_KIND_SUBSTITUTE_OFFERED,
     fulfillment_events_pb2.ReadyForPickup: notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP,
     fulfillment_events_pb2.ShipmentShipped: notices_service_pb2.NOTICE_KIND_SHIPPED,
+    fulfillment_events_pb2.ShipmentDelivered: notices_service_pb2.NOTICE_KIND_DELIVERED,
     orders_events_pb2.LinesCancelled: notices_service_pb2.NOTICE_KIND_CANCELLED,
     returns_events_pb2.ReturnAuthorized: notices_service_pb2.NOTICE_KIND_RETURN_OPENED,
     orders_events_pb2.DepositRefunded: notices_service_pb2.NOTICE_KIND_REFUNDED,
@@ -48,7 +50,7 @@ Notice = notices_service_pb2.Notice
 
 async def on_events(work: Work, events: Sequence[Received]) -> None:
     """Keeps a notice of each event whose channel tells its customers of it; one query and one insert however many events."""
-    # What a customer has collected is not on its way.
+    # What a customer has collected is not on its way, and they know that they have it.
     told = [event for event in events if type(event.message) in KINDS and not getattr(event.message, "collected", False)]
     if not told:
         return

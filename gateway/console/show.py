@@ -12,7 +12,7 @@ from chassis.kernel.errors import InvalidArgument
 
 GOOD = {
     "SHIPPED", "DELIVERED", "CLOSED", "CAPTURED", "DISPOSITIONED", "ISSUED", "DONE", "ACKNOWLEDGED", "PUBLISHED", "PICKED", "SUCCEEDED",
-    "ORDERED", "BOUGHT", "SENT", "COLLECTED", "TAKEN",
+    "ORDERED", "BOUGHT", "SENT", "COLLECTED", "TAKEN", "ACCEPTED",
 }  # fmt: skip
 WAITING = {
     "ON_HOLD",

@@ -45,6 +45,8 @@ DONE = {
     "cancelled": "The cancellation is on its way; what is with a warehouse is asked back first.",
     "created": "The order was taken.",
     "paid": "The payment is added.",
+    "offered": "The customer is asked, where the channel tells its customers.",
+    "offer-withdrawn": "The offer is taken back.",
     "reached": "The customer is reached there from now on.",
     "changing": "The change is on its way; what is under way is had back first, and the story below says what became of it.",
     "claimed": "The hold is yours.",

@@ -7,14 +7,15 @@ LINES: Way = ("change", "change or split it")
 OTHER: Way = ("change", "replace the article")
 PRICE: Way = ("change", "say what its lines cost")
 PAYMENT: Way = ("pay", "add a payment")
+OFFER: Way = ("offer", "offer the customer something else")
 CANCEL: Way = ("cancel", "cancel it")
 LOCATIONS: Way = ("work", "see who has it")
 
 WAYS: dict[str, tuple[Way, ...]] = {
     "UNKNOWN_SKU": (OTHER, CANCEL),
-    "OUT_OF_STOCK": (LINES, CANCEL),
-    "UNKNOWN_DATE": (LINES, CANCEL),
-    "STOCK_TAKEN": (LINES, CANCEL),
+    "OUT_OF_STOCK": (OFFER, LINES, CANCEL),
+    "UNKNOWN_DATE": (OFFER, LINES, CANCEL),
+    "STOCK_TAKEN": (OFFER, LINES, CANCEL),
     "PRICE_OVERRIDE": (PRICE, CANCEL),
     "AWAITING_PAYMENT": (PAYMENT, CANCEL),
     "AMOUNT_MISMATCH": (PAYMENT, PRICE),

@@ -39,7 +39,7 @@ from argosy.inventory.v1 import (
     valuation_service_pb2,
 )
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2, jobs_service_pb2, ops_service_pb2
-from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, orders_service_pb2, rules_service_pb2
+from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, offers_service_pb2, orders_service_pb2, rules_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.runtime.contracts import Method, methods_of
@@ -51,7 +51,7 @@ MODULES = (
     subscriptions_service_pb2, ops_service_pb2, holds_service_pb2, approvals_service_pb2, valuation_service_pb2, lots_service_pb2,
     demands_service_pb2, counts_service_pb2, feeds_service_pb2, purchasing_service_pb2, transfers_service_pb2, planning_service_pb2,
     jobs_service_pb2, categories_service_pb2, rules_service_pb2, promise_service_pb2, sourcing_service_pb2, changes_service_pb2,
-    warehouse_service_pb2, parcels_service_pb2, warehouses_service_pb2,
+    warehouse_service_pb2, parcels_service_pb2, warehouses_service_pb2, offers_service_pb2,
 )  # fmt: skip
 VARIABLE = re.compile(r"\{(\w+)\}")
 

@@ -20,6 +20,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
 from gateway.console.app import Console, Guarded
+from gateway.http.offers import Links, OfferPages
 from gateway.http.problem import problem
 from gateway.http.reading import reading_page
 from gateway.http.routes import Routes, contracts
@@ -56,7 +57,7 @@ class HttpServer:
             await self._task
 
 
-def make_app(component: Component, channels: Channels) -> Starlette:
+def make_app(component: Component, channels: Channels, links: Links) -> Starlette:
     """Returns the application."""
     limiter = MovingWindowRateLimiter(MemoryStorage())
     limit = RateLimitItemPerSecond(PER_SECOND)
@@ -83,6 +84,7 @@ def make_app(component: Component, channels: Channels) -> Starlette:
         routes=[
             HttpRoute("/", _front_page),
             Mount("/console", Guarded(Starlette(routes=Console(component, channels).routes()))),
+            Mount("/offers", Guarded(Starlette(routes=OfferPages(channels, links).routes()))),
             HttpRoute("/openapi.json", _openapi),
             HttpRoute("/docs", _docs),
             HttpRoute("/healthz", _health),
@@ -92,9 +94,9 @@ def make_app(component: Component, channels: Channels) -> Starlette:
     )
 
 
-async def start(component: Component, channels: Channels, settings: Settings) -> Callable[[], Awaitable[None]]:
+async def start(component: Component, channels: Channels, settings: Settings, links: Links) -> Callable[[], Awaitable[None]]:
     """Starts the gateway's HTTP side and returns how to stop it."""
-    server = HttpServer(make_app(component, channels), settings.host, settings.http_port)
+    server = HttpServer(make_app(component, channels, links), settings.host, settings.http_port)
     await server.start()
     return server.stop
 

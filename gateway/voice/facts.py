@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -46,8 +46,11 @@ class Asker:
         self._items = ItemsServiceStub(channels.to("catalog"))
         self._parcels = ParcelsServiceStub(channels.to("fulfillment"))
 
-    async def ask(self, order_ids: Sequence[str]) -> tuple[dict[str, Known], dict[str, Refusal]]:
-        """Returns what is known of each order, and why nothing is of the others; raises a Refusal where catalog does not answer."""
+    async def ask(self, order_ids: Sequence[str], others: Sequence[str] = ()) -> tuple[dict[str, Known], dict[str, Refusal]]:
+        """Returns what is known of each order, and why nothing is of the rest; raises a Refusal where catalog does not answer.
+
+        `others` are items that are in none of them.
+        """
         unique = sorted(set(order_ids))
         answers = await asyncio.gather(*(self._order(order_id) for order_id in unique), return_exceptions=True)
         refused = {order_id: one for order_id, one in zip(unique, answers, strict=True) if isinstance(one, Refusal)}
@@ -57,7 +60,7 @@ class Asker:
                 pairs.append(one)
             elif not isinstance(one, Refusal):
                 raise one
-        item_ids = sorted({line.item_id for order, _ in pairs for line in order.lines if line.item_id})
+        item_ids = sorted({line.item_id for order, _ in pairs for line in order.lines if line.item_id} | set(others))
         names: dict[str, str] = {}
         for start in range(0, len(item_ids), MOST_ITEMS):
             request = items_service_pb2.FindItemsRequest(item_ids=item_ids[start : start + MOST_ITEMS])
@@ -98,7 +101,12 @@ def made_up() -> Known:
     order.promised_by.FromJsonString("2026-03-06T00:00:00Z")
     order.expected_by.FromJsonString("2026-03-09T00:00:00Z")
     place = address_pb2.Address(company="Harbour Store", lines=["Quay 7"], postal_code="20457", locality="Hamburg", country_code="DE")
-    return Known(order, "Ada Example", "ada@example.com", {"a": "Mug, blue", "b": "Teapot, 1.2 l"}, {"STORE": place})
+    return Known(order, "Ada Example", "ada@example.com", {"a": "Mug, blue", "b": "Teapot, 1.2 l", "c": "Teapot, 1.4 l"}, {"STORE": place})
+
+
+def made_up_link(offer_id: str) -> str:
+    """Returns where nobody answers an offer."""
+    return f"https://shop.example/offers/{offer_id}"
 
 
 def made_up_event(kind: int) -> dict[str, Any]:
@@ -110,6 +118,20 @@ def made_up_event(kind: int) -> dict[str, Any]:
             return {"promised_by": "2026-03-06T00:00:00Z", "expected_by": "2026-03-09T00:00:00Z"}
         case Kind.NOTICE_KIND_SHIPPED:
             return {"carrier": "PARCELCO", "tracking_number": "PC123456789", "lines": [{"line_id": "1", "quantity": 1}]}
+        case Kind.NOTICE_KIND_DELIVERED:
+            return {"carrier": "PARCELCO", "tracking_number": "PC123456789", "lines": [{"line_id": "1", "quantity": 2}]}
+        case Kind.NOTICE_KIND_SUBSTITUTE_OFFERED:
+            return {
+                "offer_id": "0192f000-0000-7000-8000-000000000003",
+                "line_id": "2",
+                "channel_sku": "POT-4",
+                "item_id": "c",
+                "quantity": 1,
+                "saving_minor": 500,
+                "currency_code": "EUR",
+                "answer_by": "2026-03-04T12:00:00Z",
+                "cancels_otherwise": True,
+            }
         case Kind.NOTICE_KIND_CANCELLED:
             return {"units": 1}
         case Kind.NOTICE_KIND_RETURN_OPENED:
@@ -122,8 +144,13 @@ def made_up_event(kind: int) -> dict[str, Any]:
             return {}
 
 
-def facts_of(kind: int, event: Mapping[str, Any], known: Known, shop_name: str, language: str) -> dict[str, Any]:
-    """Returns what a template of this kind may tell, amounts and dates as they are written in the language."""
+def facts_of(
+    kind: int, event: Mapping[str, Any], known: Known, shop_name: str, language: str, link: Callable[[str], str]
+) -> dict[str, Any]:
+    """Returns what a template of this kind may tell, amounts and dates as they are written in the language.
+
+    `link` says where the customer answers an offer, by its id.
+    """
     order, locale = known.order, _locale(language)
     facts: dict[str, Any] = {
         "shop": {"name": shop_name},
@@ -145,6 +172,20 @@ def facts_of(kind: int, event: Mapping[str, Any], known: Known, shop_name: str, 
             facts["parcel"] = {
                 "carrier": event.get("carrier", ""), "tracking_number": event.get("tracking_number", ""), "is_last": not to_come,
                 "lines": _units(event, known, in_stock=True),
+            }  # fmt: skip
+        case Kind.NOTICE_KIND_DELIVERED:
+            facts["parcel"] = {
+                "carrier": event.get("carrier", ""), "tracking_number": event.get("tracking_number", ""),
+                "lines": _units(event, known, in_stock=True),
+            }  # fmt: skip
+        case Kind.NOTICE_KIND_SUBSTITUTE_OFFERED:
+            saving = int(event.get("saving_minor", 0))
+            line = next((one for one in order.lines if one.line_id == event["line_id"]), order_pb2.OrderLine())
+            facts["offer"] = {
+                "instead_of": _name(line, known), "name": known.articles.get(event["item_id"], "") or event["channel_sku"],
+                "quantity": int(event["quantity"]), "saving": shown(saving, order.currency_code, str(locale)) if saving else "",
+                "answer_by": _told(event["answer_by"], locale), "cancels_otherwise": bool(event.get("cancels_otherwise")),
+                "link": link(event["offer_id"]),
             }  # fmt: skip
         case Kind.NOTICE_KIND_CANCELLED:
             all_gone = all(line.cancelled >= line.ordered for line in order.lines)

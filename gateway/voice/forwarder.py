@@ -70,14 +70,14 @@ class Forwarder:
             await serve_each(self._component, GIVEN, lambda row: self._voice(client, row).serve())
 
     def _voice(self, client: httpx.AsyncClient, row: Any) -> "WarehouseVoice":
-        asker = Asker(self._channels)
+        asker = Standing(self._channels)
         if row.dialect in APIS:
             api = APIS[row.dialect](client, row.api_url, row.api_token, row.external_location_id)
             return CalledWarehouse(self._component, asker, row, api)
         return WrittenWarehouse(self._component, asker, row, client)
 
 
-class Asker:
+class Standing:
     """Asks how a fulfilment order stands, and where it goes."""
 
     def __init__(self, channels: Channels) -> None:
@@ -119,7 +119,7 @@ def _day(moment: Timestamp) -> str:
 class WarehouseVoice:
     """One warehouse: what is due is told in the order in which it came up."""
 
-    def __init__(self, component: Component, asker: Asker, connection: Any) -> None:
+    def __init__(self, component: Component, asker: Standing, connection: Any) -> None:
         self._component = component
         self._asker = asker
         self._connection = connection
@@ -194,7 +194,7 @@ class WarehouseVoice:
 class CalledWarehouse(WarehouseVoice):
     """A warehouse that has an interface of its own."""
 
-    def __init__(self, component: Component, asker: Asker, connection: Any, api: WarehouseApi) -> None:
+    def __init__(self, component: Component, asker: Standing, connection: Any, api: WarehouseApi) -> None:
         super().__init__(component, asker, connection)
         self._api = api
 
@@ -255,7 +255,7 @@ class CalledWarehouse(WarehouseVoice):
 class WrittenWarehouse(WarehouseVoice):
     """A warehouse that is told by documents: they are posted where it reads, or wait to be fetched."""
 
-    def __init__(self, component: Component, asker: Asker, connection: Any, client: httpx.AsyncClient) -> None:
+    def __init__(self, component: Component, asker: Standing, connection: Any, client: httpx.AsyncClient) -> None:
         super().__init__(component, asker, connection)
         self._client = client
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -60,8 +60,9 @@ class Ready(NamedTuple):
 class Postman:
     """Sends what is due."""
 
-    def __init__(self, component: Component, channels: Channels, egress: Egress, mail: Mail) -> None:
+    def __init__(self, component: Component, channels: Channels, egress: Egress, mail: Mail, link: Callable[[str], str]) -> None:
         self._component = component
+        self._link = link
         self._asker = Asker(channels)
         self._egress = egress
         self._mail = mail
@@ -95,7 +96,8 @@ class Postman:
         wanted = [row for row in due if allows(routes.get(row.channel_id), row.kind)]
         told = [Told(row.notice_id, Result("its channel tells customers nothing of it"), skipped=True) for row in due if row not in wanted]
         try:
-            known, refused = await self._asker.ask([row.order_id for row in wanted])
+            offered = [item_id for row in wanted if (item_id := json.loads(row.facts).get("item_id"))]
+            known, refused = await self._asker.ask([row.order_id for row in wanted], offered)
         except Refusal as refusal:
             known, refused = {}, {row.order_id: refusal for row in wanted}
         ready = []
@@ -109,7 +111,7 @@ class Postman:
                 told.append(Told(row.notice_id, Result("the customer left no mail address"), skipped=True))
                 continue
             chosen = wordings.choose(row.channel_id, row.kind, choices(about.order.language, route.language))
-            facts = facts_of(row.kind, json.loads(row.facts), about, route.sender_name or row.channel_id, chosen.language)
+            facts = facts_of(row.kind, json.loads(row.facts), about, route.sender_name or row.channel_id, chosen.language, self._link)
             try:
                 ready.append(Ready(row, route, about, render(chosen, facts)))
             except InvalidArgument as invalid:

@@ -2,7 +2,7 @@
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import inventory_events_pb2
-from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, orders_service_pb2, rules_service_pb2
+from argosy.orders.v1 import changes_service_pb2, customers_service_pb2, offers_service_pb2, orders_service_pb2, rules_service_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.pipeline import Asks
@@ -20,6 +20,7 @@ from services.orders.app import (
     customers,
     find_facts,
     get_timeline,
+    offers,
     on_fulfillment,
     on_hold_released,
     on_inventory,
@@ -40,7 +41,7 @@ from services.orders.store.tables import CHASSIS, METADATA
 
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call catalog, finance, fulfillment and inventory."""
-    ask, order_changes = AskOthers(channels), changes.Changes(channels)
+    ask, order_changes, order_offers = AskOthers(channels), changes.Changes(channels), offers.Offers(channels)
     return Service(
         name="orders",
         metadata=METADATA,
@@ -50,11 +51,15 @@ def build(channels: Channels) -> Service:
             customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
             rules_service_pb2.DESCRIPTOR.services_by_name["RulesService"],
             changes_service_pb2.DESCRIPTOR.services_by_name["ChangesService"],
+            offers_service_pb2.DESCRIPTOR.services_by_name["OffersService"],
         ),
         writes={
             "CreateOrder": create_order.create_orders,
             "CancelOrder": each(cancel_order.cancel_order),
             "ChangeOrder": each_call(changes.change_order),
+            "OfferSubstitute": each_call(offers.offer_substitute),
+            "AnswerOffer": each(offers.answer_offer),
+            "WithdrawOffer": each(offers.withdraw_offer),
             "SetContact": each(set_contact.set_contact),
             "RecordPaymentEvent": each(record_payment_event.record_payment_event),
             "AddTender": each(add_tender.add_tender),
@@ -79,6 +84,8 @@ def build(channels: Channels) -> Service:
             "GetSkuUse": read_orders.get_sku_use,
             "PreviewChange": Asks(order_changes.preview_change),
             "ListChanges": changes.list_changes,
+            "GetOffer": offers.get_offer,
+            "ListOffers": offers.list_offers,
             "GetTimeline": Asks(get_timeline.Timelines(channels).get_timeline),
             "GetCustomer": customers.get_customer,
             "ListCustomers": customers.list_customers,
@@ -127,9 +134,12 @@ def build(channels: Channels) -> Service:
             ),
         ),
         facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},
-        prepares={"ChangeOrder": order_changes.prepare},
+        prepares={"ChangeOrder": order_changes.prepare, "OfferSubstitute": order_offers.prepare},
         approvals=(rule_sets.ACTIVATION, changes.CHANGE),
         jobs=(try_rules.TRY,),
-        periodics=(Periodic("renew_authorisations", 5.0, take.renew_expiring, take.EXPIRING),),
+        periodics=(
+            Periodic("renew_authorisations", 5.0, take.renew_expiring, take.EXPIRING),
+            Periodic("expire_offers", 5.0, offers.expire_offers, offers.UNANSWERED),
+        ),
         on_hold_released=on_hold_released.on_hold_released,
     )  # fmt: skip

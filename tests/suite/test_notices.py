@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from argosy.common.v1 import address_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2
 from argosy.gateway.v1 import notices_service_pb2 as pb
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
@@ -71,6 +72,12 @@ async def sent(calls: Calls, order_id: str, *states: int) -> list[pb.Notice]:
     return await eventually(look)  # type: ignore[no-any-return]
 
 
+async def only_shipment(calls: Calls, order_id: str) -> str:
+    asked = fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id)
+    (shipment,) = (await calls.fulfillment.ListShipments(asked)).shipments
+    return shipment.shipment_id
+
+
 SENT, SKIPPED, FAILED = pb.NOTICE_STATE_SENT, pb.NOTICE_STATE_SKIPPED, pb.NOTICE_STATE_FAILED
 
 
@@ -92,15 +99,28 @@ async def test_a_customer_is_told_in_their_language_what_happens_to_the_order_on
         assert "<li>2 × Thing MUG-1" in html.get_content()
         assert "Es reist mit PARCELCO" in words(shipped)
         assert "Der Rest folgt" not in words(shipped)
+        arrived = fulfillment_service_pb2.RecordTrackingRequest(
+            request_id=new_id(), shipment_id=await only_shipment(calls, placed.order_id), status="DELIVERED"
+        )
+        await calls.fulfillment.RecordTracking(arrived)
+        *_, third = await sent(calls, placed.order_id, SENT, SENT, SENT)
+        assert third.kind == pb.NOTICE_KIND_DELIVERED
+        delivered = mailbox.taken[-1]
+        assert delivered["Subject"] == "Ihr Paket zu Bestellung W-1 ist angekommen"
+        assert "- 2 × Thing MUG-1" in words(delivered)
         timeline = await calls.orders.GetTimeline(orders_service_pb2.GetTimelineRequest(order_id=placed.order_id))
         told = [entry.text for entry in timeline.entries if entry.kind == "TOLD_CUSTOMER"]
-        assert told == ["The customer was told, in de: received", "The customer was told, in de: shipped"]
+        assert told == [
+            "The customer was told, in de: received",
+            "The customer was told, in de: shipped",
+            "The customer was told, in de: delivered",
+        ]
         assert "The customer was told on" in " ".join(one.text for one in timeline.story)
         # Who left no mail address is not told, and nobody has to look at it.
         silent = await calls.orders.CreateOrder(order("W-2", ship_to=to("", "2")))
         (notice,) = await sent(calls, silent.order_id, SKIPPED)
         assert notice.last_result == "the customer left no mail address"
-        assert len(mailbox.taken) == 2
+        assert len(mailbox.taken) == 3
 
 
 async def test_cancellations_and_refunds_are_told_and_channels_word_them_as_they_like(sqlite_settings: Settings) -> None:

@@ -7,12 +7,13 @@ from starlette.responses import Response
 from argosy.common.v1 import address_pb2
 from argosy.finance.v1 import finance_service_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
-from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
+from argosy.orders.v1 import changes_service_pb2, offers_service_pb2, order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from gateway.console import show
 from gateway.console.pages.common import holds_about, location_ids
 from gateway.console.visit import Notice, Visit, action
 
+HOUR_S = 3600
 REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
 
 
@@ -22,7 +23,7 @@ async def page(
     """Shows it; what the person may not see is left out."""
     order_id, calls = visit.path["order_id"], visit.calls
     order = await visit.ask(calls.orders.GetOrder, orders_service_pb2.GetOrderRequest(order_id=order_id))
-    timeline, refunds, ship_to, work, parcels, decisions, entries, invoices, returns, holds, locations = await asyncio.gather(
+    timeline, refunds, ship_to, work, parcels, decisions, entries, invoices, returns, holds, locations, offers = await asyncio.gather(
         visit.ask(calls.orders.GetTimeline, orders_service_pb2.GetTimelineRequest(order_id=order_id)),
         visit.ask(calls.orders.ListRefunds, orders_service_pb2.ListRefundsRequest(order_id=order_id)),
         visit.ask_if("orders.shipto.read", calls.orders.GetShipTo, orders_service_pb2.GetShipToRequest(order_id=order_id)),
@@ -41,6 +42,7 @@ async def page(
         visit.ask_if("returns.returns.read", calls.returns.ListReturns, returns_service_pb2.ListReturnsRequest(order_id=order_id)),
         holds_about(visit, order_id),
         location_ids(visit),
+        visit.ask(calls.offers.ListOffers, offers_service_pb2.ListOffersRequest(order_id=order_id)),
     )  # fmt: skip
     return visit.render(
         "order.html", notice, status, order=order, impact=impact, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
@@ -52,6 +54,8 @@ async def page(
         Work=fulfillment_pb2.FulfillmentStatus, Return=returns_service_pb2.ReturnStatus, Status=order_pb2.OrderStatus,
         Policy=order_pb2.ShortagePolicy, Tender=order_pb2.TenderState, tender_states=show.choices(order_pb2.TenderState)[:3],
         policies=show.choices(order_pb2.ShortagePolicy), adapters=show.choices(order_pb2.PaymentAdapter),
+        offers=offers.offers, Offer=offers_service_pb2.OfferStatus, Otherwise=offers_service_pb2.OfferOtherwise,
+        otherwises=show.choices(offers_service_pb2.OfferOtherwise),
     )  # fmt: skip
 
 
@@ -124,6 +128,35 @@ async def _pay(visit: Visit) -> Response:
     return visit.go(f"/console/orders/{order_id}", "paid")
 
 
+async def _offer(visit: Visit) -> Response:
+    order_id = visit.path["order_id"]
+    request = offers_service_pb2.OfferSubstituteRequest(
+        request_id=visit.request_id(), order_id=order_id, line_id=visit.field("line"), channel_sku=visit.field("sku"),
+        quantity=show.whole(visit.field("quantity"), "quantity"), answer_within_s=show.choice(visit.field("hours"), "hours") * HOUR_S,
+        otherwise=show.choice(visit.field("otherwise"), "otherwise"),
+    )  # fmt: skip
+    if visit.field("amount"):
+        request.amount_minor = show.minor(visit.field("amount"), visit.field("currency"), "amount")
+    await visit.ask(visit.calls.offers.OfferSubstitute, request)
+    return visit.go(f"/console/orders/{order_id}", "offered")
+
+
+async def _answer_offer(visit: Visit) -> Response:
+    request = offers_service_pb2.AnswerOfferRequest(
+        request_id=visit.request_id(), offer_id=visit.path["offer_id"], accepted=visit.field("answer") == "yes"
+    )
+    await visit.ask(visit.calls.offers.AnswerOffer, request)
+    return visit.go(f"/console/orders/{visit.path['order_id']}", "answered")
+
+
+async def _withdraw_offer(visit: Visit) -> Response:
+    request = offers_service_pb2.WithdrawOfferRequest(
+        request_id=visit.request_id(), offer_id=visit.path["offer_id"], reason=visit.field("reason")
+    )
+    await visit.ask(visit.calls.offers.WithdrawOffer, request)
+    return visit.go(f"/console/orders/{visit.path['order_id']}", "offer-withdrawn")
+
+
 async def _authorise(visit: Visit) -> Response:
     names = [name for name in visit.form if name.startswith("quantity-")]
     quantities = {name.removeprefix("quantity-"): show.whole(visit.field(name), "quantity") for name in names}
@@ -143,4 +176,7 @@ cancel = action(_cancel, page)
 change = action(_change, page)
 contact = action(_contact, page)
 pay = action(_pay, page)
+offer = action(_offer, page)
+answer_offer = action(_answer_offer, page)
+withdraw_offer = action(_withdraw_offer, page)
 authorise = action(_authorise, page)

@@ -67,7 +67,7 @@ async def confirm_collection(work: Work, request: fulfillment_service_pb2.Confir
         order.ship(line_id, quantity)
         event.lines.append(order.assignment(line_id, quantity))
     work.emit(event)
-    work.emit(fulfillment_events_pb2.ShipmentDelivered(**named))
+    work.emit(fulfillment_events_pb2.ShipmentDelivered(**named, channel_id=to.channel_id, lines=event.lines, collected=True))
     await settle(work, [order])
     lines = [{"shipment_id": shipment_id, "line_id": line_id, "quantity": quantity} for line_id, quantity in taken.items()]
     await work.tx.insert(SHIPMENTS, [row])

@@ -17,7 +17,7 @@ from chassis.runtime.work import HoldKind, Work
 from services.fulfillment.app.views import to_shipment
 from services.fulfillment.domain.tracking import Told, latest
 from services.fulfillment.store.parcels import TRACKING
-from services.fulfillment.store.tables import SHIPMENT_LINES, SHIPMENTS
+from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES, SHIPMENT_LINES, SHIPMENTS
 
 HELD = {
     "RETURNED": HoldKind("RETURNED_TO_SENDER", "node", 24 * 3600, "operations"),
@@ -43,7 +43,7 @@ async def record_tracking(work: Work, request: fulfillment_service_pb2.RecordTra
         told_before = Told(row.tracking_status, row.tracked_at)
         now = latest([told_before, *(Told(one.status, one.occurred_at, one.detail, one.place) for one in known)])
         if now.status != row.tracking_status:
-            _tell(work, row, now)
+            await _tell(work, row, now)
         values: dict[str, Any] = {"tracking_status": now.status, "tracked_at": now.at}
         delivered = [one.occurred_at for one in known if one.status == "DELIVERED"]
         if delivered:
@@ -70,13 +70,26 @@ def _told(request: fulfillment_service_pb2.RecordTrackingRequest, now: int) -> I
         yield Told(one.status, from_timestamp(one.occurred_at), one.detail, one.place)
 
 
-def _tell(work: Work, row: Any, now: Told) -> None:
+async def _tell(work: Work, row: Any, now: Told) -> None:
     named = {"fulfillment_order_id": row.fulfillment_order_id, "shipment_id": row.shipment_id, "order_id": row.order_id}
     if now.status == "DELIVERED":
-        work.emit(fulfillment_events_pb2.ShipmentDelivered(**named))
+        await _tell_delivered(work, row)
     elif now.status in HELD:
         work.emit(fulfillment_events_pb2.ShipmentFailed(**named, status=now.status, detail=now.detail))
         work.hold(HELD[now.status], "shipment", row.shipment_id, now.detail or f"the carrier says that the parcel is {now.status}")
+
+
+async def _tell_delivered(work: Work, row: Any) -> None:
+    key = (row.fulfillment_order_id,)
+    (order,) = await work.tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), [key], only=("channel_id",))
+    items = {line.line_id: line.item_id for line in await work.tx.find(LINES, ("fulfillment_order_id",), [key])}
+    event = fulfillment_events_pb2.ShipmentDelivered(
+        fulfillment_order_id=row.fulfillment_order_id, shipment_id=row.shipment_id, order_id=row.order_id, channel_id=order.channel_id,
+        carrier=row.carrier, tracking_number=row.tracking_number,
+    )  # fmt: skip
+    for line in await work.tx.find(SHIPMENT_LINES, KEY[:1], [(row.shipment_id,)], order=("line_id",)):
+        event.lines.add(line_id=line.line_id, item_id=items[line.line_id], location_id=row.location_id, quantity=line.quantity)
+    work.emit(event)
 
 
 async def list_tracking(asked: Asked) -> fulfillment_service_pb2.ListTrackingResponse:

@@ -51,7 +51,7 @@ class Changes:
     async def preview_change(self, asked: Looking) -> Impact:
         """Refusals: NO_SUCH_ORDER, INVALID_FIELD, NOTHING_CHANGES, NOTHING_LEFT, TOO_LATE, UNKNOWN_SKU."""
         async with asked.database.read() as tx:
-            wish = await _read(tx, asked.request, asked)
+            wish = await wish_of(tx, asked.request, asked)
         return await self._impact(wish)
 
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence[Impact | Refusal]:
@@ -60,7 +60,7 @@ class Changes:
         for request in requests:
             try:
                 async with database.read() as tx:
-                    wish = await _read(tx, request)
+                    wish = await wish_of(tx, request)
                 found.append(await self._impact(wish))
             except Refusal as refusal:
                 found.append(refusal)
@@ -73,7 +73,8 @@ class Changes:
         return impact
 
 
-async def _read(tx: Tx, request: Wanted, asked: Looking | None = None) -> Wish:
+async def wish_of(tx: Tx, request: Wanted, asked: Looking | None = None) -> Wish:
+    """Returns what an order would be by a change; raises where nothing changes, or where it is too late."""
     row = await load(tx, request.order_id)
     if asked is not None:
         visible(asked, row.channel_id)

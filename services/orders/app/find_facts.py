@@ -3,10 +3,11 @@
 from sqlalchemy import func, select
 
 from argosy.ops.v1 import ops_pb2
+from chassis.kernel.clock import MINUTE
 from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.statements import ZERO
-from services.orders.store.tables import CHASSIS, LINES, ORDERS, TENDERS
+from services.orders.store.tables import CHASSIS, LINES, OFFERS, ORDERS, TENDERS
 
 
 async def demand(tx: Tx, now: int) -> FoundFacts:
@@ -19,7 +20,7 @@ async def demand(tx: Tx, now: int) -> FoundFacts:
 
 
 async def forgotten(tx: Tx, now: int) -> FoundFacts:
-    """P6: open processes without effect, timer or open hold."""
+    """P6: open processes without effect, timer or open hold; offers whose time is over and that nobody ended."""
     processes, effects, timers, holds = CHASSIS.processes, CHASSIS.effects, CHASSIS.timers, CHASSIS.holds
     waits_for = (
         select(effects.c.effect_id).where(effects.c.process_id == processes.c.process_id),
@@ -28,7 +29,10 @@ async def forgotten(tx: Tx, now: int) -> FoundFacts:
     )
     query = select(processes.c.process, processes.c.process_id).where(processes.c.ended == ZERO, *(~one.exists() for one in waits_for))
     rows = await tx.read(query.limit(100))
-    return [_break("P6", f"{r.process} {r.process_id}", "is open, and nothing will wake it") for r in rows], []
+    breaks = [_break("P6", f"{r.process} {r.process_id}", "is open, and nothing will wake it") for r in rows]
+    late = select(OFFERS.c.offer_id).where(OFFERS.c.ended_at.is_(None), OFFERS.c.answer_by < now - MINUTE)
+    breaks += [_break("P6", f"offer {r.offer_id}", "its time is over, and it is still open") for r in await tx.read(late.limit(100))]
+    return breaks, []
 
 
 async def money(tx: Tx, now: int) -> FoundFacts:

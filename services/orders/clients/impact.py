@@ -76,6 +76,15 @@ class Impacts:
                 impact.deliver_by_after.CopyFrom(quote.deliver_by)
         return impact
 
+    async def offered(self, wish: Wish) -> tuple[str, int]:
+        """Returns the item that goes in place of a line, and how many of its stock units nothing could ship. Refusals: UNKNOWN_SKU."""
+        added = [one for one in wish.changed if one.quantity]
+        (item,) = await self._meanings(wish, added)
+        after, units = wish.after, added[0].quantity * item.units
+        to = address_pb2.Destination(country_code=after["country_code"], region=after["region"], postal_prefix=after["postal_prefix"])
+        quote = await self._quote(wish.row, [_line(added[0].line_id, item, units, units, 0, 0)], to, after["shipping_method"])
+        return str(item.item_id), sum(one.quantity for one in quote.short) if quote is not None else 0
+
     async def _lines(self, wish: Wish) -> list[_Line]:
         """Returns the lines as they would be; what is more of one than before, and what is new, would have to be found."""
         changed = {one.line_id: one for one in wish.changed}

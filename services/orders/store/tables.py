@@ -184,6 +184,33 @@ CHANGES = Table(
     Index("ix_order_changes_order_id_change_id", "order_id", "change_id"),
 )  # fmt: skip
 
+# What customers are offered in place of lines that wait; a line has one that is open.
+OFFERS = Table(
+    "offers", METADATA,
+    Column("offer_id", String(40), primary_key=True),
+    Column("order_id", String(40), nullable=False),
+    Column("line_id", String(40), nullable=False),
+    Column("channel_sku_before", String(100), nullable=False),
+    Column("quantity_before", BigInteger, nullable=False),
+    Column("amount_before_minor", BigInteger, nullable=False),
+    Column("channel_sku", String(100), nullable=False),
+    Column("item_id", String(40), nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("tax_minor", BigInteger, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("otherwise", Integer, nullable=False),
+    Column("answer_by", BigInteger, nullable=False),
+    Column("offered_by", String(120), nullable=False),
+    Column("offered_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_by", String(120), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index("ix_offers_order_id_offer_id", "order_id", "offer_id"),
+    Index("ix_offers_open_line", "line_id", unique=True, postgresql_where=text("ended_at IS NULL"), sqlite_where=text("ended_at IS NULL")),
+    Index("ix_offers_open_until", "answer_by", postgresql_where=text("ended_at IS NULL"), sqlite_where=text("ended_at IS NULL")),
+)  # fmt: skip
+
 CUSTOMERS = Table(
     "customers", METADATA,
     Column("customer_id", String(40), primary_key=True),

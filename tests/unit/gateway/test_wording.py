@@ -4,7 +4,7 @@ import pytest
 
 from chassis.kernel.errors import InvalidArgument
 from gateway.app.notice_templates import KINDS, name_of
-from gateway.voice.facts import facts_of, made_up, made_up_event
+from gateway.voice.facts import facts_of, made_up, made_up_event, made_up_link
 from gateway.voice.mail import Letter, Mail, as_message
 from gateway.voice.wording import LANGUAGES, Words, choices, own_words, render
 
@@ -12,7 +12,7 @@ from gateway.voice.wording import LANGUAGES, Words, choices, own_words, render
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_comes_with_argosy_can_be_told(language: str) -> None:
     for kind in KINDS:
-        made = render(own_words(name_of(kind), language), facts_of(kind, made_up_event(kind), made_up(), "Harbour", language))
+        made = render(own_words(name_of(kind), language), facts_of(kind, made_up_event(kind), made_up(), "Harbour", language, made_up_link))
         assert made.subject
         assert "{" not in made.subject + made.text + made.html.partition("<h1")[2]
         assert "\n\n\n" not in made.text
@@ -20,7 +20,7 @@ def test_what_comes_with_argosy_can_be_told(language: str) -> None:
 
 
 def test_amounts_and_days_are_written_as_the_language_does() -> None:
-    facts = {language: facts_of(2, made_up_event(2), made_up(), "Harbour", language) for language in ("en", "de-AT", "xx")}
+    facts = {language: facts_of(2, made_up_event(2), made_up(), "Harbour", language, made_up_link) for language in ("en", "de-AT", "xx")}
     assert facts["en"]["order"]["total"] == "€99.96"
     assert facts["de-AT"]["order"]["total"] == "€\xa099,96"
     assert facts["xx"]["order"]["total"] == "€99.96"

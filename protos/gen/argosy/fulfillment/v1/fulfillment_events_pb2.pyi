@@ -339,22 +339,44 @@ class ShipmentDelivered(_message.Message):
     FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     SHIPMENT_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CARRIER_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    COLLECTED_FIELD_NUMBER: _builtins.int
     fulfillment_order_id: _builtins.str
     """The fulfilment order."""
     shipment_id: _builtins.str
     """The shipment."""
     order_id: _builtins.str
     """The order."""
+    channel_id: _builtins.str
+    """The channel; empty in events of before this field."""
+    carrier: _builtins.str
+    """The carrier."""
+    tracking_number: _builtins.str
+    """The tracking number."""
+    collected: _builtins.bool
+    """True where the customer collected it."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.Assignment]:
+        """What is in it."""
+
     def __init__(
         self,
         *,
         fulfillment_order_id: _builtins.str = ...,
         shipment_id: _builtins.str = ...,
         order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        carrier: _builtins.str = ...,
+        tracking_number: _builtins.str = ...,
+        lines: _abc.Iterable[_fulfillment_pb2.Assignment] | None = ...,
+        collected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fulfillment_order_id", b"fulfillment_order_id", "order_id", b"order_id", "shipment_id", b"shipment_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "channel_id", b"channel_id", "collected", b"collected", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "order_id", b"order_id", "shipment_id", b"shipment_id", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,6 +44,10 @@ class _NoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeKind
     """What they collect waits for them."""
     NOTICE_KIND_CHANGED: _NoticeKind.ValueType  # 8
     """The order was changed: what it contains now, and until when it comes."""
+    NOTICE_KIND_DELIVERED: _NoticeKind.ValueType  # 9
+    """A parcel arrived."""
+    NOTICE_KIND_SUBSTITUTE_OFFERED: _NoticeKind.ValueType  # 10
+    """Something else is offered for what is short, and the customer is asked."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """What a customer is told."""
@@ -66,6 +70,10 @@ NOTICE_KIND_READY_FOR_PICKUP: NoticeKind.ValueType  # 7
 """What they collect waits for them."""
 NOTICE_KIND_CHANGED: NoticeKind.ValueType  # 8
 """The order was changed: what it contains now, and until when it comes."""
+NOTICE_KIND_DELIVERED: NoticeKind.ValueType  # 9
+"""A parcel arrived."""
+NOTICE_KIND_SUBSTITUTE_OFFERED: NoticeKind.ValueType  # 10
+"""Something else is offered for what is short, and the customer is asked."""
 Global___NoticeKind: _TypeAlias = NoticeKind  # noqa: Y015
 
 class _NoticeVia:

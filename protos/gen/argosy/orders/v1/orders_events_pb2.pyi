@@ -525,3 +525,105 @@ class OrderChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderChanged: _TypeAlias = OrderChanged  # noqa: Y015
+
+@_typing.final
+class SubstituteOffered(_message.Message):
+    """Something else was offered in place of a line, and the customer is to be asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SAVING_MINOR_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ANSWER_BY_FIELD_NUMBER: _builtins.int
+    CANCELS_OTHERWISE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    offer_id: _builtins.str
+    """The offer."""
+    line_id: _builtins.str
+    """The line that waits."""
+    channel_sku: _builtins.str
+    """What is offered, as the channel names it."""
+    item_id: _builtins.str
+    """The item that is."""
+    quantity: _builtins.int
+    """How many of the channel's units."""
+    saving_minor: _builtins.int
+    """What the customer would get back, with tax."""
+    currency_code: _builtins.str
+    """ISO 4217 code of the amount."""
+    cancels_otherwise: _builtins.bool
+    """True where the line is cancelled unless they want it; it waits on where false."""
+    @_builtins.property
+    def answer_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when they may answer."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        saving_minor: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        answer_by: _timestamp_pb2.Timestamp | None = ...,
+        cancels_otherwise: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "cancels_otherwise", b"cancels_otherwise", "channel_id", b"channel_id", "channel_sku", b"channel_sku", "currency_code", b"currency_code", "item_id", b"item_id", "line_id", b"line_id", "offer_id", b"offer_id", "order_id", b"order_id", "quantity", b"quantity", "saving_minor", b"saving_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubstituteOffered: _TypeAlias = SubstituteOffered  # noqa: Y015
+
+@_typing.final
+class SubstituteAnswered(_message.Message):
+    """An offer ended: accepted, declined, not answered in time, or taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    offer_id: _builtins.str
+    """The offer."""
+    line_id: _builtins.str
+    """The line that it was about."""
+    outcome: _builtins.str
+    """ACCEPTED, DECLINED, EXPIRED or WITHDRAWN."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "line_id", b"line_id", "offer_id", b"offer_id", "order_id", b"order_id", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubstituteAnswered: _TypeAlias = SubstituteAnswered  # noqa: Y015

@@ -27,6 +27,7 @@ SIGNED = {
     connections_service_pb2.DIALECT_PAYMENTS: "the provider signs its events; give the endpoint's secret",
     connections_service_pb2.DIALECT_SHIPHERO: "ShipHero signs its webhooks; give the secret that it showed for them",
     connections_service_pb2.DIALECT_SHIPBOB: "ShipBob signs its webhooks; give the secret, whsec_…, that it showed for them",
+    connections_service_pb2.DIALECT_SHIPSTATION: "ShipStation signs nothing; give a secret, and let it send to /webhooks/…?key=SECRET",
 }
 
 

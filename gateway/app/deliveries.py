@@ -15,7 +15,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from chassis.runtime.writer import Call, Outcome
-from gateway.channels import carriers, payments, shipbob, shiphero, shopify
+from gateway.channels import carriers, payments, shipbob, shiphero, shipstation, shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
@@ -73,8 +73,7 @@ def _refusal(connection: Any, request: deliveries_service_pb2.TakeDeliveryReques
         case connections_service_pb2.DIALECT_SHIPBOB:
             signed = shipbob.is_signed(content, request.provider_delivery_id, signature, secrets)
         case connections_service_pb2.DIALECT_SHIPSTATION:
-            # It only says that there is something to fetch.
-            signed = True
+            signed = shipstation.is_signed(signature, secrets)
         case _:
             # Files are brought by who may bring them, never by a webhook of anybody.
             signed = not signature

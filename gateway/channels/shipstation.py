@@ -1,10 +1,11 @@
 """ShipStation (https://www.shipstation.com/docs/api): webhooks that only say where something is to be fetched, and its interface.
 
-Nobody signs its webhooks. They are believed no further than that something may be new: what is new is fetched from the account's
-own interface, and from nowhere else.
+Nobody signs its webhooks, so they are sent to an address that holds the secret (`?key=`), and believed no further than that
+something may be new: what is new is fetched from the account's own interface, and from nowhere else.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,11 @@ from gateway.channels.warehouses import SHIPPED, Handed, Heard, Parcel, Said, Sh
 
 NEWS = {"SHIP_NOTIFY", "FULFILLMENT_SHIPPED"}
 AWAITING = "awaiting_shipment"
+
+
+def is_signed(signature: str, secrets: Sequence[str]) -> bool:
+    """Says whether the address that a webhook was sent to held one of the secrets."""
+    return any(hmac.compare_digest(one.encode(), signature.encode()) for one in secrets if one)
 
 
 def name_of(content: bytes) -> str:

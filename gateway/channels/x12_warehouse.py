@@ -12,6 +12,8 @@ NEW, REPLACED, CANCELLED = "N", "R", "F"
 TAKEN = {"A", "E"}
 # What a line's status says of what is missing: it follows. Any other says that it does not.
 FOLLOWS = {"BO", "BP", "PS"}
+# Qualifiers of names that we give articles: stock keeping unit, vendor's, vendor's catalogue, buyer's part number.
+OURS = ("SK", "VN", "VC", "BP")
 TRACKING, CARTON = "2I", "CP"
 
 
@@ -131,9 +133,9 @@ def _line_number(loop: Sequence[Elements]) -> int:
 
 
 def _article(item: Elements) -> str:
-    """Returns our SKU, whichever pair of qualifier and id names it."""
+    """Returns our SKU, whichever pair of qualifier and id names it; empty where only others' names stand there."""
     pairs = {at(item, position): at(item, position + 1) for position in (7, 17, 21) if at(item, position)}
-    return next((pairs[name] for name in ("SK", "VN", "VC", "BP") if name in pairs), "") or next(iter(pairs.values()), "")
+    return next((pairs[name] for name in OURS if name in pairs), "")
 
 
 def _receipts(one: Transaction) -> Iterator[Receipt]:

@@ -38,7 +38,7 @@ class Webhooks:
             name, topic = _header(request, "webhook-id"), request.headers.get("shipbob-topic", "unknown")
             signature = f"{_header(request, 'webhook-timestamp')},{_header(request, SHIPBOB)}"
         elif shipstation.is_hook(content):
-            name, topic, signature = shipstation.name_of(content), "unknown", UNSIGNED
+            name, topic, signature = shipstation.name_of(content), "unknown", request.query_params.get("key", "") or UNSIGNED
         else:
             name, topic = _header(request, "x-shopify-webhook-id"), _header(request, "x-shopify-topic")
             signature = _header(request, "x-shopify-hmac-sha256")

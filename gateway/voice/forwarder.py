@@ -5,6 +5,7 @@ A fulfilment order is told as it stands at that moment: what was called back bef
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -116,7 +117,7 @@ def _day(moment: Timestamp) -> str:
     return moment.ToDatetime().date().isoformat() if moment.seconds else ""
 
 
-class WarehouseVoice:
+class WarehouseVoice(ABC):
     """One warehouse: what is due is told in the order in which it came up."""
 
     def __init__(self, component: Component, asker: Standing, connection: Any) -> None:
@@ -149,8 +150,9 @@ class WarehouseVoice:
                 why = f"{failure.reason}: {failure.message}" if isinstance(failure, Refusal) else str(failure)
                 await self._write(partial(book.record_failure, message=message, why=why, final=False))
 
+    @abstractmethod
     async def _tell(self, message: Any) -> None:
-        raise NotImplementedError
+        """Tells what is due and writes down what came of it; raises ApiFailure, ApiRefusal or a Refusal where nothing did."""
 
     async def _write(self, do: Callable[[Work], Awaitable[Any]]) -> Any:
         return await self._component.writer.run(do, CAUSE)

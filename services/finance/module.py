@@ -16,6 +16,8 @@ BOOKED = (
     inventory_events_pb2.StockReceived,
     inventory_events_pb2.StockAdjusted,
     inventory_events_pb2.StockIssued,
+    inventory_events_pb2.DropShipped,
+    inventory_events_pb2.DropShipReturned,
     inventory_events_pb2.StockReturned,
     inventory_events_pb2.StockDispositioned,
     inventory_events_pb2.StockRevalued,

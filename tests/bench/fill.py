@@ -22,6 +22,7 @@ LEFT = {
     "customers", "users", "proofs", "subscriptions", "publications", "channel_states",
     "bins", "bin_stock", "cartons", "origins", "valuations", "limits", "suppliers", "count_policies", "feed_marks", "inbound", "demands",
     "rule_sets", "policy_versions", "nodes", "transits", "lanes", "method_safety", "queues", "categories", "planning_policies",
+    "drop_ship_prices",
 }  # fmt: skip
 
 

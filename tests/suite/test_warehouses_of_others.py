@@ -90,8 +90,8 @@ class House:
             orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=order_id, reason="the customer asked")
         )
 
-    async def hook(self, content: bytes, headers: dict[str, str]) -> int:
-        return (await self.http.post("/webhooks/3pl", content=content, headers=headers)).status_code
+    async def hook(self, content: bytes, headers: dict[str, str], query: str = "") -> int:
+        return (await self.http.post(f"/webhooks/3pl{query}", content=content, headers=headers)).status_code
 
 
 def connection(dialect: int, url: str, **values: Any) -> connections_service_pb2.SetConnectionRequest:
@@ -216,13 +216,14 @@ async def test_shipstation_only_says_where_to_look(settings: Settings) -> None:
         url = next(one.api_url for one in found if one.channel_id == "3pl")
         # Another's address is not called, whatever the webhook says.
         elsewhere = json.dumps({"resource_url": "http://169.254.169.254/shipments", "resource_type": "SHIP_NOTIFY"}).encode()
-        assert await own.hook(elsewhere, {}) == 200
+        assert await own.hook(elsewhere, {}) == 401
+        assert await own.hook(elsewhere, {}, f"?key={SECRET}") == 200
         refused = await own.hold("WAREHOUSE_NOT_TOLD")
         assert "169.254.169.254 is not where" in refused.detail
         hook = json.dumps(
             {"resource_url": f"{url}/shipments?batchId=9&includeShipmentItems=False", "resource_type": "SHIP_NOTIFY"}
         ).encode()
-        assert await own.hook(hook, {}) == 200
+        assert await own.hook(hook, {}, f"?key={SECRET}") == 200
         await until_status(own.calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
         shipments = (await own.calls.fulfillment.ListShipments(fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id))).shipments
         assert [(one.tracking_number, one.carrier) for one in shipments] == [("94002", "stamps_com")]

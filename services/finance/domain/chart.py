@@ -105,6 +105,12 @@ RULES_OF_STOCK: tuple[tuple[str, str, str, tuple[tuple[str, ...], ...], str], ..
     ), ""),
 )  # fmt: skip
 
+# What a supplier ships for us is cost and owed at once; brought back to it, it is owed less.
+RULES_OF_DROP_SHIPMENT: tuple[tuple[str, str, str, tuple[Line, ...]], ...] = (
+    ("drop-ship", "DropShipped", "true", (("5000", "debit", "e.cost_minor"), ("2300", "credit", "e.cost_minor"))),
+    ("drop-ship-return", "DropShipReturned", "true", (("2330", "debit", "e.credit_minor"), ("5000", "credit", "e.credit_minor"))),
+)
+
 # What a carrier bills takes up what was accrued when the parcel left; the difference is freight.
 RULES_OF_FREIGHT: tuple[tuple[str, str, str, tuple[Line, ...]], ...] = (
     ("carrier-bill", "FreightBilled", "true", (

@@ -8,6 +8,7 @@ from chassis.kernel.ids import request_id
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
 from services.inventory.app.counts import want_count
+from services.inventory.app.drop_ship import buy, prices_for
 from services.inventory.app.find_stock import find_stock
 from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State
@@ -65,9 +66,13 @@ async def on_recalled(work: Work, events: Sequence[Received]) -> None:
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:
-    """ALLOCATED → out, at the cost of its layers; what was never promised comes from AVAILABLE, else is found and issued."""
+    """ALLOCATED → out, at the cost of its layers; what was never promised comes from AVAILABLE, else is found and issued.
+
+    What leaves from stock that is not ours is bought from its owner at that moment.
+    """
     async with _Booking(work, events, costs=True) as booking:
         issues = []
+        prices = await prices_for(work, booking.book, [event.message for event in events])
         for event in events:
             message = event.message
             location = booking.book.locations.get(message.location_id)
@@ -85,14 +90,17 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
                 value = values.pop(line.line_id, 0)
                 issued.value_minor += value
                 issued.lines.add(item_id=line.item_id, quantity=line.quantity, value_minor=value, line_id=line.line_id)
-                issues.append(
-                    {
-                        "document_id": issued.document_id, "line_id": line.line_id, "item_id": line.item_id,
-                        "location_id": message.location_id, "quantity": line.quantity, "value_minor": value,
-                        "returned_quantity": 0, "issued_at": work.now, "order_id": message.order_id,
-                    }
-                )  # fmt: skip
             work.emit(issued)
+            bought = {} if location.owned else buy(work, location, issued, prices)
+            issues += [
+                {
+                    "document_id": issued.document_id, "line_id": line.line_id, "item_id": line.item_id,
+                    "location_id": message.location_id, "quantity": line.quantity,
+                    "value_minor": line.value_minor + bought.get(line.line_id, 0), "returned_quantity": 0, "issued_at": work.now,
+                    "order_id": message.order_id, "channel_id": message.channel_id,
+                }
+                for line in issued.lines
+            ]  # fmt: skip
         await work.tx.insert(ISSUES, issues)
 
 

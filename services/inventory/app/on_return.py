@@ -33,13 +33,22 @@ async def on_return_received(work: Work, events: Sequence[Received]) -> None:
             document_id=f"return-{message.receipt_id}", cost_basis="ISSUE", **_about(book, message)
         )
         document = Document("return", returned.document_id, "received")
+        credit = 0
         for line in message.lines:
-            value, basis = _cost(work, book, message, line, issues.get(line.line_id, []))
-            value = _take_back(book, message, line, value if book.owned(message.location_id) else 0, left, pending, document)
+            value, basis, bought = _cost(work, book, message, line, issues.get(line.line_id, []))
+            if not book.owned(message.location_id):
+                # What its owner had sold to us goes back to them; of what was ours all along, nothing was agreed.
+                credit, value = credit + bought, 0
+            value = _take_back(book, message, line, value, left, pending, document)
             returned.value_minor += value
             returned.cost_basis = max(returned.cost_basis, basis, key=WEAKER.index)
             returned.lines.add(item_id=line.item_id, quantity=line.stock_quantity, value_minor=value, line_id=line.line_id)
         work.emit(returned)
+        if credit:
+            back = inventory_events_pb2.DropShipReturned(
+                document_id=f"to-supplier-{message.receipt_id}", credit_minor=credit, **_about(book, message)
+            )
+            work.emit(back)
     await book.write()
     await pending.save(work)
     await _save(work, [issue for of_line in issues.values() for issue in of_line])
@@ -160,6 +169,7 @@ def _about(book: StockBook, message: Any) -> dict[str, Any]:
 class _Issue:
     def __init__(self, row: Any) -> None:
         self.key = (row.document_id, row.line_id)
+        self.location_id = row.location_id
         self.quantity = row.quantity
         self.value_minor = row.value_minor
         self.returned = row.returned_quantity
@@ -173,18 +183,22 @@ async def _issues(work: Work, line_ids: set[str]) -> dict[str, list[_Issue]]:
     return found
 
 
-def _cost(work: Work, book: StockBook, message: Any, line: Any, issues: list[_Issue]) -> tuple[int, str]:
-    left, value = line.stock_quantity, 0
+def _cost(work: Work, book: StockBook, message: Any, line: Any, issues: list[_Issue]) -> tuple[int, str, int]:
+    """Returns what a line's goods left at, by which basis, and how much of that was paid to the owner of the place they left."""
+    left, value, bought = line.stock_quantity, 0, 0
     for issue in issues:
         part = min(left, issue.quantity - issue.returned)
-        value += share(issue.value_minor, issue.returned, part, issue.quantity)
+        worth = share(issue.value_minor, issue.returned, part, issue.quantity)
+        value += worth
+        if issue.location_id == message.location_id and not book.owned(issue.location_id):
+            bought += worth
         issue.returned += part
         left -= part
     if not left:
-        return value, "ISSUE"
+        return value, "ISSUE", bought
     estimate, basis = book.estimate(line.item_id, message.location_id, left)
     work.hold(UNCOSTED, "return", message.return_id, f"{left} of {line.item_id} came back that are not known to have left")
-    return value + estimate, basis
+    return value + estimate, basis, bought
 
 
 async def _save(work: Work, issues: list[_Issue]) -> None:

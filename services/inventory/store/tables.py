@@ -169,6 +169,7 @@ ISSUES = Table(
     Column("returned_quantity", BigInteger, nullable=False),
     Column("issued_at", BigInteger, nullable=False),
     Column("order_id", String(64), nullable=False, server_default=""),
+    Column("channel_id", String(64), nullable=False, server_default=""),
     Index("ix_issues_line_id", "line_id"),
     Index("ix_issues_issued_at", "issued_at"),
 )  # fmt: skip
@@ -273,6 +274,18 @@ SUPPLIERS = Table(
     Column("confidence_percent", Integer, nullable=False),
     Column("over_delivery_percent", Integer, nullable=False),
     Column("country_code", String(2), nullable=False),
+)  # fmt: skip
+
+# What suppliers are paid for what they ship from locations of their own: so much for so many stock units.
+DROP_SHIP_PRICES = Table(
+    "drop_ship_prices", METADATA,
+    Column("location_id", String(40), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("supplier_id", String(40), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("quantity > 0 AND amount_minor >= 0", name="priced"),
 )  # fmt: skip
 
 PURCHASE_ORDERS = Table(

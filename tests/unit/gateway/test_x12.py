@@ -74,6 +74,11 @@ def test_an_order_that_is_taken_back_names_all_of_it() -> None:
     assert segments[-1] == ["W76", "0"]
 
 
+def test_a_line_is_believed_by_our_number_where_only_others_name_the_article() -> None:
+    heard = x12_warehouse.understand(advice(**{"EA**SK*MUG-1": "EA*400732310031*UK*10071179016458"}), OWN, PARTNER)
+    assert heard.said[0].parcels[0].lines[0] == ShippedLine(3, number=1)
+
+
 def test_what_was_shipped_is_understood_and_acknowledged() -> None:
     heard = x12_warehouse.understand(advice(), OWN, PARTNER)
     (said,) = heard.said

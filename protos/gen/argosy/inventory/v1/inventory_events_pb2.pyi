@@ -750,3 +750,113 @@ class OnHandLine(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OnHandLine: _TypeAlias = OnHandLine  # noqa: Y015
+
+@_typing.final
+class DropShipped(_message.Message):
+    """A supplier shipped for us from stock that is not ours: that is when it becomes ours, is sold, and is owed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    COST_MINOR_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The issue."""
+    shipment_id: _builtins.str
+    """The shipment."""
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    location_id: _builtins.str
+    """The supplier's location."""
+    supplier_id: _builtins.str
+    """The supplier."""
+    entity: _builtins.str
+    """The legal entity that owes it."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    cost_minor: _builtins.int
+    """What all of it costs."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
+        """What left."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        supplier_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        cost_minor: _builtins.int = ...,
+        lines: _abc.Iterable[Global___StockLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "cost_minor", b"cost_minor", "currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "shipment_id", b"shipment_id", "supplier_id", b"supplier_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropShipped: _TypeAlias = DropShipped  # noqa: Y015
+
+@_typing.final
+class DropShipReturned(_message.Message):
+    """What a supplier had shipped for us came back to the supplier, at what it cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    RETURN_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    CREDIT_MINOR_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The return to the supplier."""
+    return_id: _builtins.str
+    """The return."""
+    order_id: _builtins.str
+    """The order."""
+    channel_id: _builtins.str
+    """The channel."""
+    location_id: _builtins.str
+    """The supplier's location."""
+    entity: _builtins.str
+    """The legal entity that is owed less."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    credit_minor: _builtins.int
+    """What the supplier is owed less."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        return_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        credit_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "credit_minor", b"credit_minor", "currency_code", b"currency_code", "document_id", b"document_id", "entity", b"entity", "location_id", b"location_id", "order_id", b"order_id", "return_id", b"return_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropShipReturned: _TypeAlias = DropShipReturned  # noqa: Y015

@@ -116,6 +116,154 @@ class Supplier(_message.Message):
 Global___Supplier: _TypeAlias = Supplier  # noqa: Y015
 
 @_typing.final
+class DropShipPrice(_message.Message):
+    """What a supplier is paid for what it ships for us."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    location_id: _builtins.str
+    """The supplier's location."""
+    item_id: _builtins.str
+    """The item; a kit where it is shipped as one."""
+    supplier_id: _builtins.str
+    """The supplier."""
+    amount_minor: _builtins.int
+    """What so many cost."""
+    quantity: _builtins.int
+    """How many stock units that is for."""
+    currency_code: _builtins.str
+    """ISO 4217 code, that of the location."""
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was set."""
+
+    def __init__(
+        self,
+        *,
+        location_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        supplier_id: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        currency_code: _builtins.str = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "currency_code", b"currency_code", "item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "supplier_id", b"supplier_id", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropShipPrice: _TypeAlias = DropShipPrice  # noqa: Y015
+
+@_typing.final
+class SetDropShipPriceRequest(_message.Message):
+    """Sets what a supplier is paid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this request for ever: sent again, it answers what it answered."""
+    location_id: _builtins.str
+    """The supplier's location; its stock is not ours."""
+    item_id: _builtins.str
+    """The item."""
+    supplier_id: _builtins.str
+    """The supplier; it is paid in the location's currency."""
+    amount_minor: _builtins.int
+    """What so many cost."""
+    quantity: _builtins.int
+    """How many stock units that is for; 1 where 0."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        supplier_id: _builtins.str = ...,
+        amount_minor: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "item_id", b"item_id", "location_id", b"location_id", "quantity", b"quantity", "request_id", b"request_id", "supplier_id", b"supplier_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDropShipPriceRequest: _TypeAlias = SetDropShipPriceRequest  # noqa: Y015
+
+@_typing.final
+class ListDropShipPricesRequest(_message.Message):
+    """Asks for prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    location_id: _builtins.str
+    """Only of this location."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        location_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDropShipPricesRequest: _TypeAlias = ListDropShipPricesRequest  # noqa: Y015
+
+@_typing.final
+class ListDropShipPricesResponse(_message.Message):
+    """A page of prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DropShipPrice]:
+        """The prices."""
+
+    def __init__(
+        self,
+        *,
+        prices: _abc.Iterable[Global___DropShipPrice] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "prices", b"prices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDropShipPricesResponse: _TypeAlias = ListDropShipPricesResponse  # noqa: Y015
+
+@_typing.final
 class SetSupplierRequest(_message.Message):
     """Sets a supplier up."""
 

@@ -41,6 +41,16 @@ class PurchasingServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetSupplierRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.Supplier.FromString,
                 _registered_method=True)
+        self.SetDropShipPrice = channel.unary_unary(
+                '/argosy.inventory.v1.PurchasingService/SetDropShipPrice',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetDropShipPriceRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.DropShipPrice.FromString,
+                _registered_method=True)
+        self.ListDropShipPrices = channel.unary_unary(
+                '/argosy.inventory.v1.PurchasingService/ListDropShipPrices',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesResponse.FromString,
+                _registered_method=True)
         self.ListSuppliers = channel.unary_unary(
                 '/argosy.inventory.v1.PurchasingService/ListSuppliers',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListSuppliersRequest.SerializeToString,
@@ -134,6 +144,20 @@ class PurchasingServiceServicer:
 
     def SetSupplier(self, request, context):
         """Sets a supplier up, or changes one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDropShipPrice(self, request, context):
+        """Sets what a supplier is paid for an item that it ships for us from a location of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDropShipPrices(self, request, context):
+        """Lists what suppliers are paid for what they ship, by location and item.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,6 +290,16 @@ def add_PurchasingServiceServicer_to_server(servicer, server):
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetSupplierRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.Supplier.SerializeToString,
             ),
+            'SetDropShipPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDropShipPrice,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetDropShipPriceRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.DropShipPrice.SerializeToString,
+            ),
+            'ListDropShipPrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDropShipPrices,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesResponse.SerializeToString,
+            ),
             'ListSuppliers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSuppliers,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListSuppliersRequest.FromString,
@@ -380,6 +414,60 @@ class PurchasingService:
             '/argosy.inventory.v1.PurchasingService/SetSupplier',
             argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetSupplierRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.Supplier.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDropShipPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.PurchasingService/SetDropShipPrice',
+            argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.SetDropShipPriceRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.DropShipPrice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDropShipPrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.PurchasingService/ListDropShipPrices',
+            argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_purchasing__service__pb2.ListDropShipPricesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,10 @@ class PurchasingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PurchasingServiceAsyncStub: ...
     SetSupplier: _grpc.UnaryUnaryMultiCallable[_purchasing_service_pb2.SetSupplierRequest, _purchasing_service_pb2.Supplier]
     """Sets a supplier up, or changes one."""
+    SetDropShipPrice: _grpc.UnaryUnaryMultiCallable[_purchasing_service_pb2.SetDropShipPriceRequest, _purchasing_service_pb2.DropShipPrice]
+    """Sets what a supplier is paid for an item that it ships for us from a location of its own."""
+    ListDropShipPrices: _grpc.UnaryUnaryMultiCallable[_purchasing_service_pb2.ListDropShipPricesRequest, _purchasing_service_pb2.ListDropShipPricesResponse]
+    """Lists what suppliers are paid for what they ship, by location and item."""
     ListSuppliers: _grpc.UnaryUnaryMultiCallable[_purchasing_service_pb2.ListSuppliersRequest, _purchasing_service_pb2.ListSuppliersResponse]
     """Lists suppliers by id."""
     CreatePurchaseOrder: _grpc.UnaryUnaryMultiCallable[_purchasing_service_pb2.CreatePurchaseOrderRequest, _purchasing_service_pb2.PurchaseOrder]
@@ -78,6 +82,10 @@ class PurchasingServiceAsyncStub(PurchasingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetSupplier: _aio.UnaryUnaryMultiCallable[_purchasing_service_pb2.SetSupplierRequest, _purchasing_service_pb2.Supplier]  # type: ignore[assignment]
     """Sets a supplier up, or changes one."""
+    SetDropShipPrice: _aio.UnaryUnaryMultiCallable[_purchasing_service_pb2.SetDropShipPriceRequest, _purchasing_service_pb2.DropShipPrice]  # type: ignore[assignment]
+    """Sets what a supplier is paid for an item that it ships for us from a location of its own."""
+    ListDropShipPrices: _aio.UnaryUnaryMultiCallable[_purchasing_service_pb2.ListDropShipPricesRequest, _purchasing_service_pb2.ListDropShipPricesResponse]  # type: ignore[assignment]
+    """Lists what suppliers are paid for what they ship, by location and item."""
     ListSuppliers: _aio.UnaryUnaryMultiCallable[_purchasing_service_pb2.ListSuppliersRequest, _purchasing_service_pb2.ListSuppliersResponse]  # type: ignore[assignment]
     """Lists suppliers by id."""
     CreatePurchaseOrder: _aio.UnaryUnaryMultiCallable[_purchasing_service_pb2.CreatePurchaseOrderRequest, _purchasing_service_pb2.PurchaseOrder]  # type: ignore[assignment]
@@ -123,6 +131,22 @@ class PurchasingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_purchasing_service_pb2.Supplier, _abc.Awaitable[_purchasing_service_pb2.Supplier]]:
         """Sets a supplier up, or changes one."""
+
+    @_abc_1.abstractmethod
+    def SetDropShipPrice(
+        self,
+        request: _purchasing_service_pb2.SetDropShipPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_purchasing_service_pb2.DropShipPrice, _abc.Awaitable[_purchasing_service_pb2.DropShipPrice]]:
+        """Sets what a supplier is paid for an item that it ships for us from a location of its own."""
+
+    @_abc_1.abstractmethod
+    def ListDropShipPrices(
+        self,
+        request: _purchasing_service_pb2.ListDropShipPricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_purchasing_service_pb2.ListDropShipPricesResponse, _abc.Awaitable[_purchasing_service_pb2.ListDropShipPricesResponse]]:
+        """Lists what suppliers are paid for what they ship, by location and item."""
 
     @_abc_1.abstractmethod
     def ListSuppliers(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, update
 
 from argosy.gateway.v1 import connections_service_pb2
+from chassis.kernel.ids import request_id
 from chassis.runtime.work import Work
-from gateway.app.claims import claim
 from gateway.app.warehouses import (
     ACKNOWLEDGEMENT,
     CHANGE,
@@ -28,7 +28,7 @@ from gateway.app.warehouses import (
 from gateway.channels import shipbob, shiphero, shipstation, x12_warehouse
 from gateway.channels.commands import Command, NeedsPerson, TellLocation, Unreadable
 from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Heard, Parcel, Receipt, Said
-from gateway.store.tables import WAREHOUSE_MESSAGES, WAREHOUSE_ORDERS
+from gateway.store.tables import EXTERNAL_STEPS, WAREHOUSE_MESSAGES, WAREHOUSE_ORDERS
 
 STUCK_HOLD = "WAREHOUSE_STUCK"
 
@@ -49,11 +49,14 @@ async def hear(work: Work, delivery: Any, connection: Any) -> Outcome:
     messages = [message_row(work, connection.channel_id, FETCH, content=url.encode()) for url in heard.fetch]
     if heard.acknowledgement:
         content = json.dumps(heard.acknowledgement).encode()
-        messages.append(message_row(work, connection.channel_id, ACKNOWLEDGEMENT, content=content))
-    await work.tx.insert(WAREHOUSE_MESSAGES, messages)
+        answer = message_row(work, connection.channel_id, ACKNOWLEDGEMENT, content=content)
+        # Read again, a delivery is not acknowledged a second time.
+        messages.append({**answer, "message_id": request_id("acknowledgement", delivery.delivery_id)})
+    await work.tx.insert(WAREHOUSE_MESSAGES, messages, once=True)
     for receipt in heard.receipts:
         await _receive(work, connection.channel_id, receipt)
-    started, wrong, foreign = 0, [heard.unreadable] if heard.unreadable else [], 0
+    started, foreign = 0, 0
+    wrong = [heard.unreadable] if heard.unreadable else []
     for said in heard.said:
         order = await _order(work, connection.channel_id, said)
         if order is None and said.foreign:
@@ -62,7 +65,7 @@ async def hear(work: Work, delivery: Any, connection: Any) -> Outcome:
         try:
             if order is None:
                 raise Unreadable(f"no fulfilment order that it was given is called {said.reference or said.external_id}")
-            started += await _carry_out(work, delivery, order, said)
+            started += await _carry_out(work, delivery.delivery_id, order, said)
         except Unreadable as error:
             wrong.append(str(error))
     if not started and foreign == len(heard.said) and foreign:
@@ -92,26 +95,31 @@ async def _order(work: Work, channel_id: str, said: Said) -> Any:
     return None
 
 
-async def _carry_out(work: Work, delivery: Any, order: Any, said: Said) -> int:
-    """Starts what is new in what was said, and returns 1 where something is."""
+async def _carry_out(work: Work, delivery_id: str, order: Any, said: Said) -> int:
+    """Starts what nobody said before, and returns 1 where something is; the order is locked. Raises Unreadable before it claims anything.
+
+    A delivery of which a part could not be read is read again later: what it said that could be read is not said anew by that.
+    """
     parcels = {f"parcel/{one.number}": one for one in said.parcels if one.lines}
     steps = list(parcels)
     if said.kind != SHIPPED:
         steps.append(f"{said.kind.lower()}/{said.reason}"[:200])
     elif said.short:
         steps.append(SHORT)
-    claimed = {step for _, step in await claim(work, delivery, [(order.reference, step) for step in steps])}
+    key = ("channel_id", "external_order_id", "step")
+    known = {row.step for row in await work.tx.find(EXTERNAL_STEPS, key, [(order.channel_id, order.reference, step) for step in steps])}
+    fresh = [step for step in steps if step not in known]
     lines = json.loads(order.lines)
-    commands: list[Command] = [
-        TellLocation("ConfirmShipment", _shipment(order, lines, parcel)) for step, parcel in parcels.items() if step in claimed
-    ]
+    commands: list[Command] = [TellLocation("ConfirmShipment", _shipment(order, lines, parcels[step])) for step in fresh if step in parcels]
+    rows = [dict(zip(key, (order.channel_id, order.reference, step), strict=True)) for step in fresh]
+    await work.tx.insert(EXTERNAL_STEPS, [{**row, "delivery_id": delivery_id} for row in rows])
     if commands:
         own = WAREHOUSE_ORDERS.c.fulfillment_order_id == order.fulfillment_order_id
         await work.tx.write(update(WAREHOUSE_ORDERS).where(own).values(lines=json.dumps(lines)))
-    if claimed - parcels.keys():
+    if set(fresh) - parcels.keys():
         commands += await _word(work, order, said)
     if commands:
-        start(work, delivery.delivery_id, order.channel_id, order.reference, commands)
+        start(work, delivery_id, order.channel_id, order.reference, commands)
     return int(bool(commands))
 
 

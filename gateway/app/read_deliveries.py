@@ -13,14 +13,13 @@ from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import HoldKind, Work
-from gateway.app.claims import claim
 from gateway.app.connections import load_mapping
 from gateway.app.hear_warehouse import hear
 from gateway.app.warehouses import DIALECTS
 from gateway.channels import carriers, order_file, payments, shopify
 from gateway.channels.commands import OrderSteps, Understood, Unreadable
 from gateway.process import take_order
-from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, SOLD_LINES
+from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTERNAL_STEPS, SOLD_LINES
 
 AT_ONCE = 32
 BUSY_S = 0.5
@@ -87,7 +86,7 @@ async def _begin(work: Work, row: Any, understood: Understood) -> _Outcome:
     if not fresh:
         return _Outcome(deliveries_service_pb2.DELIVERY_STATE_SUPERSEDED, "the channel has said something newer before")
     wanted = [(one.external_order_id, step.once) for one in fresh for step in one.steps if step.once]
-    claimed = await claim(work, row, wanted)
+    claimed = await _claim(work, row, wanted)
     for one in fresh:
         commands = [step.command for step in one.steps if not step.once or (one.external_order_id, step.once) in claimed]
         state = take_order.State(row.delivery_id, row.channel_id, one.external_order_id, commands)
@@ -121,10 +120,22 @@ async def _is_news(work: Work, channel_id: str, order: OrderSteps) -> bool:
     return bool(await work.tx.write(newer.values(updated_at=order.updated_at)))
 
 
+async def _claim(work: Work, row: Any, wanted: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Claims steps for this delivery and returns those that no other has claimed."""
+    rows = [
+        {"channel_id": row.channel_id, "external_order_id": external, "step": step, "delivery_id": row.delivery_id}
+        for external, step in sorted(set(wanted))
+    ]
+    await work.tx.insert(EXTERNAL_STEPS, rows, once=True)
+    key = ("channel_id", "external_order_id", "step")
+    claimed = await work.tx.find(EXTERNAL_STEPS, key, [tuple(one[name] for name in key) for one in rows])
+    return {(one.external_order_id, one.step) for one in claimed if one.delivery_id == row.delivery_id}
+
+
 async def _read_file(work: Work, row: Any, connection: Any) -> _Outcome:
     mapping = plain(await load_mapping(work.tx, connection.mapping_id))
     read = order_file.read_file(row.content, mapping)
-    claimed = await claim(work, row, [(one.number, "taken back") for one in read.give_backs])
+    claimed = await _claim(work, row, [(one.number, "taken back") for one in read.give_backs])
     read.give_backs = [one for one in read.give_backs if (one.number, "taken back") in claimed]
     await _keep_sold(work, row.channel_id, read)
     sold = await _bought(work, row.channel_id, read)

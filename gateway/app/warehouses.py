@@ -75,8 +75,10 @@ def _kind(event: Any) -> int:
 
 
 async def _said_no(work: Work, rejected: Sequence[Any]) -> set[str]:
-    """Returns which were rejected because the warehouse said so: it need not be told. One that was silent, or for whom a person said no,
-    may ship nevertheless."""
+    """Returns which were rejected because the warehouse said so: it need not be told.
+
+    One that was silent, or for whom a person said no, may ship nevertheless.
+    """
     by_reference = {reference_of(one.fulfillment_order_id): one.fulfillment_order_id for one in rejected if one.reason != "NO_ACK"}
     if not by_reference:
         return set()

@@ -78,7 +78,7 @@ def _advices(group: Group, said: list[Said], wrong: list[str]) -> list[Elements]
     verdicts = []
     for one in group.transactions:
         try:
-            said.append(_advice(one))
+            said.append(_advice(one, group.control))
             verdicts.append("A")
         except Unreadable as error:
             wrong.append(f"{one.kind} {one.control}: {error}")
@@ -86,7 +86,7 @@ def _advices(group: Group, said: list[Said], wrong: list[str]) -> list[Elements]
     return x12.acknowledge(group, verdicts)
 
 
-def _advice(one: Transaction) -> Said:
+def _advice(one: Transaction, group: str) -> Said:
     if one.kind != ADVICE:
         raise Unreadable("nothing but 945 is understood")
     head, carrier = one.first("W06"), one.first("W27")
@@ -109,7 +109,7 @@ def _advice(one: Transaction) -> Said:
     tracking = next((at(s, 2) for s in one.segments if s[0] == "N9" and at(s, 1) == TRACKING), "") or next(
         (at(s, 2) for s in one.segments if s[0] == "MAN" and at(s, 1) == CARTON), ""
     )
-    shipment = at(head, 4) or at(head, 5) or tracking or one.control
+    shipment = at(head, 4) or at(head, 5) or tracking or f"{group}.{one.control}"
     parcel = Parcel(shipment, at(carrier, 2), at(carrier, 3), tracking, lines)
     return Said(SHIPPED, reference, parcels=[parcel] if lines else [], short=short, reason="the warehouse was short", foreign=False)
 

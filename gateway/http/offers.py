@@ -18,7 +18,7 @@ from starlette.routing import Route
 from argosy.orders.v1 import offers_service_pb2
 from argosy.orders.v1.offers_service_pb2_grpc import OffersServiceStub
 from chassis.kernel.errors import NotFound, Refusal
-from chassis.kernel.ids import request_id
+from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from gateway.http.problem import status_of
 from gateway.voice.facts import Asker
@@ -70,9 +70,7 @@ class OfferPages:
             if word is not None:
                 try:
                     offer = await self._offers.AnswerOffer(
-                        offers_service_pb2.AnswerOfferRequest(
-                            request_id=request_id("customer", offer.offer_id, word), offer_id=offer.offer_id, accepted=word
-                        )
+                        offers_service_pb2.AnswerOfferRequest(request_id=new_id(), offer_id=offer.offer_id, accepted=word)
                     )
                 except Refusal as refusal:
                     status, refusal_ = status_of(refusal), refusal

@@ -418,3 +418,39 @@ async def test_what_could_not_be_given_is_refused_when_it_is_connected(sqlite_se
         await calls.connections.SetConnection(x12_connection)
         async with httpx.AsyncClient(base_url=f"http://{sqlite_settings.host}:{sqlite_settings.http_port}", timeout=20) as http:
             assert (await http.post("/webhooks/edi", content=body)).status_code == 401
+
+
+async def test_what_could_be_read_is_not_done_again_when_the_rest_is(sqlite_settings: Settings) -> None:
+    x12_house = house(
+        sqlite_settings, Mailbox(), connections_service_pb2.DIALECT_X12_WAREHOUSE, edi_own_id=OWN, edi_partner_id=PARTNER, secret="",
+        api_url="", api_token="",
+    )  # fmt: skip
+    async with x12_house as own:
+        order_id, released = await own.place("W-1")
+        told = await own.until_told(released.fulfillment_order_id, ORDER, READY)
+        # A good advice and one of an order that nobody gave it, in one interchange.
+        good, bad = (
+            advice(reference, shipment, 1, 1, 7).content.decode() for reference, shipment in ((told.reference, "S-1"), ("NOBODYS", "S-2"))
+        )
+        start, end = bad.index("ST*945"), bad.index("GE*")
+        both = (
+            good[: good.index("GE*")] + bad[start:end].replace("0007", "0008") + good[good.index("GE*") :].replace("GE*1", "GE*2")
+        ).encode()
+        request = deliveries_service_pb2.TakeDeliveryRequest(
+            request_id=new_id(), channel_id="3pl", provider_delivery_id=x12.name_of(both), topic="x12", content=both
+        )
+        delivery = await own.calls.deliveries.TakeDelivery(request)
+        await own.release(await own.hold("DELIVERY_UNREADABLE"))
+        # Read again, it is held again, and what it said of the good one is not said anew.
+        await own.hold("DELIVERY_UNREADABLE")
+        kept = await own.calls.deliveries.GetDelivery(deliveries_service_pb2.GetDeliveryRequest(delivery_id=delivery.delivery_id))
+        assert "is called NOBODYS" in kept.detail
+
+        async def shipped() -> bool:
+            return (await own.status(released.fulfillment_order_id)).lines[0].shipped == 1
+
+        await eventually(shipped)
+        shipments = (await own.calls.fulfillment.ListShipments(fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id))).shipments
+        assert [one.lines[0].quantity for one in shipments] == [1]
+        acknowledged = [one for one in await own.messages(channel_id="3pl") if one.kind == KINDS.WAREHOUSE_MESSAGE_KIND_ACKNOWLEDGEMENT]
+        assert len(acknowledged) == 1

@@ -87,11 +87,11 @@ class Offers:
         return Judged(item_id, saving)
 
 
-def _change(order: Any, line: Any, offer: Any) -> changes_service_pb2.LineChange:
-    """Returns the change of the order that an offer, or the request for one, is."""
+def _change(order: Any, line: Any, offer: offers_service_pb2.OfferSubstituteRequest) -> changes_service_pb2.LineChange:
+    """Returns the change of the order that is offered."""
     before = line.ordered // line.units
     net = line.amount_minor - line.discount_minor
-    amount = offer.amount_minor if not hasattr(offer, "HasField") or offer.HasField("amount_minor") else net
+    amount = offer.amount_minor if offer.HasField("amount_minor") else net
     change = changes_service_pb2.LineChange(
         line_id=line.line_id, channel_sku=offer.channel_sku, quantity=offer.quantity or before, amount_minor=amount
     )

@@ -103,11 +103,14 @@ class ShipBob:
         """Cancels the order; it cannot take a part off, and does not give back what it began to ship."""
         if order.left:
             return False
+        name = order.external_id or str((await self._find(order.reference) or {}).get("id", ""))
+        if not name:
+            # It was never given.
+            return True
         try:
-            answer = object_of(await self._call("POST", f"order/{order.external_id}/cancel"))
+            answer = object_of(await self._call("POST", f"order/{name}/cancel"))
         except ApiRefusal:
-            found = object_of(await self._call("GET", f"order/{order.external_id}"))
-            return str(found["status"]) == "Cancelled"
+            return str(object_of(await self._call("GET", f"order/{name}"))["status"]) == "Cancelled"
         return str(answer["status"]) == "Success"
 
     async def look(self, order: Handed) -> Sequence[bytes]:

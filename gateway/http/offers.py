@@ -6,6 +6,7 @@ an answer is a form, because mail programs follow links by themselves.
 
 import hashlib
 import hmac
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from argosy.orders.v1 import offers_service_pb2
 from argosy.orders.v1.offers_service_pb2_grpc import OffersServiceStub
-from chassis.kernel.errors import NotFound, Refusal
+from chassis.kernel.errors import InvalidArgument, NotFound, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from gateway.http.problem import status_of
@@ -26,6 +27,8 @@ from gateway.voice.wording import FALLBACK, LANGUAGES
 
 PAGE = files("gateway.http") / "offer.html"
 OPEN, ACCEPTED = offers_service_pb2.OFFER_STATUS_OPEN, offers_service_pb2.OFFER_STATUS_ACCEPTED
+MOST_BYTES = 1000
+Door = Callable[[Request], Awaitable[Response]]
 ANSWERS = {"yes": True, "no": False}
 
 
@@ -54,27 +57,36 @@ class OfferPages:
         self._links = links
         self._template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(PAGE.read_text())
 
-    def routes(self) -> list[Route]:
+    def routes(self, limited: Callable[[Door], Door]) -> list[Route]:
         """Returns the routes, below /offers."""
-        return [Route("/{offer_id}/{token}", self._answer, methods=["GET", "POST"])]
+        return [Route("/{offer_id}/{token}", limited(self._answer), methods=["GET", "POST"])]
 
     async def _answer(self, request: Request) -> Response:
         try:
             offer = await self._offer(request)
+            refusal = await self._take(request, offer) if request.method == "POST" else None
+            if request.method == "POST":
+                offer = await self._offer(request)
+            page = self._template.render(**await self._shown(offer), refusal=refusal)
+            return HTMLResponse(page, status_of(refusal) if refusal is not None else 200)
+        except Refusal as refused:
+            return HTMLResponse(self._template.render(words=FALLBACK, offer=None, refusal=refused), status_of(refused))
+
+    async def _take(self, request: Request, offer: offers_service_pb2.Offer) -> Refusal | None:
+        """Takes what the form answers, and returns why it could not be; raises a Refusal where it is none of ours."""
+        length = request.headers.get("content-length", "")
+        if not (length.isascii() and length.isdecimal()) or int(length) > MOST_BYTES:
+            raise InvalidArgument("NOT_A_FORM", "send the page's own form")
+        async with request.form(max_fields=5) as form:
+            word = ANSWERS.get(str(form.get("answer", "")))
+        if word is None:
+            raise InvalidArgument("NOT_A_FORM", "send the page's own form")
+        answer = offers_service_pb2.AnswerOfferRequest(request_id=new_id(), offer_id=offer.offer_id, accepted=word)
+        try:
+            await self._offers.AnswerOffer(answer)
         except Refusal as refusal:
-            return HTMLResponse(self._template.render(words="en", offer=None, refusal=refusal), status_of(refusal))
-        status, refusal_ = 200, None
-        if request.method == "POST":
-            async with request.form(max_fields=5) as form:
-                word = ANSWERS.get(str(form.get("answer", "")))
-            if word is not None:
-                try:
-                    offer = await self._offers.AnswerOffer(
-                        offers_service_pb2.AnswerOfferRequest(request_id=new_id(), offer_id=offer.offer_id, accepted=word)
-                    )
-                except Refusal as refusal:
-                    status, refusal_ = status_of(refusal), refusal
-        return HTMLResponse(self._template.render(**await self._shown(offer), refusal=refusal_), status)
+            return refusal
+        return None
 
     async def _offer(self, request: Request) -> offers_service_pb2.Offer:
         """Returns what the link leads to; raises a Refusal, the same for what is not there and for a link that was guessed."""
@@ -88,7 +100,7 @@ class OfferPages:
         if offer.order_id in refused:
             raise refused[offer.order_id]
         about = known[offer.order_id]
-        language = next((one for one in (about.order.language[:2],) if one in LANGUAGES), FALLBACK)
+        language = about.order.language[:2] if about.order.language[:2] in LANGUAGES else FALLBACK
         line = next((one for one in about.order.lines if one.line_id == offer.line_id), None)
         before = about.articles.get(line.item_id, "") if line is not None else ""
         return {

@@ -20,7 +20,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
 from gateway.console.app import Console, Guarded
-from gateway.http.offers import Links, OfferPages
+from gateway.http.offers import Door, Links, OfferPages
 from gateway.http.problem import problem
 from gateway.http.reading import reading_page
 from gateway.http.routes import Routes, contracts
@@ -29,7 +29,6 @@ from gateway.http.webhooks import Webhooks
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 PER_SECOND = 2000
-Door = Callable[[Request], Awaitable[Response]]
 VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -84,7 +83,7 @@ def make_app(component: Component, channels: Channels, links: Links) -> Starlett
         routes=[
             HttpRoute("/", _front_page),
             Mount("/console", Guarded(Starlette(routes=Console(component, channels).routes()))),
-            Mount("/offers", Guarded(Starlette(routes=OfferPages(channels, links).routes()))),
+            Mount("/offers", Guarded(Starlette(routes=OfferPages(channels, links).routes(limited)))),
             HttpRoute("/openapi.json", _openapi),
             HttpRoute("/docs", _docs),
             HttpRoute("/healthz", _health),

@@ -54,6 +54,8 @@ APIS: dict[int, Callable[[httpx.AsyncClient, str, str, str], WarehouseApi]] = {
 ENDED = (
     fulfillment_pb2.FULFILLMENT_STATUS_SHIPPED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED, fulfillment_pb2.FULFILLMENT_STATUS_COLLECTED,
 )  # fmt: skip
+# What an answer of another shape than was agreed ends in.
+NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 log = structlog.get_logger()
 
 
@@ -112,6 +114,12 @@ class Standing:
         return handed, own
 
 
+def _why(failure: Exception) -> str:
+    if isinstance(failure, Refusal):
+        return f"{failure.reason}: {failure.message}"
+    return f"its answer is not understood: {failure!r}" if isinstance(failure, NOT_UNDERSTOOD) else str(failure)
+
+
 def _day(moment: Timestamp) -> str:
     """Returns the day of a moment; empty where nobody named one."""
     return moment.ToDatetime().date().isoformat() if moment.seconds else ""
@@ -146,9 +154,9 @@ class WarehouseVoice(ABC):
                 await self._tell(message)
             except ApiRefusal as refusal:
                 await self._write(partial(book.record_failure, message=message, why=str(refusal), final=True))
-            except (ApiFailure, Refusal) as failure:
-                why = f"{failure.reason}: {failure.message}" if isinstance(failure, Refusal) else str(failure)
-                await self._write(partial(book.record_failure, message=message, why=why, final=False))
+            except (ApiFailure, Refusal, *NOT_UNDERSTOOD) as failure:
+                # One that fails never keeps the others waiting.
+                await self._write(partial(book.record_failure, message=message, why=_why(failure), final=False))
 
     @abstractmethod
     async def _tell(self, message: Any) -> None:
@@ -167,8 +175,7 @@ class WarehouseVoice(ABC):
     async def _to_tell(self, message: Any) -> Handed | None:
         """Returns what is to be told of a message's order; None where nothing is any more, which is written down."""
         known = await self._known(message.fulfillment_order_id)
-        if message.kind == book.CHANGE and known is None:
-            await self._drop_or_wait(message)
+        if message.kind == book.CHANGE and await self._is_early(message, given=known is not None):
             return None
         order, own = await self._asker.handed(message.fulfillment_order_id, known.external_id if known is not None else "")
         if message.kind == book.ORDER:
@@ -181,16 +188,19 @@ class WarehouseVoice(ABC):
             return None
         return order
 
-    async def _drop_or_wait(self, message: Any) -> None:
-        """What was never given need not be taken back; what is about to be is waited for."""
+    async def _is_early(self, message: Any, *, given: bool) -> bool:
+        """Says whether there is nothing to take back yet: what is about to be given is waited for, what was never given is dropped."""
         first = (
             WAREHOUSE_MESSAGES.c.fulfillment_order_id == message.fulfillment_order_id, WAREHOUSE_MESSAGES.c.kind == book.ORDER,
             WAREHOUSE_MESSAGES.c.state == book.PENDING,
         )  # fmt: skip
         async with self._component.database.read() as tx:
             waits = await tx.read(select(WAREHOUSE_MESSAGES.c.message_id).where(*first))
+        if given and not waits:
+            return False
         values: dict[str, Any] = {"due_at": wall_clock() + SECOND} if waits else {"state": book.NEEDLESS}
         await self._write(partial(book.change_message, message_id=message.message_id, **values))
+        return True
 
 
 class CalledWarehouse(WarehouseVoice):
@@ -217,9 +227,9 @@ class CalledWarehouse(WarehouseVoice):
             if own.status not in ENDED:
                 look_at = wall_clock() + book.LOOK_AGAIN_US
                 found = list(await self._api.look(order))
-        except (ApiFailure, ApiRefusal, Refusal) as error:
+        except (ApiFailure, ApiRefusal, Refusal, *NOT_UNDERSTOOD) as error:
             look_at = wall_clock() + book.LOOK_AGAIN_US
-            log.info("a warehouse did not say what became of an order", channel=self._channel_id, order=row.reference, error=str(error))
+            log.info("a warehouse did not say what became of an order", channel=self._channel_id, order=row.reference, error=_why(error))
 
         async def write(work: Work) -> None:
             for content in found:

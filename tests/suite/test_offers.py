@@ -101,6 +101,8 @@ async def test_a_customer_takes_what_is_offered_by_the_link_that_they_are_sent(s
         guessed = await own.http.post(link[:-1] + ("0" if link[-1] != "0" else "1"), data={"answer": "yes"})
         assert guessed.status_code == 404
         assert Links("another secret", URL).token(offer.offer_id) not in link
+        for body in ({}, {"answer": "maybe"}, {"answer": "y" * 2000}):
+            assert (await own.http.post(link, data=body)).status_code == 415
         for _ in range(2):
             assert (await own.http.post(link, data={"answer": "yes"})).status_code == 200
         (released,) = await until_released(own.calls, waiting.order_id)

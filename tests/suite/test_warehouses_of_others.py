@@ -125,11 +125,11 @@ TAKEN, SENT, READY, FAILED, NEEDLESS = (
 async def test_shiphero_is_given_an_order_once_and_says_what_left(settings: Settings) -> None:
     warehouse = ShipHero()
     async with house(settings, warehouse, connections_service_pb2.DIALECT_SHIPHERO) as own:
-        warehouse.moods = ["throttled", "away"]
+        warehouse.moods = ["throttled", "away", "nonsense"]
         order_id, released = await own.place("W-1")
         told = await own.until_told(released.fulfillment_order_id, ORDER, TAKEN)
         reference = warehouses.reference_of(released.fulfillment_order_id)
-        assert (told.reference, told.external_id, told.attempts) == (reference, warehouse.orders[reference]["id"], 2)
+        assert (told.reference, told.external_id, told.attempts) == (reference, warehouse.orders[reference]["id"], 3)
         given = warehouse.orders[reference]["data"]
         assert (given["packing_note"], given["line_items"][0]["quantity"]) == ("W-1", 2)
         assert given["shipping_address"]["city"]
@@ -321,10 +321,10 @@ async def test_x12_goes_out_once_is_acknowledged_and_comes_back(settings: Settin
         assert "is called NOBODYS" in (await own.hold("DELIVERY_UNREADABLE")).detail
 
 
-async def test_x12_documents_wait_where_nothing_is_called_and_a_cancellation_is_one(sqlite_settings: Settings) -> None:
+async def test_x12_documents_wait_where_nothing_is_called_and_a_cancellation_is_one(settings: Settings) -> None:
     box = Mailbox()
     x12_house = house(
-        sqlite_settings, box, connections_service_pb2.DIALECT_X12_WAREHOUSE, edi_own_id=OWN, edi_partner_id=PARTNER, secret="",
+        settings, box, connections_service_pb2.DIALECT_X12_WAREHOUSE, edi_own_id=OWN, edi_partner_id=PARTNER, secret="",
         api_url="", api_token="",
     )  # fmt: skip
     async with x12_house as own:

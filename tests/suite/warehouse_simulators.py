@@ -60,6 +60,9 @@ class ShipHero(Warehouse):
         if self.moods and self.moods[0] == "throttled":
             self.moods.pop(0)
             return JSONResponse({"errors": [{"code": 30, "message": "not enough credits"}]})
+        if self.moods and self.moods[0] == "nonsense":
+            self.moods.pop(0)
+            return JSONResponse({"data": {"orders": {"data": {"edges": [{"other": 1}]}}}})
         if "orders(" in query:
             found = self.orders.get(variables["reference"])
             return JSONResponse({"data": {"orders": {"data": {"edges": [{"node": found}] if found else []}}}})

@@ -14,6 +14,8 @@ from gateway.console.pages.common import holds_about, location_ids
 from gateway.console.visit import Notice, Visit, action
 
 HOUR_S = 3600
+# More than the contract takes, and less than it can hold.
+MOST_HOURS = 100_000
 REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
 
 
@@ -130,9 +132,10 @@ async def _pay(visit: Visit) -> Response:
 
 async def _offer(visit: Visit) -> Response:
     order_id = visit.path["order_id"]
+    hours = max(-1, min(show.whole(visit.field("hours"), "hours"), MOST_HOURS))
     request = offers_service_pb2.OfferSubstituteRequest(
         request_id=visit.request_id(), order_id=order_id, line_id=visit.field("line"), channel_sku=visit.field("sku"),
-        quantity=show.whole(visit.field("quantity"), "quantity"), answer_within_s=show.choice(visit.field("hours"), "hours") * HOUR_S,
+        quantity=show.whole(visit.field("quantity"), "quantity"), answer_within_s=hours * HOUR_S,
         otherwise=show.choice(visit.field("otherwise"), "otherwise"),
     )  # fmt: skip
     if visit.field("amount"):

@@ -116,7 +116,7 @@ async def plan_ahead(calls: Calls) -> None:
             days.append(planning_service_pb2.DemandDay(item_id=item_id, location_id=place, day=day, quantity=dice.choice(sizes)))
     await calls.planning.RecordPastDemand(planning_service_pb2.RecordPastDemandRequest(request_id=new_id(), days=days))
     await calls.planning.StartPlanning(planning_service_pb2.StartPlanningRequest(request_id=new_id()))
-    await planned(calls)
+    await jobs_ended(calls, "inventory")
 
 
 async def work_the_floor(calls: Calls) -> None:
@@ -185,12 +185,12 @@ async def _set_bin(calls: Calls, location_id: str, name: str, position: int) -> 
     return True
 
 
-async def planned(calls: Calls) -> None:
-    """Waits until no planning runs."""
-    request = jobs_service_pb2.ListJobsRequest(service="inventory", status=jobs_service_pb2.JOB_STATUS_RUNNING)
+async def jobs_ended(calls: Calls, service: str) -> None:
+    """Waits until no job of a service runs."""
+    request = jobs_service_pb2.ListJobsRequest(service=service, status=jobs_service_pb2.JOB_STATUS_RUNNING)
 
     async def look() -> bool:
-        return not (await calls.jobs("inventory").ListJobs(request)).jobs
+        return not (await calls.jobs(service).ListJobs(request)).jobs
 
     await eventually(look, 60)
 

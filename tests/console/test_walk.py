@@ -10,7 +10,7 @@ from gateway.app.prove import prove
 from gateway.calls import Calls
 from tests.console.biting import BITING
 from tests.console.conftest import House
-from tests.console.house import bury_event, order_from_a_provider, order_to_collect, planned, settled, stock_up
+from tests.console.house import bury_event, jobs_ended, order_from_a_provider, order_to_collect, settled, stock_up
 from tests.console.walk import LISTS, PAGES, Person, person
 
 
@@ -178,7 +178,7 @@ def test_what_runs_low_is_proposed_ordered_and_dismissed(browser: Any, house: Ho
         pavel.open("planning")
         assert pavel.press("Plan now") == 200
         assert "Planning has begun" in pavel.told()
-        house.door.run(planned(house.door.calls))
+        house.door.run(jobs_ended(house.door.calls, "inventory"))
         pavel.go("/console/planning")
         assert "forecast and" in pavel.page.inner_text("tr:has-text('SOAP-1')")
         assert pavel.press("Draft purchase orders of what is ticked") == 400
@@ -437,7 +437,7 @@ def test_a_rule_is_drafted_tried_proposed_and_put_back(browser: Any, house: Hous
         assert "draft" in olivia.page.inner_text("h1")
         here = olivia.page.url.split("&")[0].removeprefix(house.door.url)
         assert olivia.press("Try it on past orders") == 200
-        house.door.run(settled(house.door.suite))
+        house.door.run(jobs_ended(house.door.calls, "orders"))
         olivia.go(here)
         assert "orders of 28 days judged again" in olivia.page.inner_text("section:has(#h-trial)")
         assert "many-units" in olivia.page.inner_text("section:has(#h-trial)")

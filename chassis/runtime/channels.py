@@ -27,6 +27,8 @@ OPTIONS = [
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A caller that came before the other listened, and waits to try again, keeps no other caller in the process waiting.
+    ("grpc.use_local_subchannel_pool", 1),
 ]
 
 

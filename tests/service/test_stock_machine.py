@@ -136,6 +136,25 @@ class StockMachine(RuleBasedStateMachine):
         self.free.update(self.orders.pop(order_id))
 
     @precondition(lambda self: self.orders)
+    @rule(data=st.data(), quantity=QUANTITIES)
+    def cancel_some(self, data: st.DataObject, quantity: int) -> None:
+        """A part of a line, a kit's as whole kits."""
+        order_id = data.draw(st.sampled_from(sorted(self.orders)))
+        place, lines = self.released[order_id]
+        line_id = data.draw(st.sampled_from(sorted(lines)))
+        part = reservations_service_pb2.CancelLine(line_id=line_id, quantity=quantity)
+        request = reservations_service_pb2.CancelReservationRequest(request_id=new_id(), owner_id=order_id, lines=[part])
+        self.run(self.room.calls.reservations.CancelReservation(request))
+        gone = min(quantity, lines[line_id])
+        for item, each in (KIT if line_id == "kit" else {line_id: 1}).items():
+            self.orders[order_id][item, place] -= each * gone
+            self.free[item, place] += each * gone
+        lines[line_id] -= gone
+        self.released[order_id] = (place, +lines)
+        if not +lines:
+            del self.orders[order_id]
+
+    @precondition(lambda self: self.orders)
     @rule(data=st.data(), short=st.booleans())
     def release_and_ship(self, data: st.DataObject, short: bool) -> None:
         """Released, then shipped or not found."""

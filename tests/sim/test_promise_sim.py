@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from argosy.catalog.v1 import item_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, promise_service_pb2
 from argosy.inventory.v1 import purchasing_service_pb2
 from argosy.ops.v1 import holds_service_pb2
@@ -38,13 +39,15 @@ class Day:
         self.dice: random.Random = of.dice.random
         self.orders: list[str] = []
         self.purchases: list[purchasing_service_pb2.PurchaseOrder] = []
-        self.skus = ["MUG-1", "MUG-2"]
+        self.skus = ["MUG-1", "MUG-2", "SET-1"]
 
     async def set_up(self) -> None:
         """A shop with little stock, in two places that must answer; supply is on its way to one."""
         first = await open_shop(self.calls, PLACES)
         second = await publish_item(self.calls, "MUG-2")
         await receive(self.calls, second, "HAM", 5, 2000)
+        parts = [item_pb2.Component(item_id=first, quantity=2), item_pb2.Component(item_id=second, quantity=1)]
+        await publish_item(self.calls, "SET-1", components=parts)
         calendar = holds_service_pb2.WorkingCalendar(time_zone="UTC", hours=ALWAYS)
         for place in PLACES:
             node = promise_service_pb2.SetNodeRequest(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from argosy.catalog.v1 import item_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2
-from argosy.inventory.v1 import demands_service_pb2, purchasing_service_pb2
+from argosy.inventory.v1 import demands_service_pb2, purchasing_service_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.clock import DAY, to_timestamp
@@ -94,6 +95,40 @@ async def test_what_is_short_waits_for_the_soonest_supply_and_goes_out_when_it_c
         await until_status(calls, late.order_id, order_pb2.ORDER_STATUS_OPEN)
         proof = await prove(calls.channels, settled=True)
         assert not proof.breaks
+
+
+async def test_a_kit_waits_until_its_components_are_there_and_ships_as_one(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        cup = await open_shop(calls, {"BER": 1, "HAM": 3})
+        pot = await publish_item(calls, "POT-1")
+        parts = [item_pb2.Component(item_id=cup, quantity=2), item_pb2.Component(item_id=pot, quantity=1)]
+        await publish_item(calls, "SET-1", components=parts)
+        cups, pots = await buy(calls, cup, 10), await buy(calls, pot, 10)
+
+        placed = await calls.orders.CreateOrder(order("K-1", quantity=3, sku="SET-1", shortage_policy=BACKORDER))
+        waiting = await backordered(calls, placed.order_id, 3)
+        assert waiting.HasField("expected_by")
+        # The cups that Hamburg has are kept for it, and nobody else is promised them.
+        held = (await calls.stock.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=[cup]))).items[0]
+        assert held.available_to_sell == 1
+        assert not (await prove(calls.channels, settled=True)).breaks
+
+        # One set is given up, one pot makes one set.
+        part = orders_service_pb2.LineQuantity(line_id=waiting.lines[0].line_id, quantity=1)
+        await calls.orders.CancelOrder(
+            orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=placed.order_id, lines=[part], reason="two will do")
+        )
+        assert (await backordered(calls, placed.order_id, 2)).lines[0].cancelled == 1
+        await take_in(calls, pots, 1)
+        await backordered(calls, placed.order_id, 1)
+        assert not (await prove(calls.channels, settled=True)).breaks
+        await take_in(calls, cups, 10)
+        await take_in(calls, pots, 9)
+        await backordered(calls, placed.order_id, 0)
+        await ship_all_that_comes(calls, placed.order_id)
+        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        assert not (await prove(calls.channels, settled=True)).breaks
 
 
 async def ship_all_that_comes(calls: Calls, order_id: str) -> None:

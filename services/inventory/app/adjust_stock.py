@@ -6,6 +6,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known, need_no_kit
+from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State, by_hand
 from services.inventory.store.stock_book import Document, StockBook
 
@@ -65,6 +66,7 @@ async def _book(
         value = book.issue(request.item_id, request.location_id, -request.quantity, document, lot=request.lot)
         book.move(request.item_id, request.location_id, request.lot, (state, State.OUTSIDE), -request.quantity, document, value)
         event.loss_minor = value
+    await fill(work, book, [(request.item_id, request.location_id)])
     await book.write()
     work.emit(event)
     return stock_service_pb2.StockDocument(document_id=document.id)
@@ -80,6 +82,7 @@ async def change_state(work: Work, request: stock_service_pb2.ChangeStateRequest
     _need(book, request, source, request.quantity)
     document = Document("state_change", new_id(), request.reason)
     book.move(request.item_id, request.location_id, request.lot, (source, target), request.quantity, document)
+    await fill(work, book, [(request.item_id, request.location_id)])
     await book.write()
     return stock_service_pb2.StockDocument(document_id=document.id)
 

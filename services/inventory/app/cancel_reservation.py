@@ -10,9 +10,8 @@ from argosy.inventory.v1 import reservations_service_pb2
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.demands import forget
-from services.inventory.app.supply import fill
+from services.inventory.app.supply import fill, give_back
 from services.inventory.app.views import to_reservation
-from services.inventory.domain.stock import HOLDING, State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import Document, StockBook
@@ -41,17 +40,12 @@ def _cancel(book: StockBook, held: Sequence[Held], request: reservations_service
     document = Document("reservation", request.owner_id, request.reason or "cancelled")
     if not request.lines:
         for one in held:
-            _give_back(book, one, one.reserved, document)
+            give_back(book, one, one.reserved, document)
     for line in request.lines:
         left = line.quantity
-        for one in held:
-            if one.line_id == line.line_id and line.location_id in ("", one.location_id):
-                left -= _give_back(book, one, min(one.reserved, left), document)
-
-
-def _give_back(book: StockBook, one: Held, quantity: int, document: Document) -> int:
-    if quantity:
-        source = State.SOFT_RESERVED if one.kind in HOLDING else State.RESERVED
-        book.move(*one.key, one.lot, (source, State.AVAILABLE), quantity, document)
-        one.reserved, one.cancelled = one.reserved - quantity, one.cancelled + quantity
-    return quantity
+        own = [one for one in held if one.line_id == line.line_id and line.location_id in ("", one.location_id)]
+        for there in reservations.by_place(own):
+            units = min(left, reservations.units_of(there))
+            for one, part in reservations.shares(there, units):
+                give_back(book, one, part, document)
+            left -= units

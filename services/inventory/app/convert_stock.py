@@ -6,6 +6,7 @@ from chassis.kernel.ids import new_id
 from chassis.kernel.money import allocate
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
+from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State, by_hand
 from services.inventory.store.stock_book import Document, StockBook
 
@@ -45,6 +46,7 @@ async def convert_stock(work: Work, request: stock_service_pb2.ConvertStockReque
             )
             raise FailedPrecondition("STANDARD_COST", text, field=f"outputs[{index}].item_id")
         book.move(line.item_id, location_id, line.lot, (State.OUTSIDE, state), line.quantity, document, cost)
+    await fill(work, book, [(line.item_id, location_id) for line in request.outputs])
     await book.write()
     return stock_service_pb2.StockDocument(document_id=document.id)
 

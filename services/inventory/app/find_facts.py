@@ -97,15 +97,21 @@ async def reservations(tx: Tx, now: int) -> FoundFacts:
     """P2: what each order's line has reserved, and that the reservations are the reserved stock."""
     opened = RESERVATIONS.c.reserved + RESERVATIONS.c.allocated
     order = and_(RESERVATIONS.c.kind == stock_pb2.RESERVATION_KIND_ORDER, opened > 0)
-    rows = await tx.read(select(RESERVATIONS.c.line_id, func.sum(opened)).where(order).group_by(RESERVATIONS.c.line_id))
-    facts = [ops_pb2.Fact(name="reserved", key=line_id, value=int(total)) for line_id, total in rows]
+    keys = (RESERVATIONS.c.owner_id, RESERVATIONS.c.line_id, RESERVATIONS.c.item_id)
+    held = select(*keys, func.max(RESERVATIONS.c.each), func.sum(opened)).where(order).group_by(*keys)
+    units: dict[tuple[str, str], set[int]] = {}
+    # A kit is reserved by its components, in their proportion.
+    for owner_id, line_id, _, each, total in await tx.read(held):
+        units.setdefault((owner_id, line_id), set()).add(int(total) // each)
+    facts = [ops_pb2.Fact(name="reserved", key=line_id, value=min(counts)) for (_, line_id), counts in units.items()]
     cart = RESERVATIONS.c.kind.in_(sorted(HOLDING))
     states = {
         "SOFT_RESERVED": (2, case((cart, RESERVATIONS.c.reserved), else_=0)),
         "RESERVED": (3, case((cart, 0), else_=RESERVATIONS.c.reserved)),
         "ALLOCATED": (4, RESERVATIONS.c.allocated),
     }
-    breaks = []
+    uneven = [line_id for (_, line_id), counts in units.items() if len(counts) > 1]
+    breaks = [_break("P2", f"line {line_id}", "more of one component than of another is reserved for its kits") for line_id in uneven]
     for name, (state, quantity) in states.items():
         sides = [
             select(RESERVATIONS.c.item_id, RESERVATIONS.c.location_id, quantity.label("quantity")),

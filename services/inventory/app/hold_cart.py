@@ -8,11 +8,10 @@ from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import Owner, need_available, take_lines
-from services.inventory.app.supply import fill
+from services.inventory.app.supply import fill, give_back
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
-from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import RESERVATIONS
 
@@ -30,22 +29,17 @@ async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartReques
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
     need_available(book, request.lines, before)
-    give_back(book, before, Document("cart", request.cart_id, "replaced"))
+    replaced = Document("cart", request.cart_id, "replaced")
+    for one in before:
+        give_back(book, one, one.reserved, replaced)
     until = work.now + (request.ttl_s or TTL_S) * SECOND
     owner = Owner(request.cart_id, request.kind or stock_pb2.RESERVATION_KIND_CART, State.SOFT_RESERVED, expires_at=until)
     made = take_lines(work, book, request.lines, owner)
+    await fill(work, book, [one.key for one in before])
     await book.write()
     await reservations.save(work, before)
     await reservations.insert(work, made)
     return reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made])
-
-
-def give_back(book: StockBook, held: list[Held], document: Document) -> None:
-    """Moves what carts hold back to AVAILABLE."""
-    for one in held:
-        if one.reserved:
-            book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), one.reserved, document)
-            one.cancelled, one.reserved = one.cancelled + one.reserved, 0
 
 
 async def expire_carts(work: Work) -> None:
@@ -55,7 +49,9 @@ async def expire_carts(work: Work) -> None:
         return
     held = [one for one in await reservations.load(work, owners) if one.expires_at is not None and one.expires_at <= work.now]
     book = await StockBook.open(work, [one.key for one in held])
-    give_back(book, held, Document("cart", "expiry", "expired"))
+    expired = Document("cart", "expiry", "expired")
+    for one in held:
+        give_back(book, one, one.reserved, expired)
     await fill(work, book, [one.key for one in held])
     await book.write()
     await reservations.save(work, held)

@@ -1,19 +1,15 @@
 """MoveReservation: what an order's line has reserved goes from one location to another, as one."""
 
-from collections import Counter
-from collections.abc import Sequence
-
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import Owner, need_available, take_lines
+from services.inventory.app.supply import fill, give_back
 from services.inventory.app.views import to_reservation
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
-from services.inventory.store.reservations import Held
-from services.inventory.store.stock_book import Document, StockBook, components_of
-from services.inventory.store.tables import ITEMS
+from services.inventory.store.stock_book import Document, StockBook
 
 
 async def move_reservation(
@@ -23,42 +19,27 @@ async def move_reservation(
     held = [
         one for one in await reservations.load(work, [request.owner_id])
         if one.line_id == request.line_id and one.location_id == request.from_location_id and one.reserved
+        and request.item_id in ("", one.kit_item_id or one.item_id)
     ]  # fmt: skip
-    wanted = await _wanted(work, held, request)
-    places = (request.from_location_id, request.to_location_id)
-    book = await StockBook.open(work, [(item_id, place) for item_id in wanted for place in places])
-    lines = []
-    for item_id, quantity in wanted.items():
-        need_known(book, item_id, request.to_location_id, "to")
-        lines.append(
-            reservations_service_pb2.ReservationLine(
-                line_id=request.line_id, item_id=item_id, location_id=request.to_location_id, quantity=quantity
-            )
-        )
-    need_available(book, lines, ())
+    if reservations.units_of(held) < request.quantity:
+        raise FailedPrecondition("NOTHING_RESERVED", "the line has not that much reserved there", field="quantity")
+    line = reservations_service_pb2.ReservationLine(
+        line_id=request.line_id, item_id=held[0].kit_item_id or held[0].item_id, location_id=request.to_location_id,
+        quantity=request.quantity,
+    )  # fmt: skip
+    keys = [one.key for one in held]
+    book = await StockBook.open(
+        work, [*keys, *((item_id, request.to_location_id) for item_id, _ in keys), (line.item_id, line.location_id)]
+    )
+    need_known(book, line.item_id, request.to_location_id, "to")
+    need_available(book, [line], ())
     document = Document("reservation", request.owner_id, "moved")
-    for one in held:
-        part = min(wanted[one.item_id], one.reserved)
-        if part:
-            book.move(*one.key, one.lot, (State.RESERVED, State.AVAILABLE), part, document)
-            one.reserved, one.cancelled = one.reserved - part, one.cancelled + part
-            wanted[one.item_id] -= part
+    for one, part in reservations.shares(held, request.quantity):
+        give_back(book, one, part, document)
     owner = Owner(request.owner_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=held[0].priority)
-    made = take_lines(work, book, lines, owner)
+    made = take_lines(work, book, [line], owner)
+    await fill(work, book, keys)
     await book.write()
     await reservations.save(work, held)
     await reservations.insert(work, made)
     return reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made])
-
-
-async def _wanted(work: Work, held: Sequence[Held], request: reservations_service_pb2.MoveReservationRequest) -> dict[str, int]:
-    """Returns what moves of each item that the line has reserved: one, or the components of a kit in their proportion."""
-    reserved = Counter[str]()
-    for one in held:
-        reserved[one.item_id] += one.reserved
-    kits = await work.tx.find(ITEMS, ("item_id",), [(request.item_id,)], only=("kit",)) if request.item_id else ()
-    parts = components_of(kits[0].kit) if kits else ()
-    wanted = {item_id: each * request.quantity for item_id, each in parts} or dict.fromkeys(list(reserved)[:1], request.quantity)
-    if not wanted or len(reserved) != len(wanted) or any(reserved[item_id] < quantity for item_id, quantity in wanted.items()):
-        raise FailedPrecondition("NOTHING_RESERVED", "the line has not that much reserved there", field="quantity")
-    return wanted

@@ -119,13 +119,14 @@ def take_lines(work: Work, book: StockBook, lines: Sequence[reservations_service
     made = []
     document = Document("reservation", owner.owner_id)
     for line in sorted(lines, key=lambda one: -one.min_life_days) if len(lines) > 1 else lines:
+        kit_item_id = line.item_id if book.components(line.item_id) else ""
         for part, wanted in book.parts(line.item_id, line.quantity):
             for lot, quantity in book.from_lots(part, line.location_id, State.AVAILABLE, wanted, line.min_life_days):
                 book.move(part, line.location_id, lot, (State.AVAILABLE, owner.state), quantity, document)
                 made.append(
                     Held(
                         new_id(), owner.kind, owner.owner_id, line.line_id, part, line.location_id, lot,
-                        quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority,
+                        quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority, wanted // line.quantity, kit_item_id,
                     )
                 )  # fmt: skip
     return made

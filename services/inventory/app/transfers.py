@@ -20,7 +20,7 @@ from services.inventory.app.appointments import need_appointment
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.app.intake import end_of
 from services.inventory.app.reserve_stock import Owner, need_available, take_lines
-from services.inventory.app.supply import Expected, expect, fill
+from services.inventory.app.supply import Expected, expect, fill, give_back
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.stock_book import Document, Key, StockBook
@@ -209,8 +209,8 @@ async def carry_out(work: Work, request: transfers_service_pb2.CloseTransferRequ
     book = await StockBook.open(work, [one.key for one in held])
     document = Document("transfer", row.transfer_id, request.reason)
     for one in held:
-        book.move(*one.key, one.lot, (State.RESERVED, State.AVAILABLE), one.reserved, document)
-        one.cancelled, one.reserved = one.cancelled + one.reserved, 0
+        give_back(book, one, one.reserved, document)
+    await fill(work, book, [one.key for one in held])
     await book.write()
     await reservations.save(work, held)
     lines = {line.line_id: line for line in await _lines(work.tx, [row.transfer_id])}

@@ -33,6 +33,7 @@ def to_reservation(held: Any) -> stock_pb2.Reservation:
         line_id=held.line_id, item_id=held.item_id, location_id=held.location_id, reserved=held.reserved,
         allocated=held.allocated, shipped=held.shipped, cancelled=held.cancelled, created_at=to_timestamp(held.created_at),
         expires_at=to_timestamp(held.expires_at) if held.expires_at is not None else None, lot=held.lot,
+        kit_item_id=held.kit_item_id,
     )  # fmt: skip
 
 

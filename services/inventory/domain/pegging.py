@@ -1,12 +1,12 @@
 """Which supply each line waits for: the most urgent line gets the earliest supply, in parts where it must."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Need:
-    """A line that waits for an item at a location."""
+    """A line that waits for an item at a location; for a kit's component, so many of which make one, where `kit_item_id` is set."""
 
     kind: int
     owner_id: str
@@ -15,6 +15,8 @@ class Need:
     priority: int
     wanted_at: int
     created_at: int
+    each: int = 1
+    kit_item_id: str = ""
 
     @property
     def urgency(self) -> tuple[int, int, int, str, str]:
@@ -57,6 +59,7 @@ def peg(needs: Sequence[Need], sources: Sequence[Source]) -> list[Peg]:
     return pegs
 
 
-def promised(pegs: Sequence[Peg]) -> int | None:
-    """Returns when all parts of a line are expected; None where one has no supply in sight."""
-    return None if any(one.source is None for one in pegs) else max((one.source.due_at for one in pegs if one.source), default=None)
+def promised(dates: Iterable[int | None]) -> int | None:
+    """Returns when all parts of a line are expected, each of which has a date or none; None where one has none."""
+    known = list(dates)
+    return None if None in known else max((one for one in known if one is not None), default=None)

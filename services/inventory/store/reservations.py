@@ -1,15 +1,19 @@
-"""Reservations of owners, locked, and how their changes are written."""
+"""Reservations of owners, locked, how their changes are written, and how those of a kit's components are counted in kits."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_
 
+from argosy.inventory.v1 import stock_pb2
 from chassis.runtime.statements import Condition
 from chassis.runtime.work import Work
 from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 
-STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0),)
+KIT_PART = stock_pb2.RESERVATION_KIND_KIT_PART
+STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0), RESERVATIONS.c.kind != KIT_PART)
+KEPT_PARTS = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == KIT_PART)
 QUANTITIES = ("reserved", "allocated", "shipped", "cancelled")
 
 
@@ -31,6 +35,8 @@ class Held:
     expires_at: int | None
     created_at: int
     priority: int = 0
+    each: int = 1
+    kit_item_id: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -39,10 +45,45 @@ class Held:
 
 
 async def load(work: Work, owner_ids: Iterable[str]) -> list[Held]:
-    """Locks and returns all open reservations of the owners, in one order."""
+    """Locks and returns all open reservations of the owners, in one order; not what is kept for kits that are not whole yet."""
+    return await _of_owners(work, owner_ids, STILL_OPEN)
+
+
+async def load_parts(work: Work, owner_ids: Iterable[str]) -> list[Held]:
+    """Locks and returns what is kept for the owners' kits that are not whole yet."""
+    return await _of_owners(work, owner_ids, KEPT_PARTS)
+
+
+async def _of_owners(work: Work, owner_ids: Iterable[str], where: Condition) -> list[Held]:
     keys = {(owner,) for owner in owner_ids}
-    rows = await work.tx.find(RESERVATIONS, ("owner_id",), keys, where=STILL_OPEN, order=("reservation_id",), lock=True)
+    rows = await work.tx.find(RESERVATIONS, ("owner_id",), keys, where=where, order=("reservation_id",), lock=True)
     return [Held(**row._mapping) for row in rows]
+
+
+def by_place(held: Iterable[Held]) -> list[list[Held]]:
+    """Returns the reservations of each owner's line at each location together."""
+    found: dict[tuple[str, str, str], list[Held]] = {}
+    for one in held:
+        found.setdefault((one.owner_id, one.line_id, one.location_id), []).append(one)
+    return list(found.values())
+
+
+def units_of(held: Sequence[Held]) -> int:
+    """Returns how many of its line are reserved with the reservations of one location: of a kit as many as are whole."""
+    reserved, each = Counter[str](), {one.item_id: one.each for one in held}
+    for one in held:
+        reserved[one.item_id] += one.reserved
+    return min((count // each[item_id] for item_id, count in reserved.items()), default=0)
+
+
+def shares(held: Sequence[Held], units: int) -> Iterator[tuple[Held, int]]:
+    """Yields how much of each reservation of one location makes so many units of its line."""
+    left = {one.item_id: units * one.each for one in held}
+    for one in held:
+        part = min(one.reserved, left[one.item_id])
+        if part:
+            left[one.item_id] -= part
+            yield one, part
 
 
 async def buried(work: Work, owner_ids: Iterable[str]) -> set[str]:

@@ -114,6 +114,9 @@ RESERVATIONS = Table(
     Column("expires_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("priority", Integer, nullable=False, server_default="0"),
+    # So many of a component make one of the kit that the line is for.
+    Column("each", Integer, nullable=False, server_default="1"),
+    Column("kit_item_id", String(40), nullable=False, server_default=""),
     CheckConstraint("reserved >= 0 AND allocated >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),
     Index("ix_reservations_owner_id", "owner_id", "line_id"),
     Index("ix_reservations_item_id", "item_id", "location_id", postgresql_where=text("reserved > 0"), sqlite_where=text("reserved > 0")),
@@ -259,6 +262,9 @@ DEMANDS = Table(
     Column("inbound_id", String(80), nullable=False),
     Column("promised_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    # So many of a component make one of the kit that the line is for.
+    Column("each", Integer, nullable=False, server_default="1"),
+    Column("kit_item_id", String(40), nullable=False, server_default=""),
     CheckConstraint("quantity >= 0", name="not_negative"),
     Index("ix_demands_owner_id", "owner_id", "line_id"),
     Index("ix_demands_item_id", "item_id", "location_id", postgresql_where=text("quantity > 0"), sqlite_where=text("quantity > 0")),

@@ -63,4 +63,5 @@ def test_the_most_urgent_gets_the_earliest_supply_in_parts_where_it_must() -> No
     assert [(one.need.owner_id, one.quantity, one.source.inbound_id if one.source else "") for one in pegs] == [
         ("vip", 3, "a"), ("soon", 2, "a"), ("soon", 2, "b"), ("late", 3, "b"), ("late", 1, ""),
     ]  # fmt: skip
-    assert [promised([one for one in pegs if one.need.owner_id == owner]) for owner in ("vip", "soon", "late")] == [10, 20, None]
+    dates = {owner: [one.source and one.source.due_at for one in pegs if one.need.owner_id == owner] for owner in ("vip", "soon", "late")}
+    assert [promised(one) for one in dates.values()] == [10, 20, None]

@@ -65,6 +65,7 @@ class Demand(_message.Message):
     DOCUMENT_TYPE_FIELD_NUMBER: _builtins.int
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     PROMISED_AT_FIELD_NUMBER: _builtins.int
+    KIT_ITEM_ID_FIELD_NUMBER: _builtins.int
     demand_id: _builtins.str
     """Its id."""
     kind: Global___DemandKind.ValueType
@@ -74,7 +75,7 @@ class Demand(_message.Message):
     line_id: _builtins.str
     """The line."""
     item_id: _builtins.str
-    """The item."""
+    """The item; of a kit a component."""
     location_id: _builtins.str
     """Where it will be taken from."""
     quantity: _builtins.int
@@ -85,6 +86,8 @@ class Demand(_message.Message):
     """The kind of supply it waits for, e.g. purchase_order; empty where none is in sight."""
     document_id: _builtins.str
     """That supply."""
+    kit_item_id: _builtins.str
+    """The kit that it is a component of, where the line is for one; empty otherwise."""
     @_builtins.property
     def wanted_at(self) -> _timestamp_pb2.Timestamp:
         """When it is wanted."""
@@ -108,10 +111,11 @@ class Demand(_message.Message):
         document_type: _builtins.str = ...,
         document_id: _builtins.str = ...,
         promised_at: _timestamp_pb2.Timestamp | None = ...,
+        kit_item_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["promised_at", b"promised_at", "wanted_at", b"wanted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["demand_id", b"demand_id", "document_id", b"document_id", "document_type", b"document_type", "item_id", b"item_id", "kind", b"kind", "line_id", b"line_id", "location_id", b"location_id", "owner_id", b"owner_id", "priority", b"priority", "promised_at", b"promised_at", "quantity", b"quantity", "wanted_at", b"wanted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["demand_id", b"demand_id", "document_id", b"document_id", "document_type", b"document_type", "item_id", b"item_id", "kind", b"kind", "kit_item_id", b"kit_item_id", "line_id", b"line_id", "location_id", b"location_id", "owner_id", b"owner_id", "priority", b"priority", "promised_at", b"promised_at", "quantity", b"quantity", "wanted_at", b"wanted_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,9 +144,9 @@ class PlaceDemandRequest(_message.Message):
     line_id: _builtins.str
     """The line."""
     item_id: _builtins.str
-    """The item; no kit, which is all there or not at all."""
+    """The item; of a kit its components wait, what comes of them is kept, and the line has it once a whole kit is there."""
     location_id: _builtins.str
-    """Where it will be taken from; where the soonest supply of it comes in where empty."""
+    """Where it will be taken from; where all of it comes in soonest where empty."""
     quantity: _builtins.int
     """How much, in stock units."""
     kind: Global___DemandKind.ValueType
@@ -317,7 +321,7 @@ class TakeOverRequest(_message.Message):
     """Its priority: only lower ones lose."""
     @_builtins.property
     def line(self) -> _reservations_service_pb2.ReservationLine:
-        """What it needs; of one item, no kit."""
+        """What it needs; of one item, of a kit its components."""
 
     def __init__(
         self,

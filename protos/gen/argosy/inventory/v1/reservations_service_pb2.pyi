@@ -268,7 +268,7 @@ class MoveReservationRequest(_message.Message):
     quantity: _builtins.int
     """How much, in stock units."""
     item_id: _builtins.str
-    """The kit, where the line is for one; empty otherwise."""
+    """What the line is for, to be sure; whatever it is where empty."""
     def __init__(
         self,
         *,

@@ -130,6 +130,8 @@ class _ReservationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reser
     """A transfer to another location of ours."""
     RESERVATION_KIND_WAVE: _ReservationKind.ValueType  # 4
     """A wave, until it expires: its orders take from it what they want, one after the other."""
+    RESERVATION_KIND_KIT_PART: _ReservationKind.ValueType  # 5
+    """Components that are kept for an order's kits until the others of them come."""
 
 class ReservationKind(_ReservationKind, metaclass=_ReservationKindEnumTypeWrapper):
     """Whom stock is promised to."""
@@ -144,6 +146,8 @@ RESERVATION_KIND_TRANSFER: ReservationKind.ValueType  # 3
 """A transfer to another location of ours."""
 RESERVATION_KIND_WAVE: ReservationKind.ValueType  # 4
 """A wave, until it expires: its orders take from it what they want, one after the other."""
+RESERVATION_KIND_KIT_PART: ReservationKind.ValueType  # 5
+"""Components that are kept for an order's kits until the others of them come."""
 Global___ReservationKind: _TypeAlias = ReservationKind  # noqa: Y015
 
 @_typing.final
@@ -341,6 +345,7 @@ class Reservation(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LOT_FIELD_NUMBER: _builtins.int
+    KIT_ITEM_ID_FIELD_NUMBER: _builtins.int
     reservation_id: _builtins.str
     """The reservation's id."""
     kind: Global___ReservationKind.ValueType
@@ -363,6 +368,8 @@ class Reservation(_message.Message):
     """Given back."""
     lot: _builtins.str
     """The lot or serial number; empty where it has none."""
+    kit_item_id: _builtins.str
+    """The kit that it is a component of, where the line is for one; empty otherwise."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it lapses; unset for orders."""
@@ -387,10 +394,11 @@ class Reservation(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         lot: _builtins.str = ...,
+        kit_item_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "cancelled", b"cancelled", "created_at", b"created_at", "expires_at", b"expires_at", "item_id", b"item_id", "kind", b"kind", "line_id", b"line_id", "location_id", b"location_id", "lot", b"lot", "owner_id", b"owner_id", "reservation_id", b"reservation_id", "reserved", b"reserved", "shipped", b"shipped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "cancelled", b"cancelled", "created_at", b"created_at", "expires_at", b"expires_at", "item_id", b"item_id", "kind", b"kind", "kit_item_id", b"kit_item_id", "line_id", b"line_id", "location_id", b"location_id", "lot", b"lot", "owner_id", b"owner_id", "reservation_id", b"reservation_id", "reserved", b"reserved", "shipped", b"shipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -241,7 +241,7 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
         case PlaceOrder() | FindOrder():
             return _next(state)
         case CompareLines(quantities):
-            before = {line.external_line_id: line.ordered for line in state.lines}
+            before = {external: sum(line.ordered for line in lines) for external, lines in _by_external(state).items()}
             if before == {external: quantity for external, quantity in quantities.items() if quantity}:
                 return _next(state)
             return _hold(state, "ORDER_CHANGED", f"the channel changed its lines from {before} to {quantities}")
@@ -260,21 +260,20 @@ def _known(state: State, known: OrderKnown) -> Next[State]:
 
 
 def _give_back(state: State, command: GiveBack) -> Next[State]:
-    by_external = {line.external_line_id: line for line in state.lines}
+    by_external = _by_external(state)
     cancel: dict[str, int] = {}
     back: dict[str, int] = {}
     left = {}
     for external, quantity in command.lines.items():
-        line = by_external.get(external)
-        open_, refundable = (line.open, line.refundable) if line is not None else (0, 0)
-        cancelled = min(quantity, open_)
-        returned = min(quantity - cancelled, refundable)
-        if line is not None and cancelled:
-            cancel[line.line_id] = cancelled
-        if line is not None and returned:
-            back[line.line_id] = returned
-        if quantity > cancelled + returned:
-            left[external] = quantity - cancelled - returned
+        unmatched = quantity
+        for act, name in ((cancel, "open"), (back, "refundable")):
+            for line in by_external.get(external, ()):
+                part = min(unmatched, getattr(line, name))
+                unmatched -= part
+                if part:
+                    act[line.line_id] = part
+        if unmatched:
+            left[external] = unmatched
     if left or not command.lines:
         text = f"of {command.key}, {left} was neither open nor shipped" if left else f"{command.key} names no lines"
         return _hold(replace(state, reviewed=True), "GIVE_BACK_UNMATCHED", f"{text}; the channel paid {command.amount_minor} back")
@@ -282,6 +281,14 @@ def _give_back(state: State, command: GiveBack) -> Next[State]:
     if back:
         acts.append(_bring_back(state.order_id, back, command))
     return _act(replace(state, acts=acts))
+
+
+def _by_external(state: State) -> dict[str, list[KnownLine]]:
+    """Returns the lines by the channel's name; what ships later of one that was changed is a line of its own."""
+    lines: dict[str, list[KnownLine]] = {}
+    for line in state.lines:
+        lines.setdefault(line.external_line_id, []).append(line)
+    return lines
 
 
 def _bring_back(order_id: str, lines: dict[str, int], command: GiveBack) -> Act:

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from argosy.finance.v1 import finance_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
 from chassis.kernel.errors import Refusal
@@ -13,8 +15,8 @@ from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, publish_item, receive, until_status
-from tests.suite.test_changes import change, get, settled, ship_left
+from tests.builders import eventually, open_shop, order, publish_item, receive, until_released, until_status
+from tests.suite.test_changes import VIENNA, change, get, settled, ship_left
 
 Line = changes_service_pb2.LineChange
 ON_HOLD, SHIPPED = order_pb2.ORDER_STATUS_ON_HOLD, order_pb2.ORDER_STATUS_SHIPPED
@@ -104,6 +106,75 @@ async def test_less_of_an_order_pays_back_what_is_not_needed(sqlite_settings: Se
         history = await calls.orders.ListHistory(orders_service_pb2.ListHistoryRequest(order_id=placed.order_id))
         (changed,) = [entry.detail for entry in history.entries if entry.kind == "CHANGED"]
         assert changed.endswith("the customer moved (2 × MUG-1 left; 1 × PLATE-1, was 2)")
+
+
+async def test_what_is_left_of_an_order_that_has_shipped_in_part_goes_elsewhere_and_changes(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as calls:
+        await calls.finance.SetTaxRate(
+            finance_service_pb2.SetTaxRateRequest(request_id=new_id(), country_code="AT", rate_ppm=200_000, valid_from="2020-01-01")
+        )
+        lines = [
+            orders_service_pb2.OrderLineInput(channel_sku=sku, quantity=quantity, amount_minor=quantity * 1000, external_line_id=sku)
+            for sku, quantity in (("MUG-1", 6), ("PLATE-1", 3))
+        ]
+        total = 9000 * 119 // 100 + 595
+        tender = orders_service_pb2.TenderInput(method="card", state=order_pb2.TENDER_STATE_CAPTURED, amount_minor=total)
+        placed = await calls.orders.CreateOrder(order("W-1", lines=lines, tenders=[tender]))
+        mug, plate = (line.line_id for line in (await with_location(calls, placed.order_id, 9)).lines)
+        # Two mugs and all plates leave, one mug is cancelled.
+        (released,) = await until_released(calls, placed.order_id)
+        sent = [fulfillment_pb2.ParcelLine(line_id=mug, quantity=2), fulfillment_pb2.ParcelLine(line_id=plate, quantity=3)]
+        ship = fulfillment_service_pb2.ConfirmShipmentRequest(
+            request_id=new_id(), fulfillment_order_id=released.fulfillment_order_id, lines=sent
+        )
+        await calls.fulfillment.ConfirmShipment(ship)
+        await with_location(calls, placed.order_id, 4)
+        one = [orders_service_pb2.LineQuantity(line_id=mug, quantity=1)]
+        await calls.orders.CancelOrder(
+            orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=placed.order_id, lines=one, reason="one fewer")
+        )
+        before = await with_location(calls, placed.order_id, 3)
+        given_back = before.refunded_minor
+        assert given_back == 1190 + 56 + 11
+
+        # What has shipped cannot change any more; the three mugs that are left become two, and go to Vienna.
+        with pytest.raises(Refusal) as refused:
+            await change(calls, placed.order_id, lines=[Line(line_id=plate, quantity=1)])
+        assert refused.value.field == "lines[0].line_id"
+        with pytest.raises(Refusal) as charged:
+            await change(calls, placed.order_id, shipping_minor=100)
+        assert (charged.value.reason, charged.value.field) == ("INVALID_FIELD", "shipping_minor")
+        wish = {"lines": [Line(line_id=mug, quantity=2)], "ship_to": VIENNA}
+        impact = await calls.changes.PreviewChange(changes_service_pb2.PreviewChangeRequest(order_id=placed.order_id, **wish))
+        assert impact.total_before_minor == total - given_back
+        assert impact.recalled_units == 3
+        await change(calls, placed.order_id, **wish)
+        assert (await settled(calls, placed.order_id)).status == APPLIED
+
+        async def again() -> order_pb2.Order | None:
+            found = await get(calls, placed.order_id)
+            return found if sum(line.released for line in found.lines) == 2 else None
+
+        left = await eventually(again)
+        shown = [(line.channel_sku, line.ordered, line.shipped, line.cancelled, line.amount_minor, line.tax_minor) for line in left.lines]
+        assert shown == [("MUG-1", 3, 2, 1, 2000, 380), ("PLATE-1", 3, 3, 0, 3000, 570), ("MUG-1", 2, 0, 0, 2000, 400)]
+        assert left.total_minor == impact.total_after_minor
+        assert {line.external_line_id for line in left.lines} == {"MUG-1", "PLATE-1"}
+        # 10.00 of a mug and its tax of 1.90 go back, less 10 cents that the other two are taxed more in Austria.
+        assert left.captured_minor - left.refunded_minor == left.total_minor
+        await ship_left(calls, placed.order_id)
+        # All of it may come back: two at German tax, two at Austrian.
+        back = [orders_service_pb2.LineQuantity(line_id=line.line_id, quantity=line.ordered - line.cancelled) for line in left.lines]
+        await calls.orders.RefundOrder(
+            orders_service_pb2.RefundOrderRequest(
+                request_id=new_id(), order_id=placed.order_id, lines=back, include_shipping=True, reason="all of it"
+            )
+        )
+
+        async def refunded() -> bool:
+            return (await get(calls, placed.order_id)).refunded_minor == total
+
+        await eventually(refunded)
 
 
 async def test_another_article_answers_for_one_that_is_unknown_or_sold_out(sqlite_settings: Settings) -> None:

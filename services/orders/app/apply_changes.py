@@ -9,14 +9,13 @@ from msgspec import Struct
 from argosy.orders.v1 import orders_events_pb2
 from chassis.kernel.clock import DAY, SECOND, day_of, to_timestamp
 from chassis.kernel.ids import new_id
-from chassis.kernel.money import share
 from chassis.runtime.work import Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
 from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.judge_orders import Judge
 from services.orders.app.settle_change import settle
 from services.orders.app.take_payment import ask_provider, is_open, left_of
-from services.orders.domain.amounts import priced, units_worth, worth_left
+from services.orders.domain.amounts import is_settled, priced, shipping_of, units_worth, worth_left
 from services.orders.domain.holds import OUTLIVES, REASONS
 from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
@@ -28,7 +27,7 @@ MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor
 JUDGED = ("hints", "payment_days")
 MOVED = (
     "order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "shipping_minor", "shortage_policy", "buyer",
-    "signature",
+    "signature", "settled_shipping_minor", "settled_shipping_tax_minor",
 )  # fmt: skip
 PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
@@ -178,20 +177,20 @@ def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
 
 def _keep_tax(book: _Book, order_id: str, tax: m.KeepTax) -> None:
     order, lines = book.orders[order_id], book.lines[order_id]
+    # What is settled was taxed when it shipped.
+    open_lines = [line for line in lines.values() if not is_settled(line)]
     computed = sum(tax.line_tax_minor.values()) + tax.shipping_tax_minor
-    charged = sum(line["tax_minor"] for line in lines.values()) + order["shipping_tax_minor"]
+    charged = sum(line["tax_minor"] for line in open_lines) + order["shipping_tax_minor"] - order["settled_shipping_tax_minor"]
     if not order["tax_charged"]:
         for line_id, amount in tax.line_tax_minor.items():
             lines[line_id]["tax_minor"] = amount
-        order["shipping_tax_minor"] = tax.shipping_tax_minor
+        order["shipping_tax_minor"] = order["settled_shipping_tax_minor"] + tax.shipping_tax_minor
         order["total_minor"] += computed - charged
         charged = computed
     if tax.changed:
-        _pay_back(book, order_id, order["deposits_minor"] - worth_left(order, lines.values()), "the order changed")
+        _pay_back(book, order_id, order["deposits_minor"] - worth_left(order, list(lines.values())), "the order changed")
     assert book.judge is not None
-    judgement = book.judge.judge(
-        order, [line for line in lines.values() if line["ordered"]], book.tenders[order_id], tax, charged - computed
-    )
+    judgement = book.judge.judge(order, open_lines, book.tenders[order_id], tax, charged - computed)
     reasons: dict[str, list[str]] = {}
     for one in judgement.holds:
         reasons.setdefault(one.reason, []).append(one.detail)
@@ -207,8 +206,8 @@ def _about(order: dict[str, Any]) -> dict[str, Any]:
 
 def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.LineCount]) -> None:
     order, lines = book.orders[order_id], book.lines[order_id]
-    ordered = sum(line["ordered"] for line in lines.values())
-    before = sum(line["shipped"] for line in lines.values())
+    units = sum(count.quantity for count in counts)
+    shipping = shipping_of(order, lines.values(), units)
     event = orders_events_pb2.LinesShipped(shipment_id=shipment_id, external_order_id=order["external_order_id"], **_about(order))
     for count in counts:
         line = lines[count.line_id]
@@ -222,9 +221,8 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
             line_id=count.line_id, sku=line["sku"], quantity=count.quantity // line["units"],
             product_minor=worth.product_minor, discount_minor=worth.discount_minor, tax_minor=worth.tax_minor,
         )  # fmt: skip
-    units = sum(count.quantity for count in counts)
-    event.shipping_minor = share(order["shipping_minor"], before, units, ordered)
-    event.tax_minor += share(order["shipping_tax_minor"], before, units, ordered)
+    event.shipping_minor = shipping.product_minor
+    event.tax_minor += shipping.tax_minor
     event.total_minor = event.product_minor - event.discount_minor + event.shipping_minor + event.tax_minor
     event.from_deposits_minor = min(event.total_minor, order["deposits_minor"])
     event.to_receivable_minor = event.total_minor - event.from_deposits_minor
@@ -253,7 +251,7 @@ def _take(book: _Book, order_id: str, amount_minor: int) -> None:
 def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], reason: str) -> None:
     """Says what will not ship; money that was paid for it, and is needed for nothing else, goes back."""
     order, lines = book.orders[order_id], book.lines[order_id]
-    before = worth_left(order, lines.values())
+    before = worth_left(order, list(lines.values()))
     for count in counts:
         line = lines[count.line_id]
         line["cancelled"] += count.quantity
@@ -261,7 +259,7 @@ def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], re
         line["waiting"] -= taken
         line["reserved"] -= count.quantity - taken
         line["released"] = min(line["released"], line["reserved"])
-    after = worth_left(order, lines.values())
+    after = worth_left(order, list(lines.values()))
     units = sum(count.quantity // lines[count.line_id]["units"] for count in counts)
     book.record(order_id, "CANCELLED", f"{units} units: {reason}")
     book.work.emit(orders_events_pb2.LinesCancelled(order_id=order_id, channel_id=order["channel_id"], reason=reason, units=units))

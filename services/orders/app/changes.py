@@ -28,15 +28,18 @@ from services.orders.app.read_orders import visible
 from services.orders.app.settle_change import PENDING, lines_of
 from services.orders.app.views import load
 from services.orders.clients.impact import Impacts, Wish
+from services.orders.domain.amounts import shipping_open, shipping_shipped
 from services.orders.domain.buyers import address_problems, buyer_of, signature_of
-from services.orders.domain.line_changes import LineChange, line_changes
+from services.orders.domain.line_changes import LineChange, line_changes, open_units
 from services.orders.process import fulfil_order
 from services.orders.process.messages import ChangeRequested, LineCount
 from services.orders.store.tables import CHANGES, CUSTOMERS, LINES
 
 Impact = changes_service_pb2.ChangeImpact
 OrderChange = changes_service_pb2.OrderChange
-OPEN = (order_pb2.ORDER_STATUS_PENDING, order_pb2.ORDER_STATUS_OPEN, order_pb2.ORDER_STATUS_ON_HOLD)
+OPEN = (
+    order_pb2.ORDER_STATUS_PENDING, order_pb2.ORDER_STATUS_OPEN, order_pb2.ORDER_STATUS_ON_HOLD, order_pb2.ORDER_STATUS_PARTIALLY_SHIPPED,
+)  # fmt: skip
 # What the price may change by without another person, in minor units.
 LIMIT_MINOR = 5000
 Wanted = changes_service_pb2.PreviewChangeRequest | changes_service_pb2.ChangeOrderRequest
@@ -86,19 +89,24 @@ async def wish_of(tx: Tx, request: Wanted, asked: Looking | None = None) -> Wish
 
 def _after(row: Any, lines: Sequence[Any], request: Wanted) -> tuple[dict[str, Any], list[LineChange]]:
     """Returns what the order would say, and what becomes of its lines; raises where nothing changes, or where it is too late."""
-    if row.status not in OPEN or any(line.shipped or line.cancelled for line in lines):
-        raise FailedPrecondition(
-            "TOO_LATE", "units of the order have shipped or are cancelled; open a return, or place another", field="order_id"
-        )
+    if row.status not in OPEN:
+        raise FailedPrecondition("TOO_LATE", "nothing of the order is left to ship; open a return, or place another", field="order_id")
     before = json.loads(row.ship_to)
     ship_to = MessageToDict(request.ship_to, preserving_proto_field_name=True) if request.HasField("ship_to") else before
     if not ship_to.get("country_code"):
         raise InvalidArgument("INVALID_FIELD", "ship_to.country_code: name the country", field="ship_to.country_code")
     method = request.shipping_method or row.shipping_method
-    shipping = request.shipping_minor if request.HasField("shipping_minor") else row.shipping_minor
+    rows = [line._mapping for line in lines]
+    shipped = shipping_shipped(row._mapping, rows)
+    # What was given back with cancelled units is not charged any more.
+    before_shipping = shipped.product_minor + shipping_open(row._mapping, rows).product_minor
+    shipping = request.shipping_minor if request.HasField("shipping_minor") else before_shipping
+    if shipping < shipped.product_minor:
+        text = f"{shown(shipped.product_minor, row.currency_code)} were charged with what has shipped; refund that instead"
+        raise InvalidArgument("INVALID_FIELD", f"shipping_minor: {text}", field="shipping_minor")
     policy = request.shortage_policy or row.shortage_policy
     changed = line_changes(lines, request.lines, tax_charged=bool(row.tax_charged))
-    if not changed and (ship_to, method, shipping, policy) == (before, row.shipping_method, row.shipping_minor, row.shortage_policy):
+    if not changed and (ship_to, method, shipping, policy) == (before, row.shipping_method, before_shipping, row.shortage_policy):
         raise FailedPrecondition("NOTHING_CHANGES", "the order goes there and that way already, with these lines", field="ship_to")
     after = {
         "ship_to": ship_to, "country_code": ship_to["country_code"], "region": ship_to.get("region", ""),
@@ -134,8 +142,10 @@ async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest)
     pending = select(CHANGES.c.change_id).where(CHANGES.c.order_id == row.order_id, CHANGES.c.status == PENDING)
     if await work.tx.read(pending):
         raise FailedPrecondition("CHANGES_ALREADY", "another change of the order is under way; look again in a moment", field="order_id")
+    gone = sum(line.shipped + line.cancelled for line in lines)
+    rests = {line.line_id: new_id() for line in lines if line.shipped and line.waiting + line.reserved}
     buyer = buyer_of(row.channel_id, row.customer_id, after["ship_to"])
-    wanted = {line.line_id: (line.channel_sku, line.ordered // line.units) for line in lines}
+    wanted = {line.line_id: (line.channel_sku, open_units(line)) for line in lines}
     wanted |= {one.line_id: (one.channel_sku, one.quantity) for one in changed}
     signature = signature_of(buyer, [one for one in wanted.values() if one[1]]) if buyer else ""
     change = {
@@ -146,12 +156,14 @@ async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest)
                 "after": {**after, "ship_to": json.dumps(after["ship_to"]), "buyer": buyer, "signature": signature},
                 "before": {name: getattr(row, name) for name in ("ship_to", "shipping_method", "shortage_policy")},
                 "lines": [one._asdict() for one in changed],
+                "rests": rests,
             }
         ),
     }  # fmt: skip
     await work.tx.insert(CHANGES, [change])
     counts = [LineCount(one.line_id, one.quantity) for one in changed]
-    work.deliver(fulfil_order.NAME, row.order_id, ChangeRequested(change["change_id"], counts, request.shortage_policy))
+    asked = ChangeRequested(change["change_id"], counts, request.shortage_policy, gone, rests)
+    work.deliver(fulfil_order.NAME, row.order_id, asked)
     return _message(SimpleNamespace(**change))
 
 

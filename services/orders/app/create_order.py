@@ -169,7 +169,7 @@ def new_line(order_id: str, position: int, channel_sku: str, external_line_id: s
         "ordered": amounts.units, "waiting": amounts.units, "backordered": 0, "reserved": 0, "released": 0, "shipped": 0,
         "cancelled": 0, "returned": 0, "refunded": 0, "amount_minor": amounts.amount_minor,
         "discount_minor": amounts.discount_minor, "tax_minor": amounts.tax_minor, "shipped_at": None,
-        "sellable_from": 0,
+        "sellable_from": 0, "settled": 0,
     }  # fmt: skip
 
 

@@ -33,7 +33,8 @@ async def owed_by(tx: Tx, accounts: Sequence[tuple[str, str]], now: int) -> dict
     # Of each open order: what its open units are worth, and before anything ships its shipping, less what was paid for it.
     line = LINES.c.amount_minor - LINES.c.discount_minor + LINES.c.tax_minor
     open_units = LINES.c.waiting + LINES.c.reserved
-    worth = func.sum(line * open_units / case((LINES.c.ordered > 0, LINES.c.ordered), else_=1))
+    priced = LINES.c.ordered - LINES.c.settled
+    worth = func.sum(line * open_units / case((priced > 0, priced), else_=1))
     unshipped = case((func.sum(LINES.c.shipped) == 0, ORDERS.c.shipping_minor + ORDERS.c.shipping_tax_minor), else_=0)
     each = (
         select(*key, (worth + unshipped - ORDERS.c.deposits_minor).label("unpaid"))

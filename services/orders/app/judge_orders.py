@@ -16,11 +16,12 @@ from services.orders.app.credit import Owed, owed_by
 from services.orders.domain.buyers import address_problems
 from services.orders.domain.rules import Action, Judgement, Rule, compiled, judge
 from services.orders.process import messages as m
-from services.orders.store.tables import CUSTOMERS, JUDGEMENTS, ORDERS, RULE_SETS, RULES
+from services.orders.store.tables import CUSTOMERS, JUDGEMENTS, ORDERS, REFUNDS, RULE_SETS, RULES
 
 MILLION = 1_000_000
 PAID = (order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED)
 ACTIVE = 3
+RETURN = "return"
 Row = Mapping[str, Any]
 
 
@@ -43,6 +44,7 @@ class Judge:
         self._customers: dict[str, Any] = {}
         self._owed: dict[tuple[str, str], Owed] = {}
         self._bought: dict[str, list[Any]] = {}
+        self._returned: dict[str, int] = {}
         self._rows: list[dict[str, Any]] = []
 
     @classmethod
@@ -57,6 +59,9 @@ class Judge:
         buyers = sorted({order["buyer"] for order in orders if order["buyer"]})
         for row in await work.tx.read(_bought(work.now, buyers)) if buyers else ():
             found._bought.setdefault(row.buyer, []).append(row)
+        refunded = [(order["order_id"],) for order in orders if order["refunded_minor"]]
+        for row in await work.tx.find(REFUNDS, ("order_id",), refunded) if refunded else ():
+            found._returned[row.order_id] = found._returned.get(row.order_id, 0) + (row.amount_minor if row.kind == RETURN else 0)
         return found
 
     def judge(self, order: dict[str, Any], lines: Sequence[Row], tenders: Sequence[Any], tax: m.KeepTax, difference: int) -> Judgement:
@@ -79,18 +84,19 @@ class Judge:
 
     def _facts(self, order: Row, lines: Sequence[Row], tenders: Sequence[Any], tax: m.KeepTax, difference: int) -> dict[str, object]:
         address = json.loads(order["ship_to"])
-        # What a change gave back pays for nothing any more.
-        tendered = sum(tender.amount_minor for tender in tenders if tender.state in PAID) - order["refunded_minor"]
+        # What was given back for what did not ship pays for nothing any more; a return's refund was for what did.
+        given_back = order["refunded_minor"] - self._returned.get(order["order_id"], 0)
+        tendered = sum(tender.amount_minor for tender in tenders if tender.state in PAID) - given_back
         amount = sum(line["amount_minor"] for line in lines)
         discount = sum(line["discount_minor"] for line in lines)
         ship_by = max(0, order["ship_by"] - self._work.now) // SECOND if order["ship_by"] else 0
         return {
             "channel_id": order["channel_id"], "total_minor": order["total_minor"], "currency_code": order["currency_code"],
-            "lines": len(lines), "units": sum(line["ordered"] for line in lines), "skus": [line["sku"] for line in lines],
+            "lines": len(lines), "units": sum(line["ordered"] - line["settled"] for line in lines), "skus": [line["sku"] for line in lines],
             "shipping_method": order["shipping_method"], "ship_by_in_s": ship_by, "country_code": order["country_code"],
             "region": order["region"], "address_problems": address_problems(address),
             "address_complete": bool(address.get("lines") and address.get("locality") and address.get("postal_code")),
-            "tendered_minor": tendered, "captured_minor": order["captured_minor"] - order["refunded_minor"],
+            "tendered_minor": tendered, "captured_minor": order["captured_minor"] - given_back,
             "tax_unknown": tax.unknown,
             "tax_difference_minor": 0 if tax.unknown else difference, "price_difference_ppm": _price_difference(lines),
             "discount_ppm": proportion(discount * MILLION, 1, amount) if amount else 0,
@@ -142,7 +148,7 @@ def _price_difference(lines: Sequence[Row]) -> int:
     for line in lines:
         if line["list_price_minor"] <= 0:
             continue
-        expected = line["list_price_minor"] * (line["ordered"] // line["units"])
+        expected = line["list_price_minor"] * ((line["ordered"] - line["settled"]) // line["units"])
         paid = line["amount_minor"] + (line["tax_minor"] if line["price_includes_tax"] else 0)
         difference = proportion((paid - expected) * MILLION, 1, expected)
         worst = max(worst, difference, key=abs)

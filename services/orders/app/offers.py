@@ -24,6 +24,8 @@ from services.orders.app.changes import LIMIT_MINOR, carry_out, wish_of
 from services.orders.app.read_orders import visible
 from services.orders.app.views import load
 from services.orders.clients.impact import Impacts
+from services.orders.domain.amounts import open_worth
+from services.orders.domain.line_changes import open_units
 from services.orders.process import fulfil_order
 from services.orders.process.messages import CancelRequested, LineCount
 from services.orders.store.tables import HISTORY, LINES, OFFERS
@@ -89,15 +91,15 @@ class Offers:
 
 def _change(order: Any, line: Any, offer: offers_service_pb2.OfferSubstituteRequest) -> changes_service_pb2.LineChange:
     """Returns the change of the order that is offered."""
-    before = line.ordered // line.units
-    net = line.amount_minor - line.discount_minor
+    before, worth = open_units(line), open_worth(line._mapping)
+    net = worth.product_minor - worth.discount_minor
     amount = offer.amount_minor if offer.HasField("amount_minor") else net
     change = changes_service_pb2.LineChange(
         line_id=line.line_id, channel_sku=offer.channel_sku, quantity=offer.quantity or before, amount_minor=amount
     )
     if order.tax_charged:
         # What the channel charged stays what it is in proportion.
-        change.tax_minor = proportion(line.tax_minor, amount, net) if net else line.tax_minor
+        change.tax_minor = proportion(worth.tax_minor, amount, net) if net else worth.tax_minor
     return change
 
 
@@ -110,10 +112,10 @@ async def offer_substitute(work: Work, call: Call) -> Offer:
     open_ = select(OFFERS.c.offer_id).where(OFFERS.c.line_id == line.line_id, OFFERS.c.ended_at.is_(None))
     if await work.tx.read(open_):
         raise FailedPrecondition("OFFERED_ALREADY", "the customer is asked about this line already; withdraw that first", field="line_id")
-    change = _change(order, line, request)
+    change, worth = _change(order, line, request), open_worth(line._mapping)
     row = {
         "offer_id": new_id(), "order_id": order.order_id, "line_id": line.line_id, "channel_sku_before": line.channel_sku,
-        "quantity_before": line.ordered // line.units, "amount_before_minor": line.amount_minor - line.discount_minor,
+        "quantity_before": open_units(line), "amount_before_minor": worth.product_minor - worth.discount_minor,
         "channel_sku": change.channel_sku, "item_id": judged.item_id, "quantity": change.quantity, "amount_minor": change.amount_minor,
         "tax_minor": change.tax_minor if change.HasField("tax_minor") else -1, "status": OPEN, "otherwise": request.otherwise,
         "answer_by": work.now + (request.answer_within_s * SECOND or WITHIN_US), "offered_by": work.cause.actor, "offered_at": work.now,
@@ -203,7 +205,7 @@ async def _need_open(work: Work, offer: Any) -> tuple[Any, Any]:
 async def _waiting(tx: Tx, offer: Any) -> Any:
     """Returns the line that an offer is about; None where it does not wait as it did any more."""
     (line,) = await tx.find(LINES, ("line_id",), [(offer.line_id,)])
-    still = line.waiting and line.ordered == offer.quantity_before * line.units
+    still = line.waiting and open_units(line) == offer.quantity_before
     return line if still else None
 
 

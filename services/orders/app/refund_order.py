@@ -8,11 +8,10 @@ from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
-from chassis.kernel.money import proportion
 from chassis.runtime.work import Work
 from services.orders.app.agree_refund import Tender, start_refund
 from services.orders.app.views import load
-from services.orders.domain.amounts import Priced, units_worth
+from services.orders.domain.amounts import priced, shipping_shipped, units_worth
 from services.orders.store.tables import HISTORY, LINES, ORDERS, REFUNDS, TENDERS
 
 
@@ -29,9 +28,9 @@ async def refund_order(work: Work, request: orders_service_pb2.RefundOrderReques
         _add(event, lines, refunded, wanted, f"lines[{index}]")
     shipping_back = request.include_shipping and not order.shipping_refunded and _all_back(lines, refunded)
     if shipping_back:
-        ordered, shipped = sum(line.ordered for line in lines.values()), sum(line.shipped for line in lines.values())
-        event.shipping_minor = proportion(order.shipping_minor, shipped, ordered)
-        event.tax_minor += proportion(order.shipping_tax_minor, shipped, ordered)
+        shipping = shipping_shipped(order._mapping, [line._mapping for line in lines.values()])
+        event.shipping_minor = shipping.product_minor
+        event.tax_minor += shipping.tax_minor
     event.amount_minor = event.product_minor + event.shipping_minor + event.tax_minor
     tenders = await work.tx.read(select(TENDERS).where(TENDERS.c.order_id == order.order_id).order_by(TENDERS.c.tender_id))
     parts = [Tender(t.tender_id, t.captured_minor - t.refunded_minor) for t in tenders]
@@ -55,8 +54,7 @@ def _add(event: Any, lines: dict[str, Any], refunded: dict[str, int], wanted: or
     if quantity > left:
         text = f"of the line, {left // line.units} shipped and were not refunded"
         raise FailedPrecondition("NOT_SHIPPED", text, field=f"{field}.quantity", left=left // line.units)
-    priced = Priced(line.ordered, line.amount_minor, line.discount_minor, line.tax_minor)
-    worth = units_worth(priced, refunded[wanted.line_id], quantity)
+    worth = units_worth(priced(line._mapping), refunded[wanted.line_id], quantity)
     refunded[wanted.line_id] += quantity
     event.product_minor += worth.product_minor - worth.discount_minor
     event.tax_minor += worth.tax_minor

@@ -8,7 +8,16 @@ from argosy.common.v1 import address_pb2
 from argosy.orders.v1 import changes_service_pb2, orders_events_pb2
 from chassis.runtime.work import Work
 from services.orders.app.create_order import new_line
-from services.orders.domain.amounts import Priced, shipping_tax
+from services.orders.domain.amounts import (
+    Priced,
+    Shares,
+    is_settled,
+    open_worth,
+    shipped_worth,
+    shipping_open,
+    shipping_shipped,
+    shipping_tax,
+)
 from services.orders.domain.line_changes import LineChange
 from services.orders.store.tables import CHANGES, LINES
 
@@ -16,7 +25,7 @@ PENDING, APPLIED, REFUSED = (
     changes_service_pb2.CHANGE_STATUS_PENDING, changes_service_pb2.CHANGE_STATUS_APPLIED, changes_service_pb2.CHANGE_STATUS_REFUSED,
 )  # fmt: skip
 KEY = ("line_id",)
-NONE_UNDER_WAY = {"reserved": 0, "released": 0, "backordered": 0}
+NOTHING_OF_IT = {"shipped": 0, "cancelled": 0, "returned": 0, "refunded": 0, "settled": 0}
 
 
 def lines_of(body: Mapping[str, Any]) -> list[LineChange]:
@@ -33,13 +42,9 @@ async def settle(work: Work, order: dict[str, Any], lines: dict[str, dict[str, A
     if refused:
         return refused
     body = json.loads(row.body)
-    if order["tax_charged"] and "shipping_minor" in body["after"]:
-        # What is computed is computed again.
-        charged = shipping_tax(order["shipping_tax_minor"], order["shipping_minor"], body["after"]["shipping_minor"])
-        order["shipping_tax_minor"] = charged
-    order.update(body["after"])
+    _settle_shipping(order, lines, body["after"])
     changed = lines_of(body)
-    await _change_lines(work, order["order_id"], lines, changed)
+    await _change_lines(work, order["order_id"], lines, changed, body.get("rests", {}))
     own = sum(line["amount_minor"] - line["discount_minor"] + line["tax_minor"] for line in lines.values())
     order["total_minor"] = own + order["shipping_minor"] + order["shipping_tax_minor"]
     destination = address_pb2.Destination(country_code=order["country_code"], region=order["region"], postal_prefix=order["postal_prefix"])
@@ -53,22 +58,53 @@ async def settle(work: Work, order: dict[str, Any], lines: dict[str, dict[str, A
     return f"{row.asked_by}: {row.reason}" + (f" ({what})" if what else "")
 
 
-async def _change_lines(work: Work, order_id: str, lines: dict[str, dict[str, Any]], changed: list[LineChange]) -> None:
-    """A line that leaves stays as one of nothing: what is told of it later still finds it."""
+def _settle_shipping(order: dict[str, Any], lines: Mapping[str, Mapping[str, Any]], after: Mapping[str, Any]) -> None:
+    """What was charged with parcels stays; tax that is computed is computed again."""
+    shipped, left = shipping_shipped(order, lines.values()), shipping_open(order, lines.values())
+    tax = left.tax_minor
+    if order["tax_charged"]:
+        tax = shipping_tax(tax, left.product_minor, after["shipping_minor"] - shipped.product_minor)
+    order.update(after)
+    order["settled_shipping_minor"], order["settled_shipping_tax_minor"] = shipped.product_minor, shipped.tax_minor
+    order["shipping_tax_minor"] = shipped.tax_minor + tax
+
+
+async def _change_lines(
+    work: Work, order_id: str, lines: dict[str, dict[str, Any]], changed: list[LineChange], rests: Mapping[str, str]
+) -> None:
+    """What shipped of a line stays as that line, what is left of it goes on as another; a line that leaves stays as one of nothing.
+
+    So whatever is told of a line later still finds it. What is cancelled is worth nothing any more: that was given back.
+    """
     position = max(line["position"] for line in lines.values())
+    wanted = {one.line_id: one for one in changed}
     rewritten, added = [], []
-    for one in changed:
-        if one.line_id in lines:
-            count = one.quantity * lines[one.line_id]["units"]
-            amounts = {name: getattr(one, name) for name in ("amount_minor", "discount_minor", "tax_minor")}
-            row = {"line_id": one.line_id, "ordered": count, "waiting": count, **NONE_UNDER_WAY, **amounts}
-            lines[one.line_id].update(row)
-            rewritten.append(row)
-        else:
-            position += 1
-            priced = Priced(one.quantity, one.amount_minor, one.discount_minor, one.tax_minor)
-            row = new_line(order_id, position, one.channel_sku, one.external_line_id, priced)
-            lines[one.line_id] = {**row, "line_id": one.line_id}
-            added.append(lines[one.line_id])
+    for line_id, line in list(lines.items()):
+        one = wanted.pop(line_id, None)
+        gone = line["shipped"] + line["cancelled"]
+        if is_settled(line) or (one is None and not gone):
+            continue
+        worth = open_worth(line) if one is None else Shares(one.amount_minor, one.discount_minor, one.tax_minor)
+        count = line["ordered"] - gone if one is None else one.quantity * line["units"]
+        if line["shipped"]:
+            if count:
+                position += 1
+                fresh = {"line_id": rests[line_id], "position": position, "shipped_at": None, **_row(count, worth), **NOTHING_OF_IT}
+                added.append({**line, **fresh})
+            count, worth = 0, shipped_worth(line)
+        row = {"line_id": line_id, **_row(count, worth), "ordered": count + gone, "settled": gone}
+        line.update(row)
+        rewritten.append(row)
+    for one in wanted.values():
+        position += 1
+        priced = Priced(one.quantity, one.amount_minor, one.discount_minor, one.tax_minor)
+        added.append({**new_line(order_id, position, one.channel_sku, one.external_line_id, priced), "line_id": one.line_id})
+    lines.update({row["line_id"]: row for row in added})
     await work.tx.change(LINES, KEY, rewritten)
     await work.tx.insert(LINES, added)
+
+
+def _row(count: int, worth: Shares) -> dict[str, Any]:
+    """Returns a line's quantities and amounts, with nothing of it under way."""
+    amounts = {"amount_minor": worth.product_minor, "discount_minor": worth.discount_minor, "tax_minor": worth.tax_minor}
+    return {"ordered": count, "waiting": count, "reserved": 0, "released": 0, "backordered": 0, **amounts}

@@ -15,7 +15,15 @@ from argosy.orders.v1 import changes_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import InvalidArgument
 from chassis.runtime.channels import Channels
-from services.orders.domain.amounts import shipping_tax
+from services.orders.domain.amounts import (
+    open_worth,
+    shipped_worth,
+    shipping_open,
+    shipping_shipped,
+    shipping_tax,
+    worth_left,
+    worth_shipped,
+)
 from services.orders.domain.line_changes import LineChange
 
 WITHIN_S = 5
@@ -56,16 +64,21 @@ class Impacts:
         to = address_pb2.Destination(country_code=after["country_code"], region=after["region"], postal_prefix=after["postal_prefix"])
         lines = await self._lines(wish)
         taxed, quote = await asyncio.gather(self._tax(wish, lines, to), self._quote(order, lines, to, after["shipping_method"]))
-        before = sum(line.tax_minor for line in wish.lines) + order.shipping_tax_minor
+        rows = [line._mapping for line in wish.lines]
+        shipped, left = shipping_shipped(order._mapping, rows), shipping_open(order._mapping, rows)
+        shipping = after["shipping_minor"] - shipped.product_minor
+        before = sum(open_worth(row).tax_minor for row in rows) + left.tax_minor
         if order.tax_charged:
-            tax = sum(line.tax_minor for line in lines) + shipping_tax(
-                order.shipping_tax_minor, order.shipping_minor, after["shipping_minor"]
-            )
+            tax = sum(line.tax_minor for line in lines) + shipping_tax(left.tax_minor, left.product_minor, shipping)
         else:
             tax = before if taxed.unknown else sum(taxed.line_tax_minor) + taxed.shipping_tax_minor
+        # What has shipped stays what it was.
+        stays, tax_stays = worth_shipped(order._mapping, rows), sum(shipped_worth(row).tax_minor for row in rows) + shipped.tax_minor
         impact = changes_service_pb2.ChangeImpact(
-            total_before_minor=order.total_minor, total_after_minor=sum(line.net_minor for line in lines) + after["shipping_minor"] + tax,
-            tax_before_minor=before, tax_after_minor=tax, tax_unknown=taxed.unknown, currency_code=order.currency_code,
+            total_before_minor=stays + worth_left(order._mapping, rows),
+            total_after_minor=stays + sum(line.net_minor for line in lines) + shipping + tax,
+            tax_before_minor=tax_stays + before, tax_after_minor=tax_stays + tax, tax_unknown=taxed.unknown,
+            currency_code=order.currency_code,
             deliver_by_before=to_timestamp(order.expected_by) if order.expected_by is not None else None,
         )  # fmt: skip
         if quote is not None:
@@ -86,17 +99,19 @@ class Impacts:
         return str(item.item_id), sum(one.quantity for one in quote.short) if quote is not None else 0
 
     async def _lines(self, wish: Wish) -> list[_Line]:
-        """Returns the lines as they would be; what is more of one than before, and what is new, would have to be found."""
+        """Returns what is left of the lines as it would be; what is more of one than before, and what is new, would have to be found."""
         changed = {one.line_id: one for one in wish.changed}
         lines = []
         for row in wish.lines:
             one = changed.pop(row.line_id, None)
-            if one is None and row.ordered:
-                net = row.amount_minor - row.discount_minor
-                lines.append(_line(row.line_id, row, row.ordered, row.waiting, net, row.tax_minor))
+            left = row.ordered - row.shipped - row.cancelled
+            if one is None and left:
+                worth = open_worth(row._mapping)
+                net = worth.product_minor - worth.discount_minor
+                lines.append(_line(row.line_id, row, left, row.waiting, net, worth.tax_minor))
             elif one is not None and one.quantity:
                 units = one.quantity * row.units
-                waiting = max(0, units - (row.ordered - row.waiting))
+                waiting = max(0, units - (left - row.waiting))
                 lines.append(_line(row.line_id, row, units, waiting, one.amount_minor - one.discount_minor, one.tax_minor))
         added = list(changed.values())
         for one, item in zip(added, await self._meanings(wish, added), strict=True):
@@ -124,8 +139,9 @@ class Impacts:
 
     async def _tax(self, wish: Wish, lines: Sequence[_Line], to: address_pb2.Destination) -> Any:
         request = finance_service_pb2.CalculateTaxRequest()
+        shipped = shipping_shipped(wish.row._mapping, [line._mapping for line in wish.lines])
         asked = request.orders.add(
-            destination=to, placed_at=to_timestamp(wish.row.placed_at), shipping_minor=wish.after["shipping_minor"],
+            destination=to, placed_at=to_timestamp(wish.row.placed_at), shipping_minor=wish.after["shipping_minor"] - shipped.product_minor,
             exempt=wish.customer is not None and bool(wish.customer.tax_exemption),
         )  # fmt: skip
         for line in lines:

@@ -1,4 +1,4 @@
-"""What a change makes of the lines of an order. Quantities are in the channel's units."""
+"""What a change makes of the lines of an order, of those that have shipped in part of their rest. Quantities are in the channel's units."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import proportion
+from services.orders.domain.amounts import open_worth
 
 
 class LineChange(NamedTuple):
@@ -31,7 +32,8 @@ def line_changes(lines: Sequence[Any], wishes: Sequence[Any], *, tax_charged: bo
 
     Raises InvalidArgument, which names the field, and FailedPrecondition where nothing would be left.
     """
-    known = {line.line_id: line for line in lines if line.ordered}
+    known = {line.line_id: line for line in lines if open_units(line)}
+    still = set(known)
     changes: list[LineChange] = []
     for index, wish in enumerate(wishes):
         where = f"lines[{index}]"
@@ -42,10 +44,10 @@ def line_changes(lines: Sequence[Any], wishes: Sequence[Any], *, tax_charged: bo
             continue
         line = known.pop(wish.line_id, None)
         if line is None:
-            raise _wrong(f"{where}.line_id", "the order has no such line, or it was named before")
+            raise _wrong(f"{where}.line_id", "the order has no such line, nothing of it is left to ship, or it was named before")
         changes += _changed(line, wish, where)
     gone = {change.line_id for change in changes if not change.quantity}
-    if not any(change.quantity for change in changes) and all(line.line_id in gone for line in lines if line.ordered):
+    if not any(change.quantity for change in changes) and still <= gone:
         raise FailedPrecondition("NOTHING_LEFT", "nothing of the order would be left; cancel it instead", field="lines")
     return changes
 
@@ -59,7 +61,9 @@ def _added(wish: Any, where: str) -> LineChange:
 
 
 def _changed(line: Any, wish: Any, where: str) -> Iterator[LineChange]:
-    before = line.ordered // line.units
+    before = open_units(line)
+    if (line.shipped + line.cancelled) % line.units:
+        raise _wrong(f"{where}.line_id", "a unit of it has shipped in part; wait until all of that has")
     replaced = wish.channel_sku not in ("", line.channel_sku)
     if replaced and not wish.quantity:
         raise _wrong(f"{where}.quantity", "say how many of it go in place of the line")
@@ -70,8 +74,9 @@ def _changed(line: Any, wish: Any, where: str) -> Iterator[LineChange]:
     if replaced or not wish.quantity:
         yield LineChange(line.line_id, line.channel_sku, line.external_line_id, before, 0)
     if wish.quantity:
+        worth = open_worth(line._mapping)
         amount, discount, tax = (
-            proportion(each, wish.quantity, before) for each in (line.amount_minor, line.discount_minor, line.tax_minor)
+            proportion(each, wish.quantity, before) for each in (worth.product_minor, worth.discount_minor, worth.tax_minor)
         )
         if wish.HasField("amount_minor"):
             amount, discount = wish.amount_minor, 0
@@ -79,6 +84,11 @@ def _changed(line: Any, wish: Any, where: str) -> Iterator[LineChange]:
             tax = wish.tax_minor
         line_id, sku = (new_id(), wish.channel_sku) if replaced else (line.line_id, line.channel_sku)
         yield LineChange(line_id, sku, external, 0 if replaced else before, wish.quantity, amount, discount, tax)
+
+
+def open_units(line: Any) -> int:
+    """Returns how many of a line have neither shipped nor been cancelled."""
+    return int(line.ordered - line.shipped - line.cancelled) // int(line.units)
 
 
 def _wrong(field: str, text: str) -> InvalidArgument:

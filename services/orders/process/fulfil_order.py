@@ -162,8 +162,9 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return not_collected(state, parts)
         case CancelRequested(lines, reason):
             return cancel_requested(state, lines, reason)
-        case ChangeRequested(change_id, lines, policy):
-            return replace(state, change=change_id, change_lines=lines, change_policy=policy), ()
+        case ChangeRequested(change_id, lines, policy, gone, rests):
+            wanted = replace(state, change=change_id, change_lines=lines, change_policy=policy, change_gone=gone)
+            return replace(wanted, rests={**state.rests, **rests}), ()
         case HoldReleased(reason, _, resolution):
             following, changes = _hold_released(state, reason)
             return following, (Record(f"LET_GO_{reason}", resolution), *changes)

@@ -155,12 +155,15 @@ class CancelRequested(Struct, frozen=True, tag=True):
 
 
 class ChangeRequested(Struct, frozen=True, tag=True):
-    """Somebody wants the order to go elsewhere, another way, or with other lines: so many of the channel's units, or new ones."""
+    """Somebody wants the order to go elsewhere, another way, or with other lines: so many of the channel's units left to ship, or new."""
 
     change_id: str
     lines: list[LineCount] = []
     # What happens when stock does not suffice; 0 where that stays.
     policy: int = 0
+    # How many units had shipped or were cancelled when it was asked; by line that has shipped, the one as which its rest goes on.
+    gone: int = 0
+    rests: dict[str, str] = {}
 
 
 class Paid(Struct, frozen=True, tag=True):

@@ -59,6 +59,9 @@ class State(Struct, frozen=True):
     change: str = ""
     change_lines: list[LineCount] = field(default_factory=list)
     change_policy: int = 0
+    change_gone: int = 0
+    # Line → the line as which the rest of it ships, since a change found it shipped in part; before the change is applied, will ship.
+    rests: dict[str, str] = field(default_factory=dict)
     # A change was applied, and is not taxed yet; what the rules held the order for last.
     changed: bool = False
     judged: list[str] = field(default_factory=list)
@@ -83,12 +86,14 @@ def hold(state: State, reason: str, detail: str) -> Step:
 
 
 def whole_units(state: State, parts: list[Part]) -> list[Part]:
-    """Trims a plan to what the lines still want, in whole units of the channel."""
+    """Trims a plan to what the lines still want, in whole units of the channel; the rest of one that has gone in part comes first."""
     plan = []
     for key, line in state.lines.items():
         own = [part for part in parts if part.line_id == key]
-        total = min(sum(part.quantity for part in own), line.waiting - line.backordered)
-        left = total // line.units * line.units if line.units else 0
+        wanted = line.waiting - line.backordered
+        total = min(sum(part.quantity for part in own), wanted)
+        rest = wanted % line.units if line.units else 0
+        left = total - (total - rest) % line.units if line.units and total >= rest else 0
         for part in own:
             taken = min(part.quantity, left)
             if taken:

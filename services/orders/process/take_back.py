@@ -44,11 +44,11 @@ OF_LINES = ("OUT_OF_STOCK", "UNKNOWN_DATE", "UNKNOWN_SKU")
 
 
 def change_next(state: State) -> Going:
-    """Gives back what is under way, then changes the order; what has shipped cannot go elsewhere."""
+    """Gives back what is under way, then changes what is left of the order; what has shipped stays as it is."""
     settled = replace(state, change="", change_lines=[], change_policy=0, plan=[], plans=0, short=False)
-    gone = sum(line.shipped + line.cancelled for line in state.lines.values())
+    gone = sum(line.shipped + line.cancelled for line in state.lines.values()) - state.change_gone
     if gone or not open_units(state):
-        refused = f"{gone} units have shipped or are cancelled"
+        refused = f"{gone} units have shipped or were cancelled since it was asked" if gone else "nothing of it is left to ship"
         return settled, (SettleChange(state.change, refused),), ()
     released = [LineCount(key, total(line.released)) for key, line in state.lines.items() if line.released]
     if released:
@@ -62,7 +62,7 @@ def change_next(state: State) -> Going:
     answered = [reason for reason in state.holds if reason in OF_LINES] if state.change_lines or state.change_policy else []
     changes: Changes = (SettleChange(state.change), *map(LiftHold, answered))
     holds = [reason for reason in state.holds if reason not in answered]
-    lines = {**state.lines, **{one.line_id: _line(state.lines.get(one.line_id), one.quantity) for one in state.change_lines}}
+    lines = _changed_lines(state)
     policy = state.change_policy or state.policy
     following = replace(settled, lines=lines, policy=policy, holds=holds, validated=False, changed=True, excluded=[], hurried=[])
     # What its SKUs are, what may not go where it goes now, its tax and its rules are looked at again.
@@ -70,10 +70,17 @@ def change_next(state: State) -> Going:
     return following, changes, do
 
 
-def _line(before: Line | None, quantity: int) -> Line:
-    """Returns a line of so many of the channel's units; how many stock units one is may not be known yet."""
-    units = before.units if before is not None else 0
-    return Line(units, quantity * (units or 1))
+def _changed_lines(state: State) -> dict[str, Line]:
+    """Returns the lines as they will be; of one that has shipped in part, what is left goes on as another."""
+    wanted, lines = {one.line_id: one.quantity for one in state.change_lines}, dict(state.lines)
+    for key, line in state.lines.items():
+        waiting = wanted.pop(key) * (line.units or 1) if key in wanted else line.waiting
+        if line.shipped and waiting:
+            lines[state.rests[key]] = Line(line.units, waiting)
+            waiting = 0
+        lines[key] = replace(line, waiting=waiting)
+    # How many stock units a unit of what is new comes to is not known yet.
+    return {**lines, **{key: Line(0, quantity) for key, quantity in wanted.items()}}
 
 
 def cancel_requested(state: State, lines: list[LineCount], reason: str) -> Step:
@@ -228,12 +235,21 @@ def not_collected(state: State, parts: list[Part]) -> Step:
 
 def parcel_left(state: State, parcel: Shipped) -> Step:
     """Counts a parcel; one that was not to leave there is counted once what ships in its place is stopped."""
+    rests = {key: rest for key, rest in state.rests.items() if rest in state.lines}
+    parcel = replace(parcel, parts=[replace(part, line_id=_going_on(rests, part.line_id)) for part in parcel.parts])
     astray = sum(_astray(state, parcel).values())
     if not astray:
         return count_parcel(state, parcel)
     places = ", ".join(sorted({part.location_id for part in parcel.parts}))
     text = f"{astray} units with {parcel.shipment_id}, which {places} was not to ship any more"
     return replace(state, ahead=[*state.ahead, parcel]), (Record("SHIPPED_ASTRAY", text),)
+
+
+def _going_on(rests: dict[str, str], line_id: str) -> str:
+    """Returns the line as which the rest of a line ships."""
+    while line_id in rests:
+        line_id = rests[line_id]
+    return line_id
 
 
 def ahead_next(state: State) -> Going:

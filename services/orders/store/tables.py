@@ -66,6 +66,9 @@ ORDERS = Table(
     Index("ix_orders_buyer", "buyer", "order_id"),
     Index("ix_orders_customer_open", "customer_id", postgresql_where=OPEN, sqlite_where=OPEN),
     Index("ix_orders_customer_owing", "customer_id", postgresql_where=OWING, sqlite_where=OWING),
+    # What of the shipping had been booked with parcels before the last change.
+    Column("settled_shipping_minor", BigInteger, nullable=False, server_default="0"),
+    Column("settled_shipping_tax_minor", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("deposits_minor >= 0 AND receivable_minor >= 0", name="not_negative"),
 )  # fmt: skip
 
@@ -103,6 +106,8 @@ LINES = Table(
     Column("sellable_from", BigInteger, nullable=False, server_default="0"),
     # Of what waits, how much waits for supply.
     Column("backordered", BigInteger, nullable=False, server_default="0"),
+    # Of what is ordered, how much had shipped or was cancelled before the last change: all, or only cancelled units.
+    Column("settled", BigInteger, nullable=False, server_default="0"),
     Index("ix_order_lines_channel_sku", "channel_sku", "order_id"),
     CheckConstraint("ordered = waiting + reserved + shipped + cancelled", name="adds_up"),
     CheckConstraint("waiting >= 0 AND reserved >= 0 AND released >= 0 AND shipped >= 0 AND cancelled >= 0", name="not_negative"),

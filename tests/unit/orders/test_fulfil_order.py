@@ -226,7 +226,20 @@ def test_a_change_comes_too_late_for_what_is_on_its_way() -> None:
     assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]
     shipped = walk(*PLANNED, m.Reserved(), m.Released(), m.Shipped("s", [m.Part("a", "X", 1)]))
     following = f.decide(shipped.state, m.ChangeRequested("c"), 0)
-    assert m.SettleChange("c", "1 units have shipped or are cancelled") in following.changes
+    assert m.SettleChange("c", "1 units have shipped or were cancelled since it was asked") in following.changes
+
+
+def test_of_a_line_that_has_shipped_in_part_the_rest_goes_on_as_another() -> None:
+    shipped = walk(*PLANNED, m.Reserved(), m.Released(), m.Shipped("s", [m.Part("a", "X", 1)]))
+    following = f.decide(shipped.state, m.ChangeRequested("c", [m.LineCount("a", 3)], 0, 1, {"a": "rest"}), 0)
+    if following.do:
+        following = f.decide(following.state, m.Recalled([m.Part("a", "X", 1)]), 0)
+    assert m.SettleChange("c") in following.changes
+    lines = following.state.lines
+    assert (lines["a"].shipped, o.open_of(lines["a"]), o.open_of(lines["rest"])) == (1, 0, 3)
+    # What a location ships after it gave it back is counted for the rest.
+    late = f.decide(following.state, m.Shipped("t", [m.Part("a", "X", 1)]), 0)
+    assert [part.line_id for part in late.state.ahead[0].parts] == ["rest"]
 
 
 def test_a_change_of_what_is_reserved_reserves_again() -> None:

@@ -13,10 +13,11 @@ Wish = changes_service_pb2.LineChange
 
 
 def line(line_id: str, ordered: int = 4, units: int = 1, **values: Any) -> SimpleNamespace:
-    given = {"amount_minor": 1001, "discount_minor": 100, "tax_minor": 171, **values}
-    return SimpleNamespace(
-        line_id=line_id, channel_sku=line_id.upper(), external_line_id=f"x-{line_id}", ordered=ordered, units=units, **given
-    )
+    row = {
+        "line_id": line_id, "channel_sku": line_id.upper(), "external_line_id": f"x-{line_id}", "ordered": ordered, "units": units,
+        "amount_minor": 1001, "discount_minor": 100, "tax_minor": 171, "shipped": 0, "cancelled": 0, "settled": 0, **values,
+    }  # fmt: skip
+    return SimpleNamespace(_mapping=row, **row)
 
 
 LINES = [line("a"), line("b", 6, 2), line("gone", 0)]
@@ -32,6 +33,17 @@ def test_amounts_follow_the_units() -> None:
 def test_what_a_line_costs_is_said_for_all_of_it() -> None:
     wish = Wish(line_id="a", quantity=4, amount_minor=500, tax_minor=95)
     assert line_changes(LINES, [wish], tax_charged=True) == [LineChange("a", "A", "x-a", 4, 4, 500, 0, 95)]
+
+
+def test_of_a_line_that_has_shipped_in_part_the_rest_is_changed() -> None:
+    lines = [line("a", shipped=1, cancelled=1), line("b", 6, 2, shipped=1), line("all", 2, shipped=2)]
+    # Two are left, worth two of four; three would be half as much again.
+    assert line_changes(lines, [Wish(line_id="a", quantity=3)], tax_charged=False) == [LineChange("a", "A", "x-a", 2, 3, 752, 75, 128)]
+    assert line_changes(lines, [Wish(line_id="a", quantity=2)], tax_charged=False) == []
+    for name in ("b", "all"):
+        with pytest.raises(Refusal) as refused:
+            line_changes(lines, [Wish(line_id=name, quantity=1)], tax_charged=False)
+        assert refused.value.field == "lines[0].line_id"
 
 
 def test_lines_leave_join_and_are_replaced() -> None:

@@ -21,7 +21,9 @@ class World:
     def __init__(self, seed: int, lines: dict[str, int], policy: int) -> None:
         self.dice = random.Random(seed)
         self.state = o.State("o", policy, {line: o.Line(0, quantity) for line, quantity in lines.items()})
-        self.ordered = lines
+        # In stock units once it is known how many of them a unit is.
+        self.ordered = dict(lines)
+        self.scaled: set[str] = set()
         self.units = dict.fromkeys(lines, self.dice.choice((1, 1, 1, 6)))
         self.stock = {(line, place): self.dice.randrange(0, 30) for line in lines for place in "XYZ"}
         self.known = self.dice.random() < 0.9
@@ -47,6 +49,10 @@ class World:
         following: Next[o.State] = f.decide(self.state, message, 0)
         self.state = following.state
         self.ended = following.ended
+        for key, line in self.state.lines.items():
+            if line.units and key not in self.scaled and key in self.ordered:
+                self.ordered[key] *= line.units
+                self.scaled.add(key)
         for do in following.do:
             assert do.step not in self.steps, "a step's name is used twice"
             self.steps.add(do.step)
@@ -69,7 +75,7 @@ class World:
                 for one in lines:
                     self.booked[one.line_id] += one.quantity
             case m.SettleChange(change_id, ""):
-                self.ordered |= {one.line_id: one.quantity for one in self.wishes[change_id]}
+                self.settle(change_id)
             case m.KeepTax():
                 reasons = [r for r in ("AWAITING_PAYMENT", "HIGH_RISK") if self.dice.random() < 0.2]
                 self.holds |= set(reasons)
@@ -82,7 +88,7 @@ class World:
         for key, line in self.state.lines.items():
             parts = [line.waiting, *line.reserved.values(), *line.released.values(), line.shipped, line.cancelled]
             assert min(parts) >= 0
-            assert sum(parts) == self.ordered[key] * (line.units or 1)
+            assert sum(parts) == self.ordered[key]
             assert line.cancelled == self.cancelled[key]
             assert line.shipped == self.booked[key]
 
@@ -161,7 +167,7 @@ class World:
 
     def ship_astray(self) -> None:
         """A location ships what it gave up."""
-        part = self.given_up.pop()
+        part = self.going_on(self.given_up.pop())
         key, left = (part.line_id, part.location_id), part.quantity
         # What it has to ship of the line anew is taken to be what has left.
         again = min(left, self.released[key])
@@ -275,14 +281,42 @@ class World:
 
     def change(self, change_id: str) -> None:
         """The order goes elsewhere, or some of its lines become more, less or nothing, and others join."""
-        lines = {line: self.dice.randrange(6) for line, count in self.ordered.items() if count and self.dice.random() < 0.4}
-        if self.dice.random() < 0.4 or not any((self.ordered | lines).values()):
+        left = {key: o.open_of(line) for key, line in self.state.lines.items() if o.open_of(line)}
+        if not left:
+            return
+        whole = [key for key, line in self.state.lines.items() if key in left and not (line.shipped + line.cancelled) % (line.units or 1)]
+        lines = {key: self.dice.randrange(6) for key in whole if self.dice.random() < 0.4}
+        if self.dice.random() < 0.4 or not any((left | lines).values()):
             joins = f"n{len(self.units)}"
             lines[joins], self.units[joins] = self.dice.randrange(1, 5), self.dice.choice((1, 6))
             self.stock |= {(joins, place): self.dice.randrange(0, 30) for place in "XYZ"}
         self.wishes[change_id] = [m.LineCount(*one) for one in lines.items()]
         policy = self.dice.choice((0, 0, *POLICIES))
-        self.tell(m.ChangeRequested(change_id, self.wishes[change_id], policy))
+        gone = sum(line.shipped + line.cancelled for line in self.state.lines.values())
+        rests = {key: f"{key}+" for key, line in self.state.lines.items() if line.shipped and o.open_of(line)}
+        for key, rest in rests.items():
+            self.units[rest] = self.units[key]
+            self.stock |= {(rest, place): self.stock[key, place] for place in "XYZ"}
+        self.tell(m.ChangeRequested(change_id, self.wishes[change_id], policy, gone, rests))
+
+    def settle(self, change_id: str) -> None:
+        """What has shipped or was cancelled stays; what is left is what was wished for, of a line that has shipped in part as another."""
+        wishes = {one.line_id: one.quantity for one in self.wishes[change_id]}
+        for key, count in list(self.ordered.items()):
+            gone = self.booked[key] + self.cancelled[key]
+            left = wishes.pop(key) * (self.state.lines[key].units or 1) if key in wishes else count - gone
+            if self.booked[key] and left:
+                rest = self.state.rests[key]
+                self.ordered[rest], left = left, 0
+                self.scaled.add(rest)
+            self.ordered[key] = gone + left
+        self.ordered |= wishes
+
+    def going_on(self, part: m.Part) -> m.Part:
+        """Returns what a location has of a line as the line that it is part of now."""
+        while (rest := self.state.rests.get(part.line_id, "")) in self.state.lines:
+            part = m.Part(rest, part.location_id, part.quantity)
+        return part
 
     def work(self) -> None:
         """A location ships some of what it has, or does not find it."""

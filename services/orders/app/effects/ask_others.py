@@ -42,7 +42,7 @@ class AskOthers:
             orders = {r.order_id: r for r in await tx.find(ORDERS, ("order_id",), keys)}
             lines: dict[str, list[Any]] = {}
             for row in await tx.find(LINES, ("order_id",), keys, order=("order_id", "position")):
-                if row.ordered:
+                if row.ordered != row.settled:
                     lines.setdefault(row.order_id, []).append(row)
         return orders, lines
 
@@ -79,7 +79,7 @@ class AskOthers:
         for effect in effects:
             order = orders[effect.asked.order_id]
             skus = [line.channel_sku for line in lines[order.order_id]]
-            quantities = [line.ordered // max(1, line.units) for line in lines[order.order_id]]
+            quantities = [(line.ordered - line.settled) // max(1, line.units) for line in lines[order.order_id]]
             request.orders.add(
                 channel_id=order.channel_id, channel_skus=skus, quantities=quantities,
                 placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code,
@@ -98,7 +98,7 @@ class AskOthers:
             asked = request.orders.add(
                 destination=to_destination(order),
                 placed_at=to_timestamp(order.placed_at),
-                shipping_minor=order.shipping_minor,
+                shipping_minor=order.shipping_minor - order.settled_shipping_minor,
                 exempt=order.customer_id in customers and bool(customers[order.customer_id].tax_exemption),
             )
             for line in lines[order.order_id]:

@@ -56,7 +56,9 @@ Global___ChangeStatus: _TypeAlias = ChangeStatus  # noqa: Y015
 
 @_typing.final
 class LineChange(_message.Message):
-    """What shall become of a line, or a line that is added."""
+    """What shall become of a line, or a line that is added. Of a line that has shipped in part it is about the rest, which goes on as a line
+    of its own; what has shipped stays as it is.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,13 +71,13 @@ class LineChange(_message.Message):
     line_id: _builtins.str
     """The line; empty for one that is added."""
     quantity: _builtins.int
-    """How many of the channel's units it shall be; 0 where it leaves the order."""
+    """How many of the channel's units shall ship, not counting what has; 0 where it leaves the order."""
     channel_sku: _builtins.str
     """What is added, or goes in place of the line, as the channel names it; the line's own SKU where empty."""
     amount_minor: _builtins.int
-    """What the whole line costs, without tax and with nothing discounted any more; by unit as before where unset."""
+    """What these cost, without tax and with nothing discounted any more; by unit as before where unset."""
     tax_minor: _builtins.int
-    """Tax on the whole line, where the channel charges it; by unit as before where unset."""
+    """Tax on these, where the channel charges it; by unit as before where unset."""
     external_line_id: _builtins.str
     """The line's id in the channel; that of the line in whose place it goes, or its own id, where empty."""
     def __init__(
@@ -119,11 +121,11 @@ class ChangedLine(_message.Message):
     channel_sku: _builtins.str
     """Its SKU, as the channel names it."""
     quantity_before: _builtins.int
-    """How many of the channel's units it was; 0 where it is new."""
+    """How many of the channel's units were left to ship; 0 where it is new."""
     quantity: _builtins.int
-    """How many it is; 0 where it left the order."""
+    """How many are; 0 where it left the order."""
     amount_minor: _builtins.int
-    """What the whole line costs before discount, without tax."""
+    """What these cost before discount, without tax."""
     def __init__(
         self,
         *,
@@ -158,7 +160,7 @@ class PreviewChangeRequest(_message.Message):
     shipping_method: _builtins.str
     """How it shall go; as before where empty."""
     shipping_minor: _builtins.int
-    """What is charged for shipping, without tax; as before where unset."""
+    """What is charged for shipping, without tax, with what was charged when units shipped; as before where unset."""
     shortage_policy: _order_pb2.ShortagePolicy.ValueType
     """What happens when stock does not suffice; as before where unset."""
     @_builtins.property
@@ -283,7 +285,7 @@ class ChangeOrderRequest(_message.Message):
     reason: _builtins.str
     """Why."""
     shipping_minor: _builtins.int
-    """What is charged for shipping, without tax; as before where unset."""
+    """What is charged for shipping, without tax, with what was charged when units shipped; as before where unset."""
     shortage_policy: _order_pb2.ShortagePolicy.ValueType
     """What happens when stock does not suffice; as before where unset."""
     @_builtins.property

@@ -84,6 +84,7 @@ def build(channels: Channels) -> Service:
             "GetSkuUse": read_orders.get_sku_use,
             "PreviewChange": Asks(order_changes.preview_change),
             "ListChanges": changes.list_changes,
+            "FindSubstitutes": Asks(order_offers.find_substitutes),
             "GetOffer": offers.get_offer,
             "ListOffers": offers.list_offers,
             "GetTimeline": Asks(get_timeline.Timelines(channels).get_timeline),

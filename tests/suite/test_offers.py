@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from argosy.catalog.v1 import channels_service_pb2
+from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import offers_service_pb2 as pb
 from argosy.orders.v1 import order_pb2, orders_service_pb2
@@ -78,6 +78,39 @@ async def shop(settings: Settings) -> AsyncIterator[Shop]:
             )
             yield own
             assert (await prove(suite.channels, settled=True)).breaks == []
+
+
+async def test_what_may_be_offered_is_ranked_priced_and_looked_for(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as own:
+        calls = own.calls
+        vase = await publish_item(calls, "VASE-1", restricted_countries=["DE"])
+        bowl = await publish_item(calls, "BOWL-1")
+        (mug,) = (await calls.items.FindItems(items_service_pb2.FindItemsRequest(skus=["MUG-1"]))).items
+        named = (
+            "sku", "name", "brand", "tax_class", "weight_g", "hs_code", "origin_country_code", "standard_cost_minor", "cost_currency_code",
+        )  # fmt: skip
+        given = item_pb2.ItemInput(
+            **{name: getattr(mug, name) for name in named},
+            substitutes=[
+                item_pb2.Substitute(item_id=bowl, rank=3, condition='country == "FR"'), item_pb2.Substitute(item_id=vase, rank=2),
+                item_pb2.Substitute(item_id=own.item_id, rank=1, condition='channel == "web"'),
+            ],
+        )  # fmt: skip
+        wrong = items_service_pb2.UpdateItemRequest(request_id=new_id(), item_id=mug.item_id, item=given)
+        wrong.item.substitutes[0].condition = "colour == 1"
+        refusal = await refused("INVALID_FIELD", calls.items.UpdateItem(wrong))
+        assert refusal.field == "item.substitutes[0].condition"
+        await calls.items.UpdateItem(items_service_pb2.UpdateItemRequest(request_id=new_id(), item_id=mug.item_id, item=given))
+        price = channels_service_pb2.SetPriceRequest(request_id=new_id(), item_id=own.item_id, currency_code="EUR", amount_minor=900)
+        await calls.sales_channels.SetPrice(price)
+
+        waiting = await own.short("W-1")
+        asked = pb.FindSubstitutesRequest(order_id=waiting.order_id, line_id=waiting.lines[0].line_id)
+        first, second, third = (await calls.offers.FindSubstitutes(asked)).substitutes
+        assert (first.channel_sku, first.quantity, first.list_amount_minor, first.short_units, first.unfit) == ("P-1", 2, 1800, 0, "")
+        assert (second.unfit, third.unfit) == ("it must not go to DE", 'only where country == "FR"')
+        asked.line_id = "nobody"
+        await refused("NO_SUCH_LINE", calls.offers.FindSubstitutes(asked))
 
 
 async def test_a_customer_takes_what_is_offered_by_the_link_that_they_are_sent(settings: Settings) -> None:

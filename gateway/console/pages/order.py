@@ -1,6 +1,7 @@
 """An order: lines, money, parcels, holds, how it was sourced, what was booked, and everything that happened to it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from starlette.responses import Response
 
@@ -16,6 +17,8 @@ from gateway.console.visit import Notice, Visit, action
 HOUR_S = 3600
 # More than the contract takes, and less than it can hold.
 MOST_HOURS = 100_000
+# Of so many lines that wait it is said what could go in their place.
+MOST_SUGGESTED = 5
 REASONS = ("NOT_AS_EXPECTED", "DAMAGED", "WRONG_ITEM", "TOO_LATE", "NO_LONGER_WANTED")
 
 
@@ -46,8 +49,12 @@ async def page(
         location_ids(visit),
         visit.ask(calls.offers.ListOffers, offers_service_pb2.ListOffersRequest(order_id=order_id)),
     )  # fmt: skip
+    waiting = [line for line in order.lines if line.waiting and line.item_id][:MOST_SUGGESTED]
+    found = await asyncio.gather(*(_substitutes(visit, order_id, line.line_id) for line in waiting))
+    substitutes = [(line, one) for line, of_line in zip(waiting, found, strict=True) for one in of_line]
     return visit.render(
-        "order.html", notice, status, order=order, impact=impact, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
+        "order.html", notice, status, order=order, substitutes=substitutes,
+        impact=impact, timeline=timeline, refunds=refunds.refunds, holds=holds, reasons=REASONS,
         ship_to=ship_to.address if ship_to is not None else None, work=work.fulfillment_orders if work is not None else None,
         parcels=parcels.shipments if parcels is not None else None, decisions=decisions.decisions if decisions is not None else None,
         entries=entries.entries if entries is not None else None, invoices=invoices.invoices if invoices is not None else None,
@@ -59,6 +66,13 @@ async def page(
         offers=offers.offers, Offer=offers_service_pb2.OfferStatus, Otherwise=offers_service_pb2.OfferOtherwise,
         otherwises=show.choices(offers_service_pb2.OfferOtherwise),
     )  # fmt: skip
+
+
+async def _substitutes(visit: Visit, order_id: str, line_id: str) -> Sequence[offers_service_pb2.Substitute]:
+    """Returns what could go in place of a line; nothing where the person could not offer it."""
+    asked = offers_service_pb2.FindSubstitutesRequest(order_id=order_id, line_id=line_id)
+    found = await visit.ask_if("orders.orders.change", visit.calls.offers.FindSubstitutes, asked)
+    return found.substitutes if found is not None else ()
 
 
 async def _cancel(visit: Visit) -> Response:

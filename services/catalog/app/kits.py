@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from argosy.catalog.v1 import item_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.kernel.rules import RuleError
 from chassis.runtime.database import Tx
 from services.catalog.app.item_view import listed
 from services.catalog.domain.item import Lifecycle
+from services.catalog.domain.substitutes import compiled
 from services.catalog.store.tables import ITEMS
 
 NAMED = ("item_id", "sku", "components", "lifecycle")
@@ -20,7 +22,13 @@ async def others_of(tx: Tx, given: Sequence[item_pb2.ItemInput]) -> dict[str, An
 
 
 def need_others(given: item_pb2.ItemInput, others: dict[str, Any], item_id: str = "") -> None:
-    """Raises NO_SUCH_ITEM, NESTED_KIT, DOUBLE_COMPONENT or SELF_REFERENCE for what an item names."""
+    """Raises NO_SUCH_ITEM, NESTED_KIT, DOUBLE_COMPONENT, SELF_REFERENCE or INVALID_FIELD for what an item names."""
+    for index, one in enumerate(given.substitutes):
+        try:
+            compiled(one.condition or "true")
+        except RuleError as error:
+            field = f"item.substitutes[{index}].condition"
+            raise InvalidArgument("INVALID_FIELD", f"{field}: {error}; it may speak of channel and country", field=field) from error
     components = [one.item_id for one in given.components]
     for name, named in (("components", components), ("substitutes", [one.item_id for one in given.substitutes])):
         for index, other in enumerate(named):

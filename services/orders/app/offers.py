@@ -16,7 +16,7 @@ from chassis.kernel.money import proportion, shown
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
@@ -24,11 +24,12 @@ from services.orders.app.changes import LIMIT_MINOR, carry_out, wish_of
 from services.orders.app.read_orders import visible
 from services.orders.app.views import load
 from services.orders.clients.impact import Impacts
+from services.orders.clients.substitutes import Substitutes
 from services.orders.domain.amounts import open_worth
 from services.orders.domain.line_changes import open_units
 from services.orders.process import fulfil_order
 from services.orders.process.messages import CancelRequested, LineCount
-from services.orders.store.tables import HISTORY, LINES, OFFERS
+from services.orders.store.tables import CUSTOMERS, HISTORY, LINES, OFFERS
 
 Offer = offers_service_pb2.Offer
 OPEN, ACCEPTED, DECLINED, EXPIRED, WITHDRAWN = (
@@ -55,6 +56,18 @@ class Offers:
 
     def __init__(self, channels: Channels) -> None:
         self._impacts = Impacts(channels)
+        self._substitutes = Substitutes(channels)
+
+    async def find_substitutes(self, asked: Looking) -> offers_service_pb2.FindSubstitutesResponse:
+        """Refusals: NO_SUCH_ORDER, NO_SUCH_LINE, UNKNOWN_SKU."""
+        request = asked.request
+        async with asked.database.read() as tx:
+            order, line = await _load_line(tx, request.order_id, request.line_id)
+            visible(asked, order.channel_id)
+            customers = await tx.find(CUSTOMERS, ("customer_id",), [(order.customer_id,)]) if order.customer_id else ()
+        if not line.item_id:
+            raise FailedPrecondition("UNKNOWN_SKU", f"it is not known what {line.channel_sku} is; list it first", field="line_id")
+        return await self._substitutes.of(order, line, customers[0].customer_group if customers else "")
 
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence[Judged | Refusal]:
         """Returns what each offer means, or why it cannot be made."""
@@ -68,7 +81,7 @@ class Offers:
 
     async def _judge(self, request: offers_service_pb2.OfferSubstituteRequest, database: Database) -> Judged:
         async with database.read() as tx:
-            order, line = await _load_line(tx, request.order_id, request.line_id)
+            order, line = await _load_waiting(tx, request.order_id, request.line_id)
             wish = await wish_of(
                 tx, changes_service_pb2.PreviewChangeRequest(order_id=order.order_id, lines=[_change(order, line, request)])
             )
@@ -108,7 +121,7 @@ async def offer_substitute(work: Work, call: Call) -> Offer:
     request, judged = call.request, call.context
     if isinstance(judged, Refusal):
         raise judged
-    order, line = await _load_line(work.tx, request.order_id, request.line_id, lock=True)
+    order, line = await _load_waiting(work.tx, request.order_id, request.line_id, lock=True)
     open_ = select(OFFERS.c.offer_id).where(OFFERS.c.line_id == line.line_id, OFFERS.c.ended_at.is_(None))
     if await work.tx.read(open_):
         raise FailedPrecondition("OFFERED_ALREADY", "the customer is asked about this line already; withdraw that first", field="line_id")
@@ -214,6 +227,11 @@ async def _load_line(tx: Tx, order_id: str, line_id: str, *, lock: bool = False)
     line = next((one for one in await tx.find(LINES, ("order_id",), [(order_id,)]) if one.line_id == line_id), None)
     if line is None:
         raise NotFound("NO_SUCH_LINE", f"the order has no line {line_id}", field="line_id")
+    return order, line
+
+
+async def _load_waiting(tx: Tx, order_id: str, line_id: str, *, lock: bool = False) -> tuple[Any, Any]:
+    order, line = await _load_line(tx, order_id, line_id, lock=lock)
     if not line.waiting:
         raise FailedPrecondition("NOTHING_WAITS", "nothing of this line waits: it is reserved, shipped or cancelled", field="line_id")
     return order, line

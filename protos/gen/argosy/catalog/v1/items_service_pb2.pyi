@@ -1226,3 +1226,103 @@ class BatchPublishItemResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchPublishItemResponse: _TypeAlias = BatchPublishItemResponse  # noqa: Y015
+
+@_typing.final
+class FindSubstitutesRequest(_message.Message):
+    """Asks what may be sent instead of an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    channel_id: _builtins.str
+    """The channel that sold it."""
+    country_code: _builtins.str
+    """Where it goes, ISO 3166-1 alpha-2; anywhere where empty."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        channel_id: _builtins.str = ...,
+        country_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "country_code", b"country_code", "item_id", b"item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubstitutesRequest: _TypeAlias = FindSubstitutesRequest  # noqa: Y015
+
+@_typing.final
+class FindSubstitutesResponse(_message.Message):
+    """What may be sent instead of an item, by rank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSTITUTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def substitutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundSubstitute]:
+        """The other items."""
+
+    def __init__(
+        self,
+        *,
+        substitutes: _abc.Iterable[Global___FoundSubstitute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["substitutes", b"substitutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubstitutesResponse: _TypeAlias = FindSubstitutesResponse  # noqa: Y015
+
+@_typing.final
+class FoundSubstitute(_message.Message):
+    """An item that is named as a substitute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNFIT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    sku: _builtins.str
+    """Its SKU."""
+    name: _builtins.str
+    """Its name."""
+    rank: _builtins.int
+    """1 is tried first."""
+    channel_sku: _builtins.str
+    """What the channel calls it; empty where it is not sold there."""
+    units: _builtins.int
+    """How many stock units one of the channel's is."""
+    unfit: _builtins.str
+    """Why it may not be sent; empty where it may."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        sku: _builtins.str = ...,
+        name: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        channel_sku: _builtins.str = ...,
+        units: _builtins.int = ...,
+        unfit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_sku", b"channel_sku", "item_id", b"item_id", "name", b"name", "rank", b"rank", "sku", b"sku", "unfit", b"unfit", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundSubstitute: _TypeAlias = FoundSubstitute  # noqa: Y015

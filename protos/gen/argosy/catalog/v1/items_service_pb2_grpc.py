@@ -126,6 +126,11 @@ class ItemsServiceStub:
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.SerializeToString,
                 response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.FromString,
                 _registered_method=True)
+        self.FindSubstitutes = channel.unary_unary(
+                '/argosy.catalog.v1.ItemsService/FindSubstitutes',
+                request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesRequest.SerializeToString,
+                response_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesResponse.FromString,
+                _registered_method=True)
         self.ResolveLines = channel.unary_unary(
                 '/argosy.catalog.v1.ItemsService/ResolveLines',
                 request_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ResolveLinesRequest.SerializeToString,
@@ -264,6 +269,13 @@ class ItemsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSubstitutes(self, request, context):
+        """Says what may be sent instead of an item, the first to try first; what may not, too, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveLines(self, request, context):
         """Says which items a channel's SKUs mean, with what an order needs to know of them.
         """
@@ -363,6 +375,11 @@ def add_ItemsServiceServicer_to_server(servicer, server):
                     servicer.ListIncompleteItems,
                     request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.FromString,
                     response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.SerializeToString,
+            ),
+            'FindSubstitutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSubstitutes,
+                    request_deserializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesRequest.FromString,
+                    response_serializer=argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesResponse.SerializeToString,
             ),
             'ResolveLines': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveLines,
@@ -857,6 +874,33 @@ class ItemsService:
             '/argosy.catalog.v1.ItemsService/ListIncompleteItems',
             argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsRequest.SerializeToString,
             argosy_dot_catalog_dot_v1_dot_items__service__pb2.ListIncompleteItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSubstitutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.catalog.v1.ItemsService/FindSubstitutes',
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesRequest.SerializeToString,
+            argosy_dot_catalog_dot_v1_dot_items__service__pb2.FindSubstitutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

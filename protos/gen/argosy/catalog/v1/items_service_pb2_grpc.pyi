@@ -72,6 +72,8 @@ class ItemsServiceStub:
     """Says what is missing of an item, for its publication and for each channel."""
     ListIncompleteItems: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ListIncompleteItemsRequest, _items_service_pb2.ListIncompleteItemsResponse]
     """Lists the items that a channel lists or could list of which it wants to know more."""
+    FindSubstitutes: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.FindSubstitutesRequest, _items_service_pb2.FindSubstitutesResponse]
+    """Says what may be sent instead of an item, the first to try first; what may not, too, and why."""
     ResolveLines: _grpc.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -118,6 +120,8 @@ class ItemsServiceAsyncStub(ItemsServiceStub):
     """Says what is missing of an item, for its publication and for each channel."""
     ListIncompleteItems: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ListIncompleteItemsRequest, _items_service_pb2.ListIncompleteItemsResponse]  # type: ignore[assignment]
     """Lists the items that a channel lists or could list of which it wants to know more."""
+    FindSubstitutes: _aio.UnaryUnaryMultiCallable[_items_service_pb2.FindSubstitutesRequest, _items_service_pb2.FindSubstitutesResponse]  # type: ignore[assignment]
+    """Says what may be sent instead of an item, the first to try first; what may not, too, and why."""
     ResolveLines: _aio.UnaryUnaryMultiCallable[_items_service_pb2.ResolveLinesRequest, _items_service_pb2.ResolveLinesResponse]  # type: ignore[assignment]
     """Says which items a channel's SKUs mean, with what an order needs to know of them."""
 
@@ -269,6 +273,14 @@ class ItemsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_items_service_pb2.ListIncompleteItemsResponse, _abc.Awaitable[_items_service_pb2.ListIncompleteItemsResponse]]:
         """Lists the items that a channel lists or could list of which it wants to know more."""
+
+    @_abc_1.abstractmethod
+    def FindSubstitutes(
+        self,
+        request: _items_service_pb2.FindSubstitutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_service_pb2.FindSubstitutesResponse, _abc.Awaitable[_items_service_pb2.FindSubstitutesResponse]]:
+        """Says what may be sent instead of an item, the first to try first; what may not, too, and why."""
 
     @_abc_1.abstractmethod
     def ResolveLines(

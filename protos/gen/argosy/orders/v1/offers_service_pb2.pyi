@@ -375,3 +375,111 @@ class ListOffersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOffersResponse: _TypeAlias = ListOffersResponse  # noqa: Y015
+
+@_typing.final
+class FindSubstitutesRequest(_message.Message):
+    """Asks what could be offered in place of a line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    line_id: _builtins.str
+    """The line."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_id", b"line_id", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubstitutesRequest: _TypeAlias = FindSubstitutesRequest  # noqa: Y015
+
+@_typing.final
+class FindSubstitutesResponse(_message.Message):
+    """What could be offered, the first to try first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSTITUTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def substitutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Substitute]:
+        """The items that are named as substitutes of the line's."""
+
+    def __init__(
+        self,
+        *,
+        substitutes: _abc.Iterable[Global___Substitute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["substitutes", b"substitutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubstitutesResponse: _TypeAlias = FindSubstitutesResponse  # noqa: Y015
+
+@_typing.final
+class Substitute(_message.Message):
+    """Something that could be offered in place of a line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CHANNEL_SKU_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LIST_AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    PRICE_INCLUDES_TAX_FIELD_NUMBER: _builtins.int
+    SHORT_UNITS_FIELD_NUMBER: _builtins.int
+    UNFIT_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    sku: _builtins.str
+    """Its SKU."""
+    name: _builtins.str
+    """Its name."""
+    channel_sku: _builtins.str
+    """What the channel calls it; empty where it is not sold there."""
+    quantity: _builtins.int
+    """How many of the channel's units go in place of what is left of the line."""
+    list_amount_minor: _builtins.int
+    """What they cost by the list, in minor units; -1 where no list price is kept."""
+    price_includes_tax: _builtins.bool
+    """True where that includes tax."""
+    short_units: _builtins.int
+    """How many stock units of it nothing could ship."""
+    unfit: _builtins.str
+    """Why it may not be sent; empty where it may."""
+    currency_code: _builtins.str
+    """ISO 4217 code of the amount."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        sku: _builtins.str = ...,
+        name: _builtins.str = ...,
+        channel_sku: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        list_amount_minor: _builtins.int = ...,
+        price_includes_tax: _builtins.bool = ...,
+        short_units: _builtins.int = ...,
+        unfit: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_sku", b"channel_sku", "currency_code", b"currency_code", "item_id", b"item_id", "list_amount_minor", b"list_amount_minor", "name", b"name", "price_includes_tax", b"price_includes_tax", "quantity", b"quantity", "short_units", b"short_units", "sku", b"sku", "unfit", b"unfit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Substitute: _TypeAlias = Substitute  # noqa: Y015

@@ -50,6 +50,11 @@ class OffersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.WithdrawOfferRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.Offer.FromString,
                 _registered_method=True)
+        self.FindSubstitutes = channel.unary_unary(
+                '/argosy.orders.v1.OffersService/FindSubstitutes',
+                request_serializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesResponse.FromString,
+                _registered_method=True)
         self.GetOffer = channel.unary_unary(
                 '/argosy.orders.v1.OffersService/GetOffer',
                 request_serializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.GetOfferRequest.SerializeToString,
@@ -87,6 +92,13 @@ class OffersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSubstitutes(self, request, context):
+        """Says what could be offered in place of a line, as its item's substitutes are ranked: what it costs and whether it is there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOffer(self, request, context):
         """Returns an offer.
         """
@@ -118,6 +130,11 @@ def add_OffersServiceServicer_to_server(servicer, server):
                     servicer.WithdrawOffer,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.WithdrawOfferRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.Offer.SerializeToString,
+            ),
+            'FindSubstitutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSubstitutes,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesResponse.SerializeToString,
             ),
             'GetOffer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOffer,
@@ -212,6 +229,33 @@ class OffersService:
             '/argosy.orders.v1.OffersService/WithdrawOffer',
             argosy_dot_orders_dot_v1_dot_offers__service__pb2.WithdrawOfferRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_offers__service__pb2.Offer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSubstitutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OffersService/FindSubstitutes',
+            argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_offers__service__pb2.FindSubstitutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

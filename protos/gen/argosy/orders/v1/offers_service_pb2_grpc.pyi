@@ -39,6 +39,8 @@ class OffersServiceStub:
     """Says what the customer answered: the line is replaced, or what was agreed otherwise is done."""
     WithdrawOffer: _grpc.UnaryUnaryMultiCallable[_offers_service_pb2.WithdrawOfferRequest, _offers_service_pb2.Offer]
     """Takes an offer back before it is answered; the line waits as before."""
+    FindSubstitutes: _grpc.UnaryUnaryMultiCallable[_offers_service_pb2.FindSubstitutesRequest, _offers_service_pb2.FindSubstitutesResponse]
+    """Says what could be offered in place of a line, as its item's substitutes are ranked: what it costs and whether it is there."""
     GetOffer: _grpc.UnaryUnaryMultiCallable[_offers_service_pb2.GetOfferRequest, _offers_service_pb2.Offer]
     """Returns an offer."""
     ListOffers: _grpc.UnaryUnaryMultiCallable[_offers_service_pb2.ListOffersRequest, _offers_service_pb2.ListOffersResponse]
@@ -55,6 +57,8 @@ class OffersServiceAsyncStub(OffersServiceStub):
     """Says what the customer answered: the line is replaced, or what was agreed otherwise is done."""
     WithdrawOffer: _aio.UnaryUnaryMultiCallable[_offers_service_pb2.WithdrawOfferRequest, _offers_service_pb2.Offer]  # type: ignore[assignment]
     """Takes an offer back before it is answered; the line waits as before."""
+    FindSubstitutes: _aio.UnaryUnaryMultiCallable[_offers_service_pb2.FindSubstitutesRequest, _offers_service_pb2.FindSubstitutesResponse]  # type: ignore[assignment]
+    """Says what could be offered in place of a line, as its item's substitutes are ranked: what it costs and whether it is there."""
     GetOffer: _aio.UnaryUnaryMultiCallable[_offers_service_pb2.GetOfferRequest, _offers_service_pb2.Offer]  # type: ignore[assignment]
     """Returns an offer."""
     ListOffers: _aio.UnaryUnaryMultiCallable[_offers_service_pb2.ListOffersRequest, _offers_service_pb2.ListOffersResponse]  # type: ignore[assignment]
@@ -86,6 +90,14 @@ class OffersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_offers_service_pb2.Offer, _abc.Awaitable[_offers_service_pb2.Offer]]:
         """Takes an offer back before it is answered; the line waits as before."""
+
+    @_abc_1.abstractmethod
+    def FindSubstitutes(
+        self,
+        request: _offers_service_pb2.FindSubstitutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_offers_service_pb2.FindSubstitutesResponse, _abc.Awaitable[_offers_service_pb2.FindSubstitutesResponse]]:
+        """Says what could be offered in place of a line, as its item's substitutes are ranked: what it costs and whether it is there."""
 
     @_abc_1.abstractmethod
     def GetOffer(

@@ -7,7 +7,7 @@ written down is all that counts: whoever takes over goes on from there.
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -316,7 +316,9 @@ class ChannelVoice:
         order = await self._orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=row.order_id))
         by_id = {line.line_id: line for line in order.lines}
         body = json.loads(row.body)
-        lines = {by_id[line_id].external_line_id: quantity // by_id[line_id].units for line_id, quantity in body["lines"]}
+        lines = Counter[str]()
+        for line_id, quantity in body["lines"]:
+            lines[by_id[line_id].external_line_id] += quantity // by_id[line_id].units
         if "" in lines:
             raise ApiRefusal("the order did not come from this channel's API: its lines have no numbers there")
         return await self._api.tell_parcel(order.external_order_id, lines, body["carrier"], body["number"])

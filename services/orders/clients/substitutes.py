@@ -4,12 +4,12 @@ from typing import Any
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.catalog.v1.items_service_pb2_grpc import ItemsServiceStub
+from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2, promise_service_pb2
 from argosy.fulfillment.v1.promise_service_pb2_grpc import PromiseServiceStub
 from argosy.orders.v1 import offers_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.runtime.channels import Channels
-from services.orders.app.views import to_destination
 
 WITHIN_S = 5
 
@@ -42,8 +42,9 @@ class Substitutes:
             placed_at=to_timestamp(order.placed_at), currency_code=order.currency_code, customer_group=customer_group,
         )  # fmt: skip
         resolved = (await items.ResolveLines(request, timeout=WITHIN_S)).orders[0].lines
+        to = address_pb2.Destination(country_code=order.country_code, region=order.region, postal_prefix=order.postal_prefix)
         quote = promise_service_pb2.QuotePromiseRequest(
-            channel_id=order.channel_id, entity=order.entity, destination=to_destination(order), currency_code=order.currency_code,
+            channel_id=order.channel_id, entity=order.entity, destination=to, currency_code=order.currency_code,
             methods=[order.shipping_method],
             lines=[
                 fulfillment_service_pb2.PlanLine(

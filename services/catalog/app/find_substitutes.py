@@ -9,7 +9,6 @@ from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
 from services.catalog.app.completeness import ENDED
 from services.catalog.app.item_view import listed, load
-from services.catalog.domain.item import Lifecycle
 from services.catalog.domain.substitutes import unfit
 from services.catalog.store.tables import ITEMS, LISTINGS
 
@@ -24,13 +23,7 @@ async def find_substitutes(asked: Asked) -> items_service_pb2.FindSubstitutesRes
     for one in named:
         item = items[one.item_id]
         channel_sku, units = sold.get(one.item_id, ("", 1))
-        why = (
-            "it is not published" if item.lifecycle != Lifecycle.PUBLISHED
-            else f"{request.channel_id} does not sell it" if not channel_sku
-            else f"it must not go to {request.country_code}" if request.country_code in item.restricted_countries.split(",")
-            and request.country_code
-            else unfit(one.condition, request.channel_id, request.country_code)
-        )  # fmt: skip
+        why = unfit(item, one.condition, request.channel_id, request.country_code, sold=bool(channel_sku))
         response.substitutes.add(
             item_id=one.item_id, sku=item.sku, name=item.name, rank=one.rank, channel_sku=channel_sku, units=units, unfit=why
         )

@@ -156,7 +156,7 @@ async def take_over(work: Work, request: demands_service_pb2.TakeOverRequest) ->
 
 async def _lower(work: Work, keys: Sequence[Key], request: demands_service_pb2.TakeOverRequest) -> list[Held]:
     """Returns what less urgent orders have reserved at the keys, and what else there of the kits that it is for."""
-    held = [one for key in keys for one in await reservations.of_key(work, key, STILL_RESERVED)]
+    held = await reservations.of_keys(work, keys, STILL_RESERVED)
     lower = [one for one in held if one.priority < request.priority and one.owner_id != request.owner_id]
     kits = {(one.owner_id, one.line_id) for one in lower if one.kit_item_id}
     if kits:

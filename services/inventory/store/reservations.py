@@ -115,7 +115,7 @@ async def save(work: Work, changed: Iterable[Held]) -> None:
     await work.tx.change(RESERVATIONS, names[:1], [rows[key] for key in sorted(rows)])
 
 
-async def of_key(work: Work, key: tuple[str, str], where: Condition) -> list[Held]:
-    """Locks and returns reservations of an item at a location."""
-    rows = await work.tx.find(RESERVATIONS, ("item_id", "location_id"), [key], where=where, order=("reservation_id",), lock=True)
+async def of_keys(work: Work, keys: Sequence[tuple[str, str]], where: Condition) -> list[Held]:
+    """Locks and returns reservations of items at locations."""
+    rows = await work.tx.find(RESERVATIONS, ("item_id", "location_id"), keys, where=where, order=("reservation_id",), lock=True)
     return [Held(**row._mapping) for row in rows]

@@ -16,7 +16,8 @@ from gateway.process.take_order import NAME, Finish, RaiseHold
 from gateway.store.tables import DELIVERIES
 
 HOUR_S = 3600
-ALL_DONE = (DELIVERIES.c.open_orders == 0,)
+# One that is not understood, or is to be read again, is not done when what could be read of it is.
+ALL_DONE = (DELIVERIES.c.open_orders == 0, DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD)
 
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:

@@ -39,7 +39,7 @@ async def read_deliveries(work: Work) -> None:
     """Reads the oldest that nobody has read; stops after half a second, so that others get their turn."""
     clock = asyncio.get_running_loop().time
     started = clock()
-    for row in await work.tx.read(UNREAD.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE)):
+    for row in await work.tx.read(UNREAD.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE).with_for_update()):
         await _read(work, row)
         if clock() - started > BUSY_S:
             break
@@ -71,9 +71,13 @@ async def _read(work: Work, row: Any) -> None:
     except (Unreadable, Refusal) as error:
         work.hold(UNREADABLE, "delivery", row.delivery_id, str(error))
         outcome = _Outcome(deliveries_service_pb2.DELIVERY_STATE_UNREADABLE, str(error)[:2000])
+    open_orders = row.open_orders + outcome.orders
+    if open_orders and outcome.state == deliveries_service_pb2.DELIVERY_STATE_DONE:
+        # What it said when it was read before is still being carried out.
+        outcome.state = deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD
     await work.tx.write(
         update(DELIVERIES).where(DELIVERIES.c.delivery_id == row.delivery_id).values(
-            state=outcome.state, detail=outcome.detail, orders=outcome.orders, open_orders=outcome.orders, report=outcome.report
+            state=outcome.state, detail=outcome.detail, orders=row.orders + outcome.orders, open_orders=open_orders, report=outcome.report
         )
     )  # fmt: skip
 

@@ -420,7 +420,8 @@ async def test_what_could_not_be_given_is_refused_when_it_is_connected(sqlite_se
             assert (await http.post("/webhooks/edi", content=body)).status_code == 401
 
 
-async def test_what_could_be_read_is_not_done_again_when_the_rest_is(sqlite_settings: Settings) -> None:
+@pytest.mark.parametrize("carry_out_first", [True, False])
+async def test_what_could_be_read_is_not_done_again_when_the_rest_is(sqlite_settings: Settings, carry_out_first: bool) -> None:
     x12_house = house(
         sqlite_settings, Mailbox(), connections_service_pb2.DIALECT_X12_WAREHOUSE, edi_own_id=OWN, edi_partner_id=PARTNER, secret="",
         api_url="", api_token="",
@@ -440,16 +441,24 @@ async def test_what_could_be_read_is_not_done_again_when_the_rest_is(sqlite_sett
             request_id=new_id(), channel_id="3pl", provider_delivery_id=x12.name_of(both), topic="x12", content=both
         )
         delivery = await own.calls.deliveries.TakeDelivery(request)
-        await own.release(await own.hold("DELIVERY_UNREADABLE"))
-        # Read again, it is held again, and what it said of the good one is not said anew.
-        await own.hold("DELIVERY_UNREADABLE")
-        kept = await own.calls.deliveries.GetDelivery(deliveries_service_pb2.GetDeliveryRequest(delivery_id=delivery.delivery_id))
-        assert "is called NOBODYS" in kept.detail
 
         async def shipped() -> bool:
             return (await own.status(released.fulfillment_order_id)).lines[0].shipped == 1
 
+        async def carried_out() -> deliveries_service_pb2.Delivery | None:
+            kept = await own.calls.deliveries.GetDelivery(deliveries_service_pb2.GetDeliveryRequest(delivery_id=delivery.delivery_id))
+            return None if kept.open_orders else kept
+
+        if carry_out_first:
+            await eventually(shipped)
+            await eventually(carried_out)
+        await own.release(await own.hold("DELIVERY_UNREADABLE"))
+        # Read again, it is held again, and what it said of the good one is not said anew.
+        await own.hold("DELIVERY_UNREADABLE")
         await eventually(shipped)
+        kept = await eventually(carried_out)
+        assert "is called NOBODYS" in kept.detail
+        assert (kept.state, kept.orders) == (deliveries_service_pb2.DELIVERY_STATE_UNREADABLE, 1)
         shipments = (await own.calls.fulfillment.ListShipments(fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id))).shipments
         assert [one.lines[0].quantity for one in shipments] == [1]
         acknowledged = [one for one in await own.messages(channel_id="3pl") if one.kind == KINDS.WAREHOUSE_MESSAGE_KIND_ACKNOWLEDGEMENT]

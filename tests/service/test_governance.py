@@ -13,7 +13,6 @@ from chassis.kernel.clock import from_datetime, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from gateway.calls import Calls
-from suite.up import migrate_all
 from tests.builders import OTHER, order, publish_item
 from tests.service.conftest import Bench
 from tests.service.stockroom import refused
@@ -24,7 +23,6 @@ Meaning = channels_service_pb2.ListingMeaning
 @pytest.fixture
 async def calls(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> Calls:
     """A catalog with two channels, and orders to ask; both only answer."""
-    await migrate_all(bench.settings, ("orders",))
     await started("catalog")
     await started("orders")
     found = Calls(bench.channels)

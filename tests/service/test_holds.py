@@ -15,7 +15,6 @@ from chassis.runtime.host import wall_clock
 from chassis.runtime.queues import rank_of
 from chassis.runtime.work import Cause, HoldKind, Stake, Work
 from gateway.calls import Calls
-from suite.up import migrate_all
 from tests.builders import OTHER
 from tests.service.conftest import Bench
 from tests.service.stockroom import refused
@@ -60,7 +59,6 @@ class House:
 
 @pytest.fixture
 async def house(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> House:
-    await migrate_all(bench.settings, ("catalog",))
     return House(await started("catalog"), Calls(bench.channels))
 
 

@@ -16,7 +16,6 @@ from chassis.runtime.settings import Settings
 from services.inventory.app import demands, expected_returns, lots, replenish, supply
 from services.inventory.store import stock_book
 from services.inventory.store.tables import DEMANDS, INBOUND, LAYERS, PROPOSALS, RESERVATIONS
-from suite.up import migrate_all
 
 KEY = ("item_id", "location_id")
 LOOKS = {
@@ -34,7 +33,6 @@ LOOKS = {
 
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
-    await migrate_all(settings, ("inventory",))
     found = Database(settings.database_for("inventory"))
     yield found
     await found.close()

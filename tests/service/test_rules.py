@@ -10,7 +10,6 @@ from argosy.orders.v1 import rules_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from gateway.calls import Calls
-from suite.up import migrate_all
 from tests.ruling import HINT, SCORE, Rule, activate, decide, draft
 from tests.service.conftest import Bench
 from tests.service.stockroom import refused
@@ -26,7 +25,6 @@ class Alone(NamedTuple):
 @pytest.fixture
 async def alone(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> Alone:
     """Orders alone."""
-    await migrate_all(bench.settings, ("orders",))
     return Alone(await started("orders"), Calls(bench.channels))
 
 

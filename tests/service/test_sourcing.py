@@ -18,7 +18,6 @@ from chassis.runtime.work import Cause
 from gateway.calls import Calls
 from services.fulfillment.app import acknowledge
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS
-from suite.up import migrate_all
 from tests.builders import OTHER
 from tests.service.conftest import Bench
 from tests.service.stockroom import Stockroom, refused
@@ -101,7 +100,6 @@ class Shop(NamedTuple):
 @pytest.fixture
 async def shop(bench: Bench, room: Stockroom, started: Callable[[str], Awaitable[Component]]) -> Shop:
     """Warehouses in Berlin and Hamburg, a store in Munich, and a rate."""
-    await migrate_all(bench.settings, ("fulfillment",))
     found = Shop(room, await started("fulfillment"), Calls(bench.channels))
     await room.place("HAM")
     await room.place("MUC", "STORE")

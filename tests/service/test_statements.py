@@ -8,7 +8,6 @@ from sqlalchemy import select
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from services.inventory.store.tables import BALANCES, TOMBSTONES
-from suite.up import migrate_all
 
 KEY = ("item_id", "location_id", "lot", "state")
 
@@ -28,7 +27,6 @@ async def quantities(database: Database) -> dict[str, int]:
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
     """An inventory's database with two balances."""
-    await migrate_all(settings, ("inventory",))
     found = Database(settings.database_for("inventory"))
     async with found.write() as tx:
         assert await tx.insert(BALANCES, [balance("a", 5), balance("b", 7), balance("a", 9, "HAM")]) == 3

@@ -26,7 +26,6 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.calls import Calls
-from suite.up import migrate_all
 from tests.service.conftest import Bench
 from tests.service.stockroom import Stockroom
 
@@ -45,7 +44,6 @@ class House:
         self._runner = runner
         self.bench = Bench(found)
         self.examples = 0
-        self.run(migrate_all(found, ("inventory",)))
         self.room: Stockroom = self.run(self._open())
 
     async def _open(self) -> Stockroom:

@@ -60,8 +60,8 @@ async def upgraded(settings: Settings, service: str) -> Database:
     return database
 
 
-async def test_stock_keeps_its_value(settings: Settings) -> None:
-    database = await upgraded(settings, "inventory")
+async def test_stock_keeps_its_value(bare_settings: Settings) -> None:
+    database = await upgraded(bare_settings, "inventory")
     try:
         async with database.read() as tx:
             totals = (await tx.read(text("SELECT quantity, value_minor FROM valuations")))[0]
@@ -74,8 +74,8 @@ async def test_stock_keeps_its_value(settings: Settings) -> None:
         await database.close()
 
 
-async def test_items_are_compared_with_new_ones(settings: Settings) -> None:
-    database = await upgraded(settings, "catalog")
+async def test_items_are_compared_with_new_ones(bare_settings: Settings) -> None:
+    database = await upgraded(bare_settings, "catalog")
     try:
         async with database.read() as tx:
             row = (await tx.read(text("SELECT likeness, published, tracking, units FROM items")))[0]

@@ -14,7 +14,6 @@ from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
 from chassis.runtime.work import Cause, Work
 from services.catalog.store.tables import CHANNELS
-from suite.up import migrate_all
 from tests.service.conftest import Bench, submit
 
 PATH = "/argosy.catalog.v1.ChannelsService/CreateChannel"
@@ -98,7 +97,6 @@ async def test_a_job_that_fails_hurts_only_itself(started: Started) -> None:
 
 
 async def test_two_replicas_answer_the_same_call_alike(postgres_settings: Settings) -> None:
-    await migrate_all(postgres_settings, ("catalog",))
     bench = Bench(postgres_settings)
     replicas = [await bench.component("catalog") for _ in range(2)]
     for replica in replicas:

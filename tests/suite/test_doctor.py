@@ -5,7 +5,7 @@ from sqlalchemy import text
 from chassis.runtime.database import Database
 from chassis.runtime.settings import SERVICES, Settings
 from suite.doctor import Finding, examine
-from suite.up import free_ports, migrate_all, running_suite
+from suite.up import free_ports, running_suite
 
 
 def wrong(findings: list[Finding]) -> dict[str, Finding]:
@@ -20,7 +20,6 @@ async def test_a_suite_that_runs_is_well(settings: Settings) -> None:
 
 
 async def test_what_does_not_run_is_named_with_what_to_do(sqlite_settings: Settings) -> None:
-    await migrate_all(sqlite_settings)
     async with running_suite(sqlite_settings, services=("catalog", "gateway")) as suite:
         found = wrong(await examine(sqlite_settings))
         assert {f"service {one}" for one in SERVICES if one not in ("catalog", "gateway")} == {
@@ -33,7 +32,6 @@ async def test_what_does_not_run_is_named_with_what_to_do(sqlite_settings: Setti
 
 
 async def test_an_old_schema_and_a_wrong_address_are_found(sqlite_settings: Settings) -> None:
-    await migrate_all(sqlite_settings)
     database = Database(sqlite_settings.database_for("orders"))
     async with database.write() as tx:
         await tx.write(text("UPDATE alembic_version SET version_num = '0001'"))

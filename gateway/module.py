@@ -42,7 +42,9 @@ from gateway.app import (
     warehouses,
 )
 from gateway.app.effects.carry_out import CarryOut
+from gateway.app.effects.goods import Goods
 from gateway.app.read_deliveries import UNREAD, read_deliveries
+from gateway.channels.commands import TakeBack, TakeIn
 from gateway.front import Front
 from gateway.process import take_order
 from gateway.store.tables import CHASSIS, METADATA
@@ -81,6 +83,7 @@ async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
 def build(channels: Channels) -> Service:
     """Returns the service; its effects call orders and returns."""
     carry_out = CarryOut(channels)
+    goods = Goods(channels)
     egress, mail = Egress(), Mail()
     routes = notice_routes.NoticeRoutes(egress, mail)
     told = subscriptions.Subscriptions(egress)
@@ -166,6 +169,8 @@ def build(channels: Channels) -> Service:
                     take_order.Cancel: carry_out.cancel,
                     take_order.Refund: carry_out.refund,
                     take_order.OpenReturn: carry_out.open_return,
+                    TakeIn: goods.take_in,
+                    TakeBack: goods.take_back,
                 },
             ),
         ),

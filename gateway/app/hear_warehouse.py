@@ -1,7 +1,6 @@
 """What a warehouse of others says becomes what fulfillment is told of its fulfilment orders; said twice, it counts once."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
@@ -9,6 +8,7 @@ from sqlalchemy import select, update
 from argosy.gateway.v1 import connections_service_pb2
 from chassis.kernel.ids import request_id
 from chassis.runtime.work import Work
+from gateway.app.hear_goods import goods_back, goods_in
 from gateway.app.warehouses import (
     ACKNOWLEDGEMENT,
     CHANGE,
@@ -20,6 +20,7 @@ from gateway.app.warehouses import (
     TAKEN,
     answer_cancellation,
     change_message,
+    lines_meant,
     message_row,
     record_failure,
     start,
@@ -27,7 +28,7 @@ from gateway.app.warehouses import (
 )
 from gateway.channels import shipbob, shiphero, shipstation, x12_warehouse
 from gateway.channels.commands import Command, NeedsPerson, TellLocation, Unreadable
-from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Heard, Parcel, Receipt, Said
+from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, ComingBack, Heard, Parcel, Receipt, Said
 from gateway.store.tables import EXTERNAL_STEPS, WAREHOUSE_MESSAGES, WAREHOUSE_ORDERS
 
 STUCK_HOLD = "WAREHOUSE_STUCK"
@@ -68,7 +69,18 @@ async def hear(work: Work, delivery: Any, connection: Any) -> Outcome:
             started += await _carry_out(work, delivery.delivery_id, order, said)
         except Unreadable as error:
             wrong.append(str(error))
-    if not started and foreign == len(heard.said) and foreign:
+    for arrived in heard.arrived:
+        started += await goods_in(work, delivery.delivery_id, connection, arrived)
+    for back in heard.back:
+        order = await _order(work, connection.channel_id, back)
+        if order is None:
+            foreign += 1
+            continue
+        try:
+            started += goods_back(work, delivery.delivery_id, connection, order, back)
+        except Unreadable as error:
+            wrong.append(str(error))
+    if not started and foreign == len(heard.said) + len(heard.back) and foreign:
         return Outcome(0, ignored="it is of orders that we did not give")
     return Outcome(started, unreadable="; ".join(wrong))
 
@@ -85,7 +97,7 @@ def _understand(content: bytes, connection: Any) -> Heard:
             return x12_warehouse.understand(content, connection.edi_own_id, connection.edi_partner_id)
 
 
-async def _order(work: Work, channel_id: str, said: Said) -> Any:
+async def _order(work: Work, channel_id: str, said: Said | ComingBack) -> Any:
     """Returns the order that is meant, locked: by our name for it, else by the warehouse's."""
     for name, value in (("reference", said.reference), ("external_id", said.external_id)):
         if value:
@@ -143,7 +155,7 @@ def _shipment(order: Any, lines: list[dict[str, Any]], parcel: Parcel) -> str:
     told = json.loads(order.told)
     shipped: dict[str, int] = {}
     for position, said in enumerate(parcel.lines):
-        own = _named(lines, said.line_id, said.number, said.sku)
+        own = lines_meant(lines, said.line_id, said.number, said.sku)
         if not own:
             what = said.sku or said.line_id or str(said.number)
             raise Unreadable(f"of {order.reference}, line {position + 1} of parcel {parcel.number} is of {what}, which is not in the order")
@@ -161,16 +173,6 @@ def _shipment(order: Any, lines: list[dict[str, Any]], parcel: Parcel) -> str:
         "lines": [{"line_id": line_id, "quantity": quantity} for line_id, quantity in shipped.items()],
     }  # fmt: skip
     return json.dumps(request)
-
-
-def _named(lines: Sequence[dict[str, Any]], line_id: str, number: int, sku: str) -> list[int]:
-    """Returns which lines are meant: the one with the id, the one with the number where the article agrees, else those of the article."""
-    by_id = [index for index, line in enumerate(lines) if line_id and line["line_id"] == line_id]
-    if by_id:
-        return by_id
-    if 0 < number <= len(lines) and lines[number - 1]["sku"] in (sku, sku or lines[number - 1]["sku"]):
-        return [number - 1]
-    return [index for index, line in enumerate(lines) if line["sku"] == sku]
 
 
 async def _receive(work: Work, channel_id: str, receipt: Receipt) -> None:

@@ -97,6 +97,16 @@ def message_row(work: Work, channel_id: str, kind: int, fulfillment_order_id: st
     }  # fmt: skip
 
 
+def lines_meant(lines: Sequence[dict[str, Any]], line_id: str, number: int, sku: str) -> list[int]:
+    """Returns which lines are meant: the one with the id, the one with the number where the article agrees, else those of the article."""
+    by_id = [index for index, line in enumerate(lines) if line_id and line["line_id"] == line_id]
+    if by_id:
+        return by_id
+    if 0 < number <= len(lines) and lines[number - 1]["sku"] in (sku, sku or lines[number - 1]["sku"]):
+        return [number - 1]
+    return [index for index, line in enumerate(lines) if line["sku"] == sku]
+
+
 async def begin_order(work: Work, message: Any, order: Handed, order_id: str) -> None:
     """Writes down what a warehouse is about to be given, so that its answer finds it however early it comes."""
     row = {

@@ -72,6 +72,39 @@ class TellLocation(Struct, frozen=True, tag=True):
     request: str
 
 
+class TakeIn(Struct, frozen=True, tag=True):
+    """A warehouse of others took these more stock units in, by article, of the purchase order with our number.
+
+    Once a person has `reviewed` it, what still cannot be booked is left out.
+    """
+
+    number: str
+    location_id: str
+    document: str
+    units: dict[str, int]
+    reviewed: bool = False
+
+
+class BackUnits(Struct, frozen=True):
+    """All stock units of an order's line that ever shall come back by one return, that came, and that can be sold again."""
+
+    line_id: str
+    expected: int
+    received: int
+    good: int
+    reason: str
+
+
+class TakeBack(Struct, frozen=True, tag=True):
+    """A warehouse of others says this of a return; `number` is its name for it. Once `reviewed`, what cannot be booked is left out."""
+
+    number: str
+    order_id: str
+    location_id: str
+    lines: list[BackUnits]
+    reviewed: bool = False
+
+
 class NeedsPerson(Struct, frozen=True, tag=True):
     """Something is said that only a person can do something about."""
 
@@ -82,7 +115,7 @@ class NeedsPerson(Struct, frozen=True, tag=True):
 TELLING = ("AcceptFulfillmentOrder", "RejectFulfillmentOrder", "ConfirmShipment", "AcceptCancellation", "RejectCancellation")
 Command = (
     PlaceOrder | CompareLines | FindOrder | CapturePayment | CancelOrder | GiveBack | RecordPayment | RecordTracking | TellLocation
-    | NeedsPerson
+    | TakeIn | TakeBack | NeedsPerson
 )  # fmt: skip
 
 

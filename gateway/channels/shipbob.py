@@ -1,6 +1,7 @@
 """ShipBob (https://developer.shipbob.com): its webhooks, whose order it does not promise, and its interface for orders."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from gateway.channels.api import ApiFailure, ApiRefusal, body_of, call, object_of
 from gateway.channels.commands import Unreadable
-from gateway.channels.warehouses import REJECTED, SHIPPED, STUCK, Handed, Heard, Parcel, Said, ShippedLine
+from gateway.channels.warehouses import REJECTED, SHIPPED, STUCK, Arrived, Handed, Heard, Parcel, Said, ShippedLine
 
 LEFT = {"Completed", "Fulfilled"}
 STOPPED = {"Exception", "OnHold", "ImportReview"}
-EXISTS = 422
+MOST_RECEIVING = 250
 
 
 def is_signed(content: bytes, name: str, signature: str, secrets: Sequence[str]) -> bool:
@@ -31,9 +32,11 @@ def is_signed(content: bytes, name: str, signature: str, secrets: Sequence[str])
 
 
 def understand(content: bytes) -> Heard:
-    """Returns what a webhook, or an order that was looked at, means; raises Unreadable. What says nothing new says so."""
+    """Returns what a webhook, an order or a receiving order that was looked at means; raises Unreadable. What is not new says so."""
     try:
         told = json.loads(content)
+        if "inventory_quantities" in told:
+            return _arrived(told)
         shipments = told.get("shipments", [told])
         own = str(told.get("reference_id") or ""), str(told.get("order_id") or told["id"])
         parcels = [_parcel(one) for one in shipments if one["status"] in LEFT]
@@ -47,7 +50,19 @@ def understand(content: bytes) -> Heard:
             return Heard([Said(STUCK, *own, f"{', '.join(stopped)}: {', '.join(why) or 'no reason given'}")])
         return Heard(ignored=f"nothing is done for {', '.join(sorted(states))}")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise Unreadable(f"the body is no order and no shipment of ShipBob: {error!r}") from error
+        raise Unreadable(f"the body is no order, shipment or receiving order of ShipBob: {error!r}") from error
+
+
+def _arrived(told: Mapping[str, Any]) -> Heard:
+    """What it counted it may still look for a place for: what can be sold is what it has stowed."""
+    number = str(told.get("purchase_order_number") or "")
+    units: Counter[str] = Counter()
+    for line in told["inventory_quantities"]:
+        units[str(line["sku"])] += int(line["stowed_quantity"])
+    came = {sku: count for sku, count in units.items() if count > 0}
+    if not number or not came:
+        return Heard(ignored=f"nothing of receiving order {told['id']} is stowed" if number else f"{told['id']} is of no purchase order")
+    return Heard(arrived=[Arrived(number, f"WRO {told['id']}", came)])
 
 
 def _parcel(shipment: Mapping[str, Any]) -> Parcel:
@@ -116,6 +131,14 @@ class ShipBob:
     async def look(self, order: Handed) -> Sequence[bytes]:
         """Returns the order as it is."""
         return [(await self._call("GET", f"order/{order.external_id}")).content]
+
+    async def arrived(self, numbers: Sequence[str]) -> Sequence[bytes]:
+        """Returns the newest receiving orders that are of these purchase orders, as they are."""
+        answer = body_of(await self._call("GET", "receiving", params={"SortOrder": "Newest", "Limit": MOST_RECEIVING}))
+        if not isinstance(answer, list):
+            raise ApiFailure("the answer is no list")
+        ours = [one for one in answer if one["purchase_order_number"] in numbers]
+        return [json.dumps(one, sort_keys=True).encode() for one in ours]
 
     async def fetch(self, url: str) -> bytes:
         """It says everything in its webhooks."""

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,27 @@ import httpx
 
 from gateway.channels.api import ApiFailure, ApiRefusal, Strict, call, object_of
 from gateway.channels.commands import Unreadable
-from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, Handed, Heard, Parcel, Said, ShippedLine
+from gateway.channels.warehouses import (
+    ACCEPTED,
+    REJECTED,
+    SHIPPED,
+    Arrived,
+    BackLine,
+    ComingBack,
+    Handed,
+    Heard,
+    Parcel,
+    Said,
+    ShippedLine,
+)
 
 CREATE = "mutation($data: CreateOrderInput!) { order_create(data: $data) { order { id } } }"
 FIND = """query($reference: String!) { orders(partner_order_id: $reference) { data(first: 1) { edges { node { id fulfillment_status
   line_items(first: 100) { edges { node { id sku partner_line_item_id quantity } } }
   shipments { id shipping_labels { carrier shipping_method tracking_number }
     line_items(first: 100) { edges { node { quantity line_item { sku partner_line_item_id } } } } } } } } } }"""
+PURCHASE = """query($number: String!) { purchase_order(po_number: $number) { data { po_number
+  line_items(first: 500) { edges { node { sku quantity quantity_received } } } } } }"""
 CANCEL = "mutation($data: CancelOrderInput!) { order_cancel(data: $data) { order { id fulfillment_status } } }"
 LESSEN = "mutation($data: UpdateLineItemsInput!) { order_update_line_items(data: $data) { order { id } } }"
 THROTTLED = 30
@@ -52,6 +67,10 @@ def understand(content: bytes) -> Heard:
                 return Heard([Said(REJECTED, *own, "the warehouse cancelled it")])
             case "Shipment Update":
                 return Heard([_shipped(event["fulfillment"])])
+            case "PO Update":
+                return _arrived(event["purchase_order"])
+            case "Return Update":
+                return Heard(back=[_back(event, own)])
             case other:
                 return Heard(ignored=f"nothing is done for {other}")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
@@ -69,6 +88,28 @@ def _shipped(told: Mapping[str, Any]) -> Said:
         str(told.get("tracking_number") or "")[:60], lines,
     )  # fmt: skip
     return Said(SHIPPED, str(told.get("partner_order_id") or ""), str(told.get("order_uuid") or ""), parcels=[parcel])
+
+
+def _arrived(told: Mapping[str, Any]) -> Heard:
+    """It says the whole order again and again, with all that ever came of each line."""
+    number = str(told["po_number"])
+    units: Counter[str] = Counter()
+    for line in told["line_items"]:
+        units[str(line["sku"])] += int(line["quantity_received"])
+    came = {sku: count for sku, count in units.items() if count > 0}
+    return Heard(arrived=[Arrived(number, number, came)]) if came else Heard(ignored=f"nothing of {number} has come")
+
+
+def _back(event: Mapping[str, Any], own: tuple[str, str]) -> ComingBack:
+    """It says a return when it is made and whenever it changes; `restock` says whether what came may be sold again."""
+    lines = [
+        BackLine(
+            int(one["quantity"]), int(one["quantity_received"]), int(one["quantity_received"]) if int(one.get("restock") or 0) else 0,
+            str(one.get("partner_line_item_id") or ""), str(one["sku"]), str(one.get("item_reason") or event.get("reason") or ""),
+        )
+        for one in event["items"] if int(one["quantity"]) > 0
+    ]  # fmt: skip
+    return ComingBack(str(event.get("return_uuid") or event["return_id"]), lines, *own)
 
 
 class ShipHero:
@@ -136,6 +177,17 @@ class ShipHero:
         """Returns each of its shipments as the webhook that would have told it."""
         found = await self._find(order.reference)
         return [_as_webhook(order.reference, shipment) for shipment in (found or {}).get("shipments") or []]
+
+    async def arrived(self, numbers: Sequence[str]) -> Sequence[bytes]:
+        """Returns each purchase order that it has as the webhook that would have told it."""
+        found = []
+        for number in numbers:
+            order = (await self._call(PURCHASE, {"number": number}))["purchase_order"]["data"]
+            if order is not None:
+                lines = [edge["node"] for edge in order["line_items"]["edges"]]
+                told = {"po_number": order["po_number"], "line_items": lines}
+                found.append(json.dumps({"webhook_type": "PO Update", "purchase_order": told}, sort_keys=True).encode())
+        return found
 
     async def fetch(self, url: str) -> bytes:
         """It says everything in its webhooks."""

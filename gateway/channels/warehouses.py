@@ -86,6 +86,37 @@ class Receipt(Struct, frozen=True):
     detail: str = ""
 
 
+class Arrived(Struct, frozen=True):
+    """What came in of a purchase order, by our number for it: good stock units by article, from the first that came until now.
+
+    `document` is the warehouse's own name for what it took in; an order may come in several.
+    """
+
+    number: str
+    document: str
+    units: dict[str, int]
+
+
+class BackLine(Struct, frozen=True):
+    """Stock units that a customer sends back, named by our line or else by the article: all that ever were announced, came, are good."""
+
+    announced: int
+    received: int
+    good: int
+    line_id: str = ""
+    sku: str = ""
+    reason: str = ""
+
+
+class ComingBack(Struct, frozen=True):
+    """What a customer sends back of an order: of `reference`, ours, or else of `external_id`. `number` is the warehouse's name for it."""
+
+    number: str
+    lines: list[BackLine]
+    reference: str = ""
+    external_id: str = ""
+
+
 class Heard(Struct, frozen=True):
     """What a delivery of a warehouse means; nothing where `ignored` says why.
 
@@ -98,6 +129,8 @@ class Heard(Struct, frozen=True):
     acknowledgement: list[list[str]] = field(default_factory=list)
     ignored: str = ""
     unreadable: str = ""
+    arrived: list[Arrived] = field(default_factory=list)
+    back: list[ComingBack] = field(default_factory=list)
 
 
 class WarehouseApi(Protocol):
@@ -113,6 +146,9 @@ class WarehouseApi(Protocol):
 
     async def look(self, order: Handed) -> Sequence[bytes]:
         """Asks what became of an order, as deliveries that its dialect understands."""
+
+    async def arrived(self, numbers: Sequence[str]) -> Sequence[bytes]:
+        """Asks what came in of purchase orders, as deliveries that its dialect understands."""
 
     async def fetch(self, url: str) -> bytes:
         """Fetches what it said would be there."""

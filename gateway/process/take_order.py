@@ -16,6 +16,8 @@ from gateway.channels.commands import (
     PlaceOrder,
     RecordPayment,
     RecordTracking,
+    TakeBack,
+    TakeIn,
     TellLocation,
 )
 
@@ -196,13 +198,15 @@ def _begin(state: State) -> Next[State]:
     if state.at == len(state.commands):
         return Next(state, changes=(Finish(state.delivery_id),), ended=True)
     command = state.commands[state.at]
-    # Payments, parcels and fulfilment orders are found by their own names: no order is asked for.
+    # Payments, parcels, fulfilment orders and goods are found by their own names: no order is asked for.
     if isinstance(command, RecordPayment):
         return Next(state, (Do(f"{state.at}/record/{state.tries}", Record(command.event)),))
     if isinstance(command, RecordTracking):
         return Next(state, (Do(f"{state.at}/track/{state.tries}", Track(command.event)),))
     if isinstance(command, TellLocation):
         return Next(state, (Do(f"{state.at}/tell/{state.tries}", Tell(command.rpc, command.request)),))
+    if isinstance(command, TakeIn | TakeBack):
+        return Next(state, (Do(f"{state.at}/goods/{state.tries}", replace(command, reviewed=state.reviewed)),))
     if isinstance(command, NeedsPerson):
         return _hold(state, command.reason, command.detail)
     ask = AskOrder(state.channel_id, state.external_order_id)

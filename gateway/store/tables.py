@@ -239,6 +239,15 @@ WAREHOUSE_ORDERS = Table(
     Index("ix_warehouse_orders_look", "channel_id", "look_at", postgresql_where=text("look_at IS NOT NULL"), sqlite_where=text("look_at IS NOT NULL")),
 )  # fmt: skip
 
+# How many units of each article warehouses of others said they took in, by their own documents: they say all of it again and again.
+WAREHOUSE_RECEIPTS = Table(
+    "warehouse_receipts", METADATA,
+    Column("channel_id", String(40), primary_key=True),
+    Column("document", String(100), primary_key=True),
+    Column("sku", String(100), primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+)  # fmt: skip
+
 # What warehouses of others are told. A document is made once, so that told again it is the same, and kept until it was taken.
 WAREHOUSE_MESSAGES = Table(
     "warehouse_messages", METADATA,

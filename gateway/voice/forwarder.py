@@ -19,6 +19,8 @@ from sqlalchemy import select, update
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.gateway.v1 import connections_service_pb2
+from argosy.inventory.v1 import purchasing_service_pb2
+from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
 from argosy.orders.v1 import orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from chassis.kernel.clock import SECOND
@@ -54,6 +56,10 @@ APIS: dict[int, Callable[[httpx.AsyncClient, str, str, str], WarehouseApi]] = {
 ENDED = (
     fulfillment_pb2.FULFILLMENT_STATUS_SHIPPED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED, fulfillment_pb2.FULFILLMENT_STATUS_COLLECTED,
 )  # fmt: skip
+ON_THEIR_WAY = (
+    purchasing_service_pb2.PURCHASE_ORDER_STATUS_SENT, purchasing_service_pb2.PURCHASE_ORDER_STATUS_ACKNOWLEDGED,
+    purchasing_service_pb2.PURCHASE_ORDER_STATUS_PARTIALLY_RECEIVED,
+)  # fmt: skip
 # What an answer of another shape than was agreed ends in.
 NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 log = structlog.get_logger()
@@ -86,11 +92,25 @@ class Standing:
     def __init__(self, channels: Channels) -> None:
         self._fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self._orders = OrdersServiceStub(channels.to("orders"))
+        self._purchasing = PurchasingServiceStub(channels.to("inventory"))
 
     async def status(self, fulfillment_order_id: str) -> fulfillment_pb2.FulfillmentOrder:
         """Returns a fulfilment order; raises a Refusal."""
         request = fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=fulfillment_order_id)
         return await self._fulfillment.GetFulfillmentOrder(request, timeout=WITHIN_S)
+
+    async def expected(self, location_id: str) -> list[str]:
+        """Returns the numbers of the purchase orders that are on their way to a location; raises a Refusal."""
+        numbers: list[str] = []
+        for status in ON_THEIR_WAY:
+            request = purchasing_service_pb2.ListPurchaseOrdersRequest(location_id=location_id, status=status, page_size=500)
+            while True:
+                page = await self._purchasing.ListPurchaseOrders(request, timeout=WITHIN_S)
+                numbers += [one.number for one in page.purchase_orders]
+                if not page.next_page_token:
+                    break
+                request.page_token = page.next_page_token
+        return numbers
 
     async def handed(self, fulfillment_order_id: str, external_id: str) -> tuple[Handed, fulfillment_pb2.FulfillmentOrder]:
         """Returns what a warehouse is told of a fulfilment order; raises a Refusal, ApiRefusal for one that it cannot have."""
@@ -209,15 +229,35 @@ class CalledWarehouse(WarehouseVoice):
     def __init__(self, component: Component, asker: Standing, connection: Any, api: WarehouseApi) -> None:
         super().__init__(component, asker, connection)
         self._api = api
+        self._ask_at = wall_clock()
 
     async def _look(self) -> None:
         await super()._look()
+        if self._ask_at <= wall_clock():
+            self._ask_at = wall_clock() + book.LOOK_AGAIN_US
+            await self._ask_for_goods()
         due = (WAREHOUSE_ORDERS.c.channel_id == self._channel_id, WAREHOUSE_ORDERS.c.look_at <= wall_clock())
         query = select(WAREHOUSE_ORDERS).where(*due).order_by(WAREHOUSE_ORDERS.c.look_at).limit(AT_ONCE)
         async with self._component.database.read() as tx:
             rows = await tx.read(query)
         for row in rows:
             await self._ask(row)
+
+    async def _ask_for_goods(self) -> None:
+        """Asks what came of the purchase orders that it shall take in: nobody tells it again what its webhook was not heard with."""
+        try:
+            numbers = await self._asker.expected(self._connection.location_id)
+            found = await self._api.arrived(numbers) if numbers else ()
+        except (ApiFailure, ApiRefusal, Refusal, *NOT_UNDERSTOOD) as error:
+            log.info("a warehouse did not say what came in", channel=self._channel_id, error=_why(error))
+            return
+
+        async def write(work: Work) -> None:
+            for content in found:
+                await keep(work, self._channel_id, "looked-at", content)
+
+        if found:
+            await self._write(write)
 
     async def _ask(self, row: Any) -> None:
         """Asks what became of an order that has not ended; one that cannot be asked for is asked for later."""

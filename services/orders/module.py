@@ -116,6 +116,7 @@ def build(channels: Channels) -> Service:
                     messages.AskSale: ask.ask_sale,
                     messages.CalculateTax: ask.calculate_tax,
                     messages.PlanOrder: ask.plan_order,
+                    messages.MoveReservations: ask.move_reservations,
                     messages.ReserveStock: ask.reserve_stock,
                     messages.ReleaseOrder: ask.release_order,
                     messages.RecallOrder: ask.recall_order,

@@ -8,7 +8,7 @@ import pytest
 
 from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, promise_service_pb2, sourcing_service_pb2
-from argosy.inventory.v1 import stock_service_pb2
+from argosy.inventory.v1 import reservations_service_pb2, stock_service_pb2
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.ids import new_id
@@ -349,6 +349,34 @@ async def test_locations_accept_reject_or_work_and_silence_is_a_no(shop: Shop) -
 
 def _key(order: fulfillment_pb2.FulfillmentOrder) -> dict[str, str]:
     return {"fulfillment_order_id": order.fulfillment_order_id}
+
+
+async def test_what_is_reserved_is_stock_of_its_own_order_alone(shop: Shop) -> None:
+    await shop.room.item("a")
+    await shop.room.receive("a", 2)
+    reserve = reservations_service_pb2.ReserveRequest(request_id=new_id(), order_id="O-1")
+    reserve.lines.add(line_id="O-1-0", item_id="a", location_id="BER", quantity=2)
+    await shop.calls.reservations.Reserve(reserve)
+    held = [fulfillment_service_pb2.HeldUnits(line_id="O-1-0", location_id="BER", quantity=2)]
+    # Nobody else may have it, not even where both are asked about at once.
+    batch = fulfillment_service_pb2.BatchPlanOrderRequest(requests=[shop.asks("O-2", ("a", 1)), shop.asks("O-1", ("a", 2), held=held)])
+    other, own = (one.response for one in (await shop.calls.fulfillment.BatchPlanOrder(batch)).results)
+    assert (where(other), where(own)) == ({}, {"BER": 2})
+    # It stays where another place costs as much, and goes where it costs less.
+    await shop.room.receive("a", 5, location_id="HAM")
+    assert where(await shop.plan("O-1", ("a", 2), held=held)) == {"BER": 2}
+    await shop.calls.promises.SetLane(
+        promise_service_pb2.SetLaneRequest(request_id=new_id(), location_id="BER", currency_code="EUR", surcharge_minor=50)
+    )
+    assert where(await shop.plan("O-1", ("a", 2), held=held)) == {"HAM": 2}
+    # What is kept back from its method is kept back from what is not reserved yet.
+    safety = stock_service_pb2.SetMethodSafetyRequest(
+        request_id=new_id(), item_id="a", location_id="BER", shipping_method="express", quantity=9
+    )
+    await shop.calls.stock.SetMethodSafety(safety)
+    assert where(await shop.plan("O-1", ("a", 2), held=held, method="express", excluded_location_ids=["HAM"])) == {"BER": 2}
+    # A replay counts an order once: as it was sourced first.
+    assert (await shop.replay(1)).orders == 1
 
 
 async def test_other_safety_stock_is_kept_back_from_a_shipping_method(shop: Shop) -> None:

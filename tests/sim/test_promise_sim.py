@@ -20,6 +20,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from services.orders.process import fulfil_order
 from tests.builders import address, open_shop, order, publish_item, receive
 from tests.sim.world import PatientChannels, VirtualLoop, World, seeds, world
 
@@ -40,11 +41,13 @@ class Day:
         self.orders: list[str] = []
         self.purchases: list[purchasing_service_pb2.PurchaseOrder] = []
         self.skus = ["MUG-1", "MUG-2", "SET-1"]
+        self.items: list[str] = []
 
     async def set_up(self) -> None:
         """A shop with little stock, in two places that must answer; supply is on its way to one."""
         first = await open_shop(self.calls, PLACES)
         second = await publish_item(self.calls, "MUG-2")
+        self.items = [first, second]
         await receive(self.calls, second, "HAM", 5, 2000)
         parts = [item_pb2.Component(item_id=first, quantity=2), item_pb2.Component(item_id=second, quantity=1)]
         await publish_item(self.calls, "SET-1", components=parts)
@@ -74,14 +77,29 @@ class Day:
             self.purchases.append(await self.calls.purchasing.SendPurchaseOrder(sent))
 
     async def shop(self) -> None:
-        """Customers order one or two things, some cancel, some move."""
+        """Customers order one or two things, some pay later, cancel or move."""
         for number in range(ORDERS):
             sku, quantity = self.dice.choice(self.skus), self.dice.choice((1, 1, 2, 4))
-            placed = order(f"S-{number}", quantity, sku=sku, shortage_policy=self.dice.choice(POLICIES))
+            paid = self.dice.random() < 0.7
+            placed = order(f"S-{number}", quantity, paid=paid, sku=sku, shortage_policy=self.dice.choice(POLICIES))
             self.orders.append((await self.calls.orders.CreateOrder(placed)).order_id)
             await asyncio.sleep(self.dice.uniform(0.0, 2.0))
+            if number % 5 == 4:
+                await self.reprice()
             if self.dice.random() < 0.5:
                 await self.interfere(self.dice.choice(self.orders))
+
+    async def reprice(self) -> None:
+        """Parcels from one place cost more than from the others by now, which have more: what waits may ship better from there."""
+        dear = self.dice.choice(sorted(PLACES))
+        for place in PLACES:
+            lane = promise_service_pb2.SetLaneRequest(
+                request_id=new_id(), location_id=place, currency_code="EUR", surcharge_minor=400 * (place == dear)
+            )
+            await self.calls.promises.SetLane(lane)
+            if place != dear:
+                for item_id in self.items:
+                    await receive(self.calls, item_id, place, 2, 800)
 
     async def interfere(self, order_id: str) -> None:
         """Cancels one, all, wants something else, or sends it elsewhere; what comes too late is told."""
@@ -215,7 +233,10 @@ async def live(template: Path, folder: Path, seed: int, faults: float, endings: 
 
 
 def run(template: Path, folder: Path, seed: int, faults: float, endings: int) -> dict[str, int]:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.MonkeyPatch.context() as patch:
+        if seed % 2:
+            # Whatever is reserved is sourced again before it is released.
+            patch.setattr(fulfil_order, "SOURCE_AGAIN_AFTER", 0)
         return runner.run(live(template, folder, seed, faults, endings))
 
 

@@ -28,6 +28,8 @@ class Warehouse:
     moods: list[str] = field(default_factory=list)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     given: int = 0
+    # Purchase orders by our number: what came of each, by article.
+    purchases: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def bad_day(self, request: Request) -> Response | None:
         """Returns what it answers without having done anything; None where it does what it is asked."""
@@ -66,6 +68,9 @@ class ShipHero(Warehouse):
         if "orders(" in query:
             found = self.orders.get(variables["reference"])
             return JSONResponse({"data": {"orders": {"data": {"edges": [{"node": found}] if found else []}}}})
+        if "purchase_order(" in query:
+            came = self.purchases.get(variables["number"])
+            return JSONResponse({"data": {"purchase_order": {"data": self._purchase(variables["number"]) if came is not None else None}}})
         data = variables["data"]
         if "order_create" in query:
             self.given += 1
@@ -103,6 +108,27 @@ class ShipHero(Warehouse):
         }  # fmt: skip
         return json.dumps({"webhook_type": "Shipment Update", "fulfillment": told}).encode()
 
+    def _purchase(self, number: str) -> dict[str, Any]:
+        lines = [{"node": {"sku": sku, "quantity": 10, "quantity_received": count}} for sku, count in self.purchases[number].items()]
+        return {"po_number": number, "line_items": {"edges": lines}}
+
+    def come(self, number: str, sku: str, count: int) -> bytes:
+        """Takes in so many of an article, and returns the webhook that says all that ever came of the order."""
+        came = self.purchases.setdefault(number, {})
+        came[sku] = came.get(sku, 0) + count
+        lines = [edge["node"] for edge in self._purchase(number)["line_items"]["edges"]]
+        return json.dumps({"webhook_type": "PO Update", "purchase_order": {"po_number": number, "line_items": lines}}).encode()
+
+    def back(self, reference: str, number: str, quantity: int, received: int, *, restock: bool) -> bytes:
+        """Returns the webhook about what a customer sends back of the first line."""
+        line = self.orders[reference]["line_items"]["edges"][0]["node"]
+        item = {
+            "sku": line["sku"], "partner_line_item_id": line["partner_line_item_id"], "quantity": quantity, "quantity_received": received,
+            "restock": int(restock), "item_reason": "Found it cheaper",
+        }  # fmt: skip
+        told = {"webhook_type": "Return Update", "return_id": 1, "return_uuid": number, "partner_order_id": reference, "items": [item]}
+        return json.dumps({**told, "order_uuid": self.orders[reference]["id"]}).encode()
+
     def event(self, kind: str, reference: str) -> bytes:
         """Returns a webhook about an order."""
         return json.dumps({"webhook_type": kind, "partner_order_id": reference, "order_uuid": self.orders[reference]["id"]}).encode()
@@ -121,6 +147,7 @@ class ShipBob(Warehouse):
             routes=[
                 Route("/order", self._list, methods=["GET"]), Route("/order", self._create, methods=["POST"]),
                 Route("/order/{name}", self._get, methods=["GET"]), Route("/order/{name}/cancel", self._cancel, methods=["POST"]),
+                Route("/receiving", self._receiving, methods=["GET"]),
             ]
         )  # fmt: skip
 
@@ -156,6 +183,22 @@ class ShipBob(Warehouse):
             return JSONResponse({"message": f"an order that is {order['status']} cannot be cancelled"}, 422)
         order["status"] = "Cancelled"
         return self.said({"order_id": order["id"], "status": "Success"})
+
+    async def _receiving(self, request: Request) -> Response:
+        return self.bad_day(request) or JSONResponse([self._received(number) for number in self.purchases])
+
+    def _received(self, number: str) -> dict[str, Any]:
+        counts = [
+            {"inventory_id": 1, "sku": sku, "expected_quantity": 10, "received_quantity": count + 1, "stowed_quantity": count}
+            for sku, count in self.purchases[number].items()
+        ]
+        return {"id": 443, "status": "Processing", "purchase_order_number": number, "inventory_quantities": counts}
+
+    def come(self, number: str, sku: str, count: int) -> bytes:
+        """Stows so many of an article, and returns the receiving order as it is."""
+        came = self.purchases.setdefault(number, {})
+        came[sku] = came.get(sku, 0) + count
+        return json.dumps(self._received(number)).encode()
 
     def ship(self, reference: str, number: int, quantity: int) -> bytes:
         """Ships of the first product, and returns the webhook that says so."""

@@ -48,7 +48,7 @@ class CarryOut:
             except NotFound:
                 return t.OrderUnknown()
 
-        return await _each(effects, find)
+        return await each(effects, find)
 
     async def place(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Places orders; one that is there already, whatever its contents, is known."""
@@ -93,17 +93,17 @@ class CarryOut:
             await self._orders.CaptureTender(request)
             return t.Done()
 
-        return await _each(effects, capture)
+        return await each(effects, capture)
 
     async def record(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Tells orders what a provider says of payments."""
         del database
-        return await _each(effects, partial(_pass_on, orders_service_pb2.RecordPaymentEventRequest, self._orders.RecordPaymentEvent))
+        return await each(effects, partial(_pass_on, orders_service_pb2.RecordPaymentEventRequest, self._orders.RecordPaymentEvent))
 
     async def track(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Tells fulfillment what a carrier says of parcels."""
         del database
-        return await _each(effects, partial(_pass_on, fulfillment_service_pb2.RecordTrackingRequest, self._fulfillment.RecordTracking))
+        return await each(effects, partial(_pass_on, fulfillment_service_pb2.RecordTrackingRequest, self._fulfillment.RecordTracking))
 
     async def tell(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Tells fulfillment what warehouses say."""
@@ -125,7 +125,7 @@ class CarryOut:
                     raise
             return t.Done()
 
-        return await _each(effects, tell)
+        return await each(effects, tell)
 
     async def cancel(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Cancels units, or all that is open."""
@@ -139,7 +139,7 @@ class CarryOut:
             await self._orders.CancelOrder(request)
             return t.Done()
 
-        return await _each(effects, cancel)
+        return await each(effects, cancel)
 
     async def refund(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Refunds units that shipped."""
@@ -178,7 +178,7 @@ class CarryOut:
                 return t.Refused(f"RETURN_DECLINED: {answer.declined_reason}")
             return t.Done()
 
-        return await _each(effects, authorise)
+        return await each(effects, authorise)
 
 
 async def _pass_on(kind: type[Any], call: Callable[[Any], Awaitable[Any]], effect: Effect) -> Struct:
@@ -193,7 +193,7 @@ async def _pass_on(kind: type[Any], call: Callable[[Any], Awaitable[Any]], effec
     return t.Done()
 
 
-async def _each(effects: Sequence[Effect], ask: Callable[[Effect], Awaitable[Struct]]) -> Answers:
+async def each(effects: Sequence[Effect], ask: Callable[[Effect], Awaitable[Struct | None]]) -> Answers:
     """Asks one by one at the same time: refused for good, answered, or None to ask again."""
 
     async def answer(effect: Effect) -> Struct | None:

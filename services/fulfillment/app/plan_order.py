@@ -26,7 +26,7 @@ from services.fulfillment.clients.availability import Availability
 from services.fulfillment.domain.optimise import Answer, optimise
 from services.fulfillment.domain.planning import Batch, Contest, Decided, Location, Question, together
 from services.fulfillment.domain.policy import Policy
-from services.fulfillment.domain.sourcing import Plan, Want
+from services.fulfillment.domain.sourcing import Plan, Share, Want
 from services.fulfillment.store.tables import DECISIONS, PROMISES
 
 # Nobody waits longer than this for a better plan; a few orders are solved where they are, in some milliseconds.
@@ -54,20 +54,35 @@ class Planner:
         """Returns for each request the decision, its policy, and what was asked as it is kept."""
         questions = [to_question(request) for request in requests]
         items = {want.item_id for question in questions for want in question.wants}
-        picture = await self._availability.of(items, {question.method for question in questions})
+        holding = {share.location_id for question in questions for share in question.held}
+        picture = await self._availability.of(items, {question.method for question in questions}, holding)
         now = wall_clock()
         try:
             async with database.read() as tx:
                 policy, world = await policy_in(tx), await load_world(tx, now)
         except Refusal as refusal:
             return [refusal] * len(requests)
-        batch = Batch(policy, world, picture.locations, picture.stock, now, picture.kept_back)
-        kept = [_kept(question, batch) for question in questions]
-        decided, contested = batch.in_turn(questions)
-        contest = batch.contest(decided, contested) if len(contested) > 1 else None
-        if contest is not None and (answer := await _solve(contest)) is not None:
-            together(decided, contested, contest, answer)
-        return [(one, policy, text) for one, text in zip(decided, kept, strict=True)]
+        decided: dict[int, tuple[Decided, Policy, str]] = {}
+        # What is reserved for some is no stock of the others.
+        for held in (False, True):
+            own = [index for index, question in enumerate(questions) if bool(question.held) is held]
+            batch = Batch(policy, world, picture.locations, dict(picture.stock), now, picture.kept_back)
+            found = await _decide(batch, [questions[index] for index in own])
+            decided.update({index: (one, policy, text) for index, (one, text) in zip(own, found, strict=True)})
+        return [decided[index] for index in range(len(questions))]
+
+
+async def _decide(batch: Batch, questions: Sequence[Question]) -> list[tuple[Decided, str]]:
+    """Returns for each order the decision, and what was asked as it is kept."""
+    if not questions:
+        return []
+    batch.add_held(questions)
+    kept = [_kept(question, batch) for question in questions]
+    decided, contested = batch.in_turn(questions)
+    contest = batch.contest(decided, contested) if len(contested) > 1 else None
+    if contest is not None and (answer := await _solve(contest)) is not None:
+        together(decided, contested, contest, answer)
+    return list(zip(decided, kept, strict=True))
 
 
 async def _solve(contest: Contest) -> Answer | None:
@@ -85,12 +100,14 @@ async def _solve(contest: Contest) -> Answer | None:
 def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
     """Returns an order as decisions see it."""
     to = request.destination
+    items = {line.line_id: line.item_id for line in request.lines}
     return Question(
         request.order_id, request.channel_id, request.entity, to.country_code, to.region, to.postal_prefix, request.method,
         request.currency_code, [Want(line.line_id, line.item_id, line.quantity, line.weight_g) for line in request.lines],
         request.ship_complete, list(request.hints), list(request.excluded_location_ids),
         from_timestamp(request.ship_by) if request.HasField("ship_by") else None,
         from_timestamp(request.deliver_by) if request.HasField("deliver_by") else None, request.pickup_location_id,
+        [Share(one.line_id, items[one.line_id], one.location_id, one.quantity) for one in request.held],
     )  # fmt: skip
 
 

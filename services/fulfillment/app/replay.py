@@ -112,6 +112,9 @@ def _source_again(state: dict[str, Any], rows: Sequence[Any], policy: Policy, wo
             figures["unknown"] += 1
             continue
         now, kept = fulfillment_pb2.Decision.FromString(row.answer), msgspec.json.decode(row.question, type=Kept)
+        if kept.question.held:
+            # It was sourced again before it was released; how it was first is what counts.
+            continue
         stock = {
             (item_id, location_id): quantity - drift.get((item_id, location_id), 0)
             for item_id, location_id, quantity in kept.stock if location_id not in state["without"]

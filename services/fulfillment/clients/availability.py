@@ -1,7 +1,7 @@
 """Asks inventory what can be promised, for all orders of a batch at once."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
@@ -25,12 +25,15 @@ class Availability:
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
+        # Locations are set up and never change.
+        self._known: dict[str, Location] = {}
 
-    async def of(self, item_ids: Iterable[str], methods: Iterable[str]) -> Picture:
-        """Returns what is promised of items now, by these shipping methods."""
+    async def of(self, item_ids: Iterable[str], methods: Iterable[str], holding: Iterable[str] = ()) -> Picture:
+        """Returns what is promised of items now, by these shipping methods; with the locations that hold some already."""
         items, named = sorted(set(item_ids)), sorted(set(methods) - {""})
         stub = StockServiceStub(self._channels.to("inventory"))
-        stock, locations, kept_back = {}, {}, {}
+        stock, kept_back = {}, {}
+        locations: dict[str, Location] = {}
         for start in range(0, len(items), MOST_ITEMS):
             chunk = items[start : start + MOST_ITEMS]
             answer = await stub.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=chunk, shipping_methods=named))
@@ -41,6 +44,23 @@ class Availability:
                     for method, units in by_method.items() if len(by_method) > 1 else ():
                         kept_back[item.item_id, one.location_id, method] = most - units
                     if one.location_id not in locations:
-                        kind = stock_pb2.LocationKind.Name(one.kind).removeprefix("LOCATION_KIND_")
-                        locations[one.location_id] = Location(one.location_id, kind, one.country_code, one.entity)
+                        locations[one.location_id] = _location(one)
+        missing = set(holding) - locations.keys()
+        if missing - self._known.keys():
+            await self._look_up()
+        locations |= {one: self._known[one] for one in missing if one in self._known}
         return Picture(stock, locations, kept_back)
+
+    async def _look_up(self) -> None:
+        stub, request = StockServiceStub(self._channels.to("inventory")), stock_service_pb2.ListLocationsRequest(page_size=500)
+        while True:
+            answer = await stub.ListLocations(request)
+            self._known.update({one.location_id: _location(one) for one in answer.locations})
+            if not answer.next_page_token:
+                return
+            request.page_token = answer.next_page_token
+
+
+def _location(shown: Any) -> Location:
+    kind = stock_pb2.LocationKind.Name(shown.kind).removeprefix("LOCATION_KIND_")
+    return Location(shown.location_id, kind, shown.country_code, shown.entity)

@@ -44,6 +44,8 @@ class Question(NamedTuple):
     deliver_by: int | None = None
     # Where the customer collects it; empty where it is shipped.
     pickup: str = ""
+    # What is reserved for it already.
+    held: Sequence[Share] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -142,6 +144,21 @@ class Decided:
         """Returns what ships from where."""
         return self.outcome.chosen.shares if self.outcome.chosen is not None else ()
 
+    def stay(self, stock: Mapping[Key, int]) -> None:
+        """Leaves what is reserved where it is, if it is still there and no other plan ships more or costs less."""
+        chosen, held, places = self.outcome.chosen, self.question.held, {place.location_id for place in self.ask.places}
+        if chosen is None or not held or any(share.location_id not in places for share in held):
+            return
+        there = Counter[Key]()
+        for share in held:
+            there[share.item_id, share.location_id] += share.quantity
+        plan = self.ask.plan(held)
+        worse = plan.filled < chosen.filled or plan.total_minor > chosen.total_minor
+        if worse or any(stock[key] < quantity for key, quantity in there.items()):
+            return
+        others = [one for one in self.outcome.candidates if one.shares != plan.shares]
+        self.outcome = Outcome(plan, [plan, *others][:MOST_CANDIDATES], self.ask.short(plan.shares))
+
     @property
     def own_dates(self) -> dict[str, Dates]:
         """Returns the dates of the locations that ship."""
@@ -160,6 +177,14 @@ class Batch:
     now: int
     kept_back: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
+    def add_held(self, questions: Iterable[Question]) -> None:
+        """Counts what is reserved for orders as stock that all of them may have: one that goes elsewhere leaves it to the others."""
+        for question in questions:
+            for share in question.held:
+                if share.location_id in self.locations:
+                    key = share.item_id, share.location_id
+                    self.stock[key] = self.stock.get(key, 0) + share.quantity
+
     def decide(self, question: Question, stock: Mapping[Key, int]) -> Decided:
         """Sources an order: strategies in turn until one fills it, else the one that fills most. Its parcels count as load."""
         places, dated, gone = self._places(question, stock)
@@ -175,6 +200,7 @@ class Batch:
         if best is None:
             nothing = Ask(question.wants, (), (), self.policy.strategies[0].terms)
             best = Decided(question, nothing, Outcome(None, [], list(question.wants)), "", [*gone, ("", "STRATEGY")], dated)
+        best.stay(stock)
         self._count(best, 1)
         return best
 
@@ -224,7 +250,9 @@ class Batch:
         if not self.kept_back:
             return stock[item_id, location_id]
         of_any = self.kept_back.get((item_id, location_id, ""), 0)
-        return stock[item_id, location_id] - self.kept_back.get((item_id, location_id, question.method), of_any)
+        open_units = stock[item_id, location_id] - self.kept_back.get((item_id, location_id, question.method), of_any)
+        held = sum(share.quantity for share in question.held if (share.item_id, share.location_id) == (item_id, location_id))
+        return max(open_units, min(held, stock[item_id, location_id]))
 
     def _place(self, question: Question, location: Location, promisable: Mapping[str, int], own: Dates, full: int) -> Place:
         more = self.world.surcharge(location.location_id, question.country_code, question.postal_prefix, question.currency_code)

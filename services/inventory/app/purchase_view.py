@@ -49,7 +49,7 @@ async def get_purchase_order(asked: Asked) -> purchasing_service_pb2.PurchaseOrd
 async def list_purchase_orders(asked: Asked) -> purchasing_service_pb2.ListPurchaseOrdersResponse:
     """Lists newest first."""
     query = select(PURCHASE_ORDERS)
-    for name in ("status", "supplier_id"):
+    for name in ("status", "supplier_id", "number", "location_id"):
         if wanted := getattr(asked.request, name):
             query = query.where(PURCHASE_ORDERS.c[name] == wanted)
     rows, token = await page(asked.tx, query, [PURCHASE_ORDERS.c.purchase_order_id], asked.request, descending=True)

@@ -11,6 +11,7 @@ HELD, GONE, LET_GO = "HOLD_", "LIFTED_", "LET_GO_"
 # What is told as it is written, after the date.
 PLAIN = {
     "RESERVED": "{detail} were reserved",
+    "MOVED": "it was found to ship better from elsewhere: {detail}",
     "RELEASED": "it was given {detail}",
     "BACKORDERED": "{detail}",
     "PREORDERED": "it was ordered before it is sold: {detail}",

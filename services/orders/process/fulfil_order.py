@@ -7,7 +7,7 @@ told meanwhile is kept in the state, and `_go_on` chooses the next step from the
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chassis.kernel.clock import DAY, MINUTE, day_of
+from chassis.kernel.clock import DAY, HOUR, MINUTE, day_of
 from chassis.kernel.process import Fired, HoldReleased, Next, Timer
 from services.orders.domain.holds import blocked_step
 from services.orders.process.messages import (
@@ -30,6 +30,8 @@ from services.orders.process.messages import (
     KeepTax,
     LiftHold,
     LineCount,
+    Moved,
+    MoveReservations,
     NotCollected,
     Paid,
     Part,
@@ -76,6 +78,7 @@ from services.orders.process.order_state import (
     hold,
     less,
     look_again,
+    moves_to,
     open_of,
     open_units,
     preordered,
@@ -100,12 +103,14 @@ NAME = "fulfil_order"
 MOST_PLANS = 3
 RESTOCK_EVERY = 15 * MINUTE
 SHIP_WITHIN = 3 * DAY
+# What has been reserved for so long without being released is sourced again before it is.
+SOURCE_AGAIN_AFTER = HOUR
 
 
 def decide(state: State, message: Struct, now: int) -> Next[State]:
     """Returns what follows from a message."""
     following, changes = _told(state, message, now)
-    following, more, do = _go_on(following)
+    following, more, do = _go_on(following, now)
     changes += more
     if following.lines != state.lines:
         changes = (*changes, KeepQuantities({key: counts_of(line) for key, line in following.lines.items()}))
@@ -131,10 +136,14 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return replace(state, changed=False), (KeepTax(line_tax_minor, shipping_tax_minor, unknown, state.changed),)
         case Validated(reasons):
             return _validated(state, reasons)
+        case Planned() if state.asking == "replan":
+            return replace(state, asking="", moves=moves_to(state, message.parts), arrives=message.deliver_by), ()
         case Planned():
             return _planned(state, message)
+        case Moved():
+            return _moved(state, message)
         case Reserved():
-            return _reserved(state)
+            return _reserved(state, now)
         case ReserveRefused(reason):
             return replace(state, asking="", plan=[], plans=state.plans + 1), (Record("RESERVE_REFUSED", reason),)
         case Released():
@@ -182,6 +191,9 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return replace(state, asking="", short=False, lines={**state.lines, line_id: replace(line, backordered=0)}), ()
         case SupplyDated(_, promised_at):
             return dated(state, promised_at)
+        case StepFailed() if state.asking in {"replan", "move"}:
+            # It ships from where it is reserved.
+            return replace(state, asking="", moves=[]), ()
         case StepFailed(step, reason):
             return hold(replace(state, asking="failed"), "INTEGRATION_FAILED", f"{step}: {reason}")
         case Fired("restock"):
@@ -198,7 +210,7 @@ def _told(state: State, message: Struct, now: int) -> Step:
             raise TypeError(f"{NAME} knows no {type(message).__name__}")
 
 
-def _go_on(state: State) -> Going:
+def _go_on(state: State, now: int) -> Going:
     """Chooses the next step from the state alone."""
     if state.asking in {"resolve!", "tax!"}:
         kind = state.asking[:-1]
@@ -239,11 +251,11 @@ def _go_on(state: State) -> Going:
     if state.ask_sale:
         following, _, do = go(replace(state, ask_sale=False), "sale", AskSale(state.order_id))
         return following, changes, do
-    following, more, do = _fulfil_next(state)
+    following, more, do = _fulfil_next(state, now)
     return following, changes + more, do
 
 
-def _fulfil_next(state: State) -> Going:
+def _fulfil_next(state: State, now: int) -> Going:
     """Plans, reserves or releases, whichever is next and not blocked."""
     waiting = [LineCount(key, line.waiting - line.backordered) for key, line in state.lines.items() if line.waiting > line.backordered]
     patient = next((one for one in waiting if _may_wait(state, one.line_id)), None)
@@ -255,7 +267,7 @@ def _fulfil_next(state: State) -> Going:
         if state.plans >= MOST_PLANS:
             following, changes = _out_of_stock(state)
             # Nothing waits for a plan any more, or the order is short: what is reserved may go.
-            following, more, do = _fulfil_next(following)
+            following, more, do = _fulfil_next(following, now)
             return following, changes + more, do
         question = PlanOrder(state.order_id, waiting, state.excluded, _must_be_whole(state))
         return go(state, "plan", question)
@@ -265,6 +277,12 @@ def _fulfil_next(state: State) -> Going:
     reserved = [Part(key, place, count) for key, line in sold.items() for place, count in line.reserved.items()]
     complete = not (waiting or early) or state.policy in (SHIP_AVAILABLE, CANCEL_SHORT, BACKORDER)
     if reserved and complete and "release" not in map(blocked_step, state.holds):
+        if state.moves:
+            return go(state, "move", MoveReservations(state.order_id, state.moves))
+        if state.reserved_at is not None and now - state.reserved_at >= SOURCE_AGAIN_AFTER:
+            counts = [LineCount(key, total(line.reserved)) for key, line in sold.items() if line.reserved]
+            question = PlanOrder(state.order_id, counts, state.excluded, _must_be_whole(state), reserved)
+            return go(replace(state, reserved_at=None), "replan", question)
         return go(replace(state, plan=reserved), "release", ReleaseOrder(state.order_id, reserved))
     return state, (), ()
 
@@ -342,7 +360,7 @@ def _out_of_stock(state: State) -> Step:
     return hold(replace(state, short=True), "OUT_OF_STOCK", f"{sum(missing.values())} units cannot be sourced")
 
 
-def _reserved(state: State) -> Step:
+def _reserved(state: State, now: int) -> Step:
     lines = dict(state.lines)
     for part in state.plan:
         line = lines[part.line_id]
@@ -351,8 +369,23 @@ def _reserved(state: State) -> Step:
     units = sum(part.quantity for part in state.plan)
     places = sorted({part.location_id for part in state.plan})
     changes: Changes = (Record("RESERVED", f"{units} units at {', '.join(places)}"),)
-    following, more = lifted(replace(state, lines=lines, plan=[], plans=0, asking=""))
+    following, more = lifted(replace(state, lines=lines, plan=[], plans=0, asking="", reserved_at=now))
     return following, changes + more
+
+
+def _moved(state: State, message: Moved) -> Step:
+    """It is promised anew where all is kept as was planned."""
+    lines = dict(state.lines)
+    for one in message.moves:
+        line = lines[one.line_id]
+        reserved = less(line.reserved, one.from_location_id, one.quantity)
+        lines[one.line_id] = replace(line, reserved={**reserved, one.to_location_id: reserved.get(one.to_location_id, 0) + one.quantity})
+    told = [f"{one.quantity} units from {one.from_location_id} to {one.to_location_id}" for one in message.moves]
+    changes: Changes = (Record("MOVED", ", ".join(told)),) if told else ()
+    if message.moves == state.moves and state.arrives is not None:
+        others = any(line.waiting or line.released or line.shipped for line in lines.values()) or bool(preordered(state))
+        changes = (*changes, KeepPromise(state.arrives, others))
+    return replace(state, asking="", lines=lines, moves=[]), changes
 
 
 def _released(state: State) -> Step:
@@ -388,8 +421,10 @@ def _given_up(state: State, parts: list[Part], kind: str, detail: str) -> Step:
     lines = dict(state.lines)
     for part in parts:
         line = lines[part.line_id]
-        released = less(line.released, part.location_id, part.quantity)
-        lines[part.line_id] = replace(line, released=released, waiting=line.waiting + part.quantity)
+        # What left unasked meanwhile was counted as released there: it needs no other source.
+        quantity = min(part.quantity, total(line.released))
+        released = less(line.released, part.location_id, quantity)
+        lines[part.line_id] = replace(line, released=released, waiting=line.waiting + quantity)
     excluded = sorted({*state.excluded, *(part.location_id for part in parts)})
     return replace(state, lines=lines, excluded=excluded, short=False, plans=0), (Record(kind, detail),)
 

@@ -1,6 +1,6 @@
 """What the process of an order is told, what it asks for, and what it changes. Quantities are in stock units."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Part(Struct, frozen=True):
@@ -77,6 +77,21 @@ class Planned(Struct, frozen=True, tag=True):
 
 class Reserved(Struct, frozen=True, tag=True):
     """Inventory has promised what was planned."""
+
+
+class Move(Struct, frozen=True):
+    """Units of a line that are reserved at one location and better ship from another."""
+
+    line_id: str
+    from_location_id: str
+    to_location_id: str
+    quantity: int
+
+
+class Moved(Struct, frozen=True, tag=True):
+    """Inventory keeps these elsewhere now; the others that it was asked for stay."""
+
+    moves: list[Move]
 
 
 class ReserveRefused(Struct, frozen=True, tag=True):
@@ -234,12 +249,20 @@ class CalculateTax(Struct, frozen=True, tag=True):
 
 
 class PlanOrder(Struct, frozen=True, tag=True):
-    """Ask fulfillment where these lines shall ship from."""
+    """Ask fulfillment where these lines shall ship from; what is `held` is reserved for them already."""
 
     order_id: str
     lines: list[LineCount]
     excluded_location_ids: list[str]
     ship_complete: bool
+    held: list[Part] = field(default_factory=list)
+
+
+class MoveReservations(Struct, frozen=True, tag=True):
+    """Ask inventory to keep these elsewhere, each if it can."""
+
+    order_id: str
+    moves: list[Move]
 
 
 class ReserveStock(Struct, frozen=True, tag=True):

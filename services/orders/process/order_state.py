@@ -4,7 +4,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chassis.kernel.process import Do
-from services.orders.process.messages import Counts, LineCount, Part, RaiseHold, Shipped, StockTaken, SupplyCame
+from services.orders.process.messages import Counts, LineCount, Move, Part, RaiseHold, Shipped, StockTaken, SupplyCame
 
 SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT, BACKORDER = 1, 2, 3, 4, 5
 
@@ -62,6 +62,11 @@ class State(Struct, frozen=True):
     change_gone: int = 0
     # Line → the line as which the rest of it ships, since a change found it shipped in part; before the change is applied, will ship.
     rests: dict[str, str] = field(default_factory=dict)
+    # Since when what was planned is reserved; None where it was looked at again since. What is to be kept elsewhere before it is
+    # released, and when it would arrive from there.
+    reserved_at: int | None = None
+    moves: list[Move] = field(default_factory=list)
+    arrives: int | None = None
     # A change was applied, and is not taxed yet; what the rules held the order for last.
     changed: bool = False
     judged: list[str] = field(default_factory=list)
@@ -100,6 +105,28 @@ def whole_units(state: State, parts: list[Part]) -> list[Part]:
                 plan.append(replace(part, quantity=taken))
                 left -= taken
     return plan
+
+
+def moves_to(state: State, parts: list[Part]) -> list[Move]:
+    """Returns what has to be kept elsewhere for lines to ship as planned; lines that are not reserved as was asked stay."""
+    moves = []
+    for key, line in state.lines.items():
+        wanted: dict[str, int] = {}
+        for part in parts:
+            if part.line_id == key:
+                wanted[part.location_id] = wanted.get(part.location_id, 0) + part.quantity
+        if total(wanted) != total(line.reserved):
+            continue
+        places = sorted(wanted | line.reserved)
+        more = {place: wanted.get(place, 0) - line.reserved.get(place, 0) for place in places}
+        for there in [place for place in places if more[place] < 0]:
+            for here in [place for place in places if more[place] > 0]:
+                quantity = min(-more[there], more[here])
+                if quantity > 0:
+                    moves.append(Move(key, there, here, quantity))
+                    more[there] += quantity
+                    more[here] -= quantity
+    return moves
 
 
 def look_again(state: State) -> State:

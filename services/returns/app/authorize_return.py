@@ -43,7 +43,7 @@ async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return
         "return_id": new_id(), "order_id": order.order_id, "channel_id": order.channel_id, "location_id": request.location_id,
         "currency_code": order.currency_code, "status": int(Status.DECLINED if declined else Status.AUTHORIZED),
         "refund_state": int(RefundState.NONE), "refund_minor": 0, "refund_shipping": int(refund_shipping),
-        "declined_reason": declined, "version": 1, "created_at": work.now,
+        "declined_reason": declined, "reference": request.reference, "version": 1, "created_at": work.now,
     }  # fmt: skip
     await work.tx.insert(RETURNS, [row])
     rows = [

@@ -30,4 +30,4 @@ async def receive_return(work: Work, request: returns_service_pb2.ReceiveReturnR
         line["received"] += came.quantity
         event.lines.add(line_id=came.line_id, item_id=line["item_id"], quantity=came.quantity, stock_quantity=came.quantity * line["units"])
     work.emit(event)
-    return await save(work, row, list(lines.values()))
+    return await save(work, row, list(lines.values()), request.reference)

@@ -27,7 +27,7 @@ def to_return(row: Any, lines: Sequence[Any]) -> returns_service_pb2.Return:
             )
             for line in lines
         ],
-        declined_reason=row.declined_reason, etag=str(row.version), created_at=to_timestamp(row.created_at),
+        declined_reason=row.declined_reason, etag=str(row.version), created_at=to_timestamp(row.created_at), reference=row.reference,
     )  # fmt: skip
 
 
@@ -40,11 +40,11 @@ async def load(tx: Tx, return_id: str, *, lock: bool = False) -> tuple[Any, list
     return rows[0], list(await tx.read(select(LINES).where(LINES.c.return_id == return_id).order_by(LINES.c.line_id)))
 
 
-async def save(work: Work, row: Any, lines: Sequence[dict[str, Any]]) -> returns_service_pb2.Return:
-    """Writes lines and the status that follows from them, and returns the return as it is now."""
+async def save(work: Work, row: Any, lines: Sequence[dict[str, Any]], reference: str = "") -> returns_service_pb2.Return:
+    """Writes lines and the status that follows from them, and its reference where one is said; returns it as it is now."""
     names = ("return_id", "line_id", "received", "restocked", "damaged", "scrapped")
     await work.tx.change(LINES, names[:2], [{name: line[name] for name in names} for line in lines])
     counts = [Counts(line["quantity"], line["received"], line["restocked"] + line["damaged"] + line["scrapped"]) for line in lines]
     status = update(RETURNS).where(RETURNS.c.return_id == row.return_id)
-    await work.tx.write(status.values(status=int(progress(counts)), version=row.version + 1))
+    await work.tx.write(status.values(status=int(progress(counts)), version=row.version + 1, reference=reference or row.reference))
     return to_return(*await load(work.tx, row.return_id))

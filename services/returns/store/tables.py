@@ -19,6 +19,7 @@ RETURNS = Table(
     Column("refund_minor", BigInteger, nullable=False),
     Column("refund_shipping", Integer, nullable=False),
     Column("declined_reason", Text, nullable=False),
+    Column("reference", String(100), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_returns_order_id_return_id", "order_id", "return_id"),

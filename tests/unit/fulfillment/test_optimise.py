@@ -86,6 +86,26 @@ def test_who_comes_first_leaves_the_place_to_who_needs_it() -> None:
     assert decided[0].outcome.candidates[0] == decided[0].outcome.chosen
 
 
+def test_what_is_reserved_stays_unless_another_place_is_better_for_all_together() -> None:
+    # Both are reserved at X; the second could be one parcel there, if the first left it, which costs the same.
+    one = question(1, "A")._replace(held=[Share("1-A", "A", "X", 1)])
+    two = question(2, "A", "B")._replace(held=[Share("2-A", "A", "Z", 1), Share("2-B", "B", "X", 1)])
+    free = {("A", "X"): 0, ("A", "Y"): 1, ("A", "Z"): 0, ("B", "X"): 0}
+    alone = batch(dict(free))
+    alone.add_held([one])
+    (stays,), _ = alone.in_turn([one])
+    assert [share.location_id for share in stays.shares] == ["X"]
+    sourcing = batch(dict(free))
+    sourcing.add_held([one, two])
+    decided, contested = sourcing.in_turn([one, two])
+    contest = sourcing.contest(decided, contested)
+    assert contest is not None
+    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5))
+    first, second = ({share.location_id for share in each.shares} for each in decided)
+    assert second == {"X"}
+    assert first < {"Y", "Z"}
+
+
 def test_orders_that_do_not_meet_are_decided_alone() -> None:
     sourcing = batch({("A", "X"): 1, ("B", "X"): 9, ("B", "Y"): 9})
     decided, contested = sourcing.in_turn([question(1, "A"), question(2, "A"), question(3, "B")])

@@ -8,7 +8,7 @@ import pytest
 from gateway.channels import shipbob, shiphero, shipstation
 from gateway.channels.commands import Unreadable
 from gateway.channels.shipstation import _is_own
-from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Parcel, Said, ShippedLine
+from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Arrived, BackLine, ComingBack, Parcel, Said, ShippedLine
 from tests.samples import need_samples, samples
 
 
@@ -21,7 +21,7 @@ def real(name: str) -> bytes:
 def test_shiphero_says_that_it_has_what_is_needed() -> None:
     (said,) = shiphero.understand(real("shiphero_order_allocated")).said
     assert said == Said(ACCEPTED, "MO351", "T3JkZXI6MjA0MTU5MDYy")
-    assert "Return Update" in shiphero.understand(real("shiphero_return_update")).ignored
+    assert "Tote Complete" in shiphero.understand(b'{"webhook_type": "Tote Complete"}').ignored
 
 
 def test_shiphero_names_lines_by_ours_where_it_knows_them() -> None:
@@ -31,6 +31,30 @@ def test_shiphero_names_lines_by_ours_where_it_knows_them() -> None:
     assert said.parcels == [Parcel("7", "", "", "T", [ShippedLine(2, "l1", sku="A"), ShippedLine(1, sku="B")])]
     (said,) = shiphero.understand(b'{"webhook_type": "Order Canceled", "partner_order_id": "R"}').said
     assert (said.kind, said.reference) == (REJECTED, "R")
+
+
+def test_shiphero_says_what_came_of_a_purchase_order_and_what_comes_back() -> None:
+    lines = [
+        {"sku": "A", "quantity": 9, "quantity_received": 2},
+        {"sku": "A", "quantity_received": "1"},
+        {"sku": "B", "quantity_received": 0},
+    ]
+    told = {"webhook_type": "PO Update", "purchase_order": {"po_number": "PO-7", "line_items": lines}}
+    assert shiphero.understand(json.dumps(told).encode()).arrived == [Arrived("PO-7", "PO-7", {"A": 3})]
+    told["purchase_order"] = {"po_number": "PO-7", "line_items": lines[2:]}
+    assert "nothing of PO-7" in shiphero.understand(json.dumps(told).encode()).ignored
+    (back,) = shiphero.understand(real("shiphero_return_update")).back
+    line = BackLine(50, 0, 0, "Order #243-355933727", "CUTENESS", "Found it cheaper")
+    assert back == ComingBack("UmV0dXJuOjMzOTQzMDM=", [line], "Order #243", "T3JkZXI6MjcyMjcxNzA2")
+
+
+def test_shipbob_has_what_it_has_stowed() -> None:
+    (arrived,) = shipbob.understand(real("shipbob_wro_1")).arrived
+    assert arrived == Arrived("POTEST1", "WRO 443001", {"100": 100, "101": 100, "102": 100})
+    counted = {"sku": "A", "expected_quantity": 5, "received_quantity": 5, "stowed_quantity": 0}
+    told = {"id": 4, "purchase_order_number": "PO-7", "inventory_quantities": [counted]}
+    assert "nothing of receiving order 4 is stowed" in shipbob.understand(json.dumps(told).encode()).ignored
+    assert "no purchase order" in shipbob.understand(json.dumps({**told, "purchase_order_number": None}).encode()).ignored
 
 
 def bob(**values: Any) -> bytes:

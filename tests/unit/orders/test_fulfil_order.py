@@ -42,6 +42,53 @@ def test_the_straight_road() -> None:
     assert m.Complete() in end.changes
 
 
+LATER = f.SOURCE_AGAIN_AFTER
+
+
+def let_go_later(*messages: Struct) -> Next[o.State]:
+    """An order of three that is reserved at X is held, and let go an hour later."""
+    held = (m.Placed(), m.ItemsResolved({"a": item()}), m.TaxCalculated({}, 0, False), m.Validated(["HIGH_RISK"]))
+    following = walk(*held, m.Planned([m.Part("a", "X", 3)], []), m.Reserved(), lines={"a": 3})
+    for message in (HoldReleased("HIGH_RISK", "p", "looked at"), *messages):
+        following = f.decide(following.state, message, LATER)
+    return following
+
+
+def test_what_waited_reserved_is_sourced_again_before_it_is_released() -> None:
+    held = [m.Part("a", "X", 3)]
+    assert asked(let_go_later()) == [m.PlanOrder("o", [m.LineCount("a", 3)], [], False, held)]
+    # Where it is, it stays.
+    assert asked(let_go_later(m.Planned(held, []))) == [m.ReleaseOrder("o", held)]
+    # Better from elsewhere, it is moved, as far as there is still something; promised anew once all is.
+    moves = [m.Move("a", "X", "Y", 2), m.Move("a", "X", "Z", 1)]
+    planned = m.Planned([m.Part("a", "Z", 1), m.Part("a", "Y", 2)], [], 99)
+    assert asked(let_go_later(planned)) == [m.MoveReservations("o", moves)]
+    end = let_go_later(planned, m.Moved(moves))
+    assert asked(end) == [m.ReleaseOrder("o", [m.Part("a", "Y", 2), m.Part("a", "Z", 1)])]
+    assert m.KeepPromise(99, False) in end.changes
+    end = let_go_later(planned, m.Moved(moves[:1]))
+    assert asked(end) == [m.ReleaseOrder("o", [m.Part("a", "X", 1), m.Part("a", "Y", 2)])]
+    assert not [one for one in end.changes if isinstance(one, m.KeepPromise)]
+
+
+@pytest.mark.parametrize(
+    "answer", [m.StepFailed("plan", "NO_POLICY"), m.Planned([], [m.LineCount("a", 3)]), m.Planned([m.Part("a", "Y", 2)], [])]
+)
+def test_what_cannot_be_sourced_again_ships_from_where_it_is_reserved(answer: Struct) -> None:
+    end = let_go_later(answer)
+    assert asked(end) == [m.ReleaseOrder("o", [m.Part("a", "X", 3)])]
+    assert end.state.holds == []
+
+
+def test_what_is_cancelled_while_it_is_moved_is_cancelled_from_where_it_is() -> None:
+    planned = m.Planned([m.Part("a", "Y", 3)], [])
+    cancel = m.CancelRequested([m.LineCount("a", 1)], "changed my mind")
+    end = let_go_later(planned, cancel, m.Moved([m.Move("a", "X", "Y", 3)]))
+    assert asked(end) == [m.CancelReservation("o", [m.LineCount("a", 1)], "changed my mind")]
+    end = f.decide(end.state, m.ReservationCancelled(), LATER)
+    assert asked(end) == [m.ReleaseOrder("o", [m.Part("a", "Y", 2)])]
+
+
 def test_a_unit_of_the_channel_may_be_many_of_stock() -> None:
     following = walk(m.Placed(), m.ItemsResolved({"a": item(6)}), m.TaxCalculated({}, 0, False), m.Validated([]))
     assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 12)], [], False)]
@@ -343,7 +390,10 @@ def test_what_is_not_sold_yet_is_reserved_promised_for_its_day_and_stays_until_t
     asking = f.decide(moved.state, Fired("sale"), 60 * DAY)
     sold = f.decide(asking.state, m.SaleDated({"a": 60 * DAY}), 60 * DAY)
     assert m.KeepSale({"a": 0}) in sold.changes
-    assert asked(sold) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+    # It waited for so long that it may ship better from elsewhere by now.
+    held = [m.Part("a", "X", 2)]
+    assert asked(sold) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False, held)]
+    assert asked(f.decide(sold.state, m.Planned(held, []), 60 * DAY)) == [m.ReleaseOrder("o", held)]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

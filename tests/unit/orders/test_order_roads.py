@@ -41,6 +41,7 @@ class World:
         self.cancelled: dict[str, int] = defaultdict(int)
         self.steps: set[str] = set()
         self.wishes: dict[str, list[m.LineCount]] = {}
+        self.moved = 0
         self.ended = False
         self.unasked = False
         self.tell(m.Placed())
@@ -106,8 +107,10 @@ class World:
                 return m.SaleDated(dict(self.early))
             case m.CalculateTax():
                 return m.TaxCalculated({}, 0, False)
-            case m.PlanOrder(_, lines, excluded, complete):
-                return self.plan(lines, excluded, complete)
+            case m.PlanOrder(_, lines, excluded, complete, held):
+                return self.plan(lines, excluded, held, complete=complete)
+            case m.MoveReservations(_, moves):
+                return self.move(moves)
             case m.ReserveStock(_, parts):
                 return self.reserve(parts)
             case m.ReleaseOrder() if self.dice.random() < 0.1:
@@ -205,18 +208,36 @@ class World:
         self.reserved[line_id, "X"] += quantity
         self.later.append(m.SupplyCame([m.Part(line_id, "X", quantity)]))
 
-    def plan(self, lines: list[m.LineCount], excluded: list[str], complete: bool) -> Struct:
+    def plan(self, lines: list[m.LineCount], excluded: list[str], held: list[m.Part], *, complete: bool) -> Struct:
+        """Plans over the places in any order; what is held for the order is there for it."""
         parts, short = [], []
+        there = defaultdict(int, self.stock)
+        for part in held:
+            assert self.reserved[part.line_id, part.location_id] >= part.quantity
+            there[part.line_id, part.location_id] += part.quantity
         for one in lines:
             left = one.quantity
-            for place in "XYZ":
-                part = min(left, self.stock[one.line_id, place]) if place not in excluded else 0
+            for place in self.dice.sample("XYZ", 3):
+                part = min(left, max(0, there[one.line_id, place])) if place not in excluded else 0
                 if part:
                     parts.append(m.Part(one.line_id, place, part))
                     left -= part
             if left:
                 short.append(m.LineCount(one.line_id, left))
         return m.Planned([] if complete and short else parts, short)
+
+    def move(self, moves: list[m.Move]) -> Struct:
+        """Inventory keeps some elsewhere, and some stay."""
+        done = []
+        for one in moves:
+            there, here = (one.line_id, one.from_location_id), (one.line_id, one.to_location_id)
+            if self.reserved[there] >= one.quantity and self.stock[here] >= one.quantity and self.dice.random() < 0.8:
+                for place, quantity in ((there, -one.quantity), (here, one.quantity)):
+                    self.reserved[place] += quantity
+                    self.stock[place] -= quantity
+                done.append(one)
+        self.moved += len(done)
+        return m.Moved(done)
 
     def reserve(self, parts: list[m.Part]) -> Struct:
         if self.dice.random() < 0.2 or any(self.stock[p.line_id, p.location_id] < p.quantity for p in parts):
@@ -351,8 +372,12 @@ class World:
         return True
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["released at once", "sourced again"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_no_road_loses_a_unit_or_gets_stuck(policy: int) -> None:
+def test_no_road_loses_a_unit_or_gets_stuck(policy: int, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if again:
+        monkeypatch.setattr(f, "SOURCE_AGAIN_AFTER", 0)
+    moved = 0
     for seed in range(400):
         lines = dict.fromkeys("abc"[: 1 + seed % 3], 1 + seed % 5)
         world = World(seed, lines, policy)
@@ -366,3 +391,5 @@ def test_no_road_loses_a_unit_or_gets_stuck(policy: int) -> None:
         # What left beyond the order was held.
         assert any(beyond.values()) == world.unasked, f"seed {seed}: {beyond}"
         assert not any(world.reserved.values())
+        moved += world.moved
+    assert bool(moved) is again

@@ -1,5 +1,6 @@
 """The effects of `fulfil_order`: each asks another service about many orders in one call."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import request_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database
 from chassis.runtime.effects import Effect
@@ -131,6 +133,8 @@ class AskOthers:
             for count in effect.asked.lines:
                 line = own[count.line_id]
                 request.lines.add(line_id=line.line_id, item_id=line.item_id, quantity=count.quantity, weight_g=line.weight_g)
+            for part in effect.asked.held:
+                request.held.add(line_id=part.line_id, location_id=part.location_id, quantity=part.quantity)
         answer = await FulfillmentServiceStub(self._channels.to("fulfillment")).BatchPlanOrder(batch, timeout=LONG_S)
         return [_answer(result, "plan", _planned) for result in answer.results]
 
@@ -148,6 +152,29 @@ class AskOthers:
         return [
             _answer(result, "reserve", lambda _: m.Reserved(), lambda refusal: m.ReserveRefused(_why(refusal))) for result in answer.results
         ]
+
+    async def move_reservations(self, effects: Sequence[Effect], database: Database) -> Answers:
+        """Asks inventory to keep elsewhere what ships better from there; what it cannot keep there stays."""
+        del database
+        stub = ReservationsServiceStub(self._channels.to("inventory"))
+
+        async def move(effect: Effect, index: int, one: m.Move) -> bool | None:
+            request = reservations_service_pb2.MoveReservationRequest(
+                request_id=request_id("move", effect.request_id, index), owner_id=effect.asked.order_id, line_id=one.line_id,
+                from_location_id=one.from_location_id, to_location_id=one.to_location_id, quantity=one.quantity,
+            )  # fmt: skip
+            try:
+                await stub.MoveReservation(request, timeout=LONG_S)
+            except Refusal as refusal:
+                return None if refusal.transient else False
+            return True
+
+        async def each(effect: Effect) -> Struct | None:
+            moves = effect.asked.moves
+            done = await asyncio.gather(*(move(effect, index, one) for index, one in enumerate(moves)))
+            return None if None in done else m.Moved([one for one, moved in zip(moves, done, strict=True) if moved])
+
+        return await asyncio.gather(*map(each, effects))
 
     async def release_order(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Gives orders to their locations."""

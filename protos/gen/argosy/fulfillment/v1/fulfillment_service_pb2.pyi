@@ -42,6 +42,7 @@ class PlanOrderRequest(_message.Message):
     SHIP_BY_FIELD_NUMBER: _builtins.int
     DELIVER_BY_FIELD_NUMBER: _builtins.int
     PICKUP_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
@@ -82,6 +83,10 @@ class PlanOrderRequest(_message.Message):
     def deliver_by(self) -> _timestamp_pb2.Timestamp:
         """By when it must arrive; unset where nobody said."""
 
+    @_builtins.property
+    def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldUnits]:
+        """What is reserved for it already: it stays there unless shipping from elsewhere costs less."""
+
     def __init__(
         self,
         *,
@@ -99,14 +104,45 @@ class PlanOrderRequest(_message.Message):
         ship_by: _timestamp_pb2.Timestamp | None = ...,
         deliver_by: _timestamp_pb2.Timestamp | None = ...,
         pickup_location_id: _builtins.str = ...,
+        held: _abc.Iterable[Global___HeldUnits] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_by", b"deliver_by", "destination", b"destination", "ship_by", b"ship_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "hints", b"hints", "lines", b"lines", "method", b"method", "order_id", b"order_id", "pickup_location_id", b"pickup_location_id", "request_id", b"request_id", "ship_by", b"ship_by", "ship_complete", b"ship_complete"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "currency_code", b"currency_code", "deliver_by", b"deliver_by", "destination", b"destination", "entity", b"entity", "excluded_location_ids", b"excluded_location_ids", "held", b"held", "hints", b"hints", "lines", b"lines", "method", b"method", "order_id", b"order_id", "pickup_location_id", b"pickup_location_id", "request_id", b"request_id", "ship_by", b"ship_by", "ship_complete", b"ship_complete"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanOrderRequest: _TypeAlias = PlanOrderRequest  # noqa: Y015
+
+@_typing.final
+class HeldUnits(_message.Message):
+    """Units that are reserved for a line at a location."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The order's line."""
+    location_id: _builtins.str
+    """The location."""
+    quantity: _builtins.int
+    """How many, in stock units."""
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_id", b"line_id", "location_id", b"location_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldUnits: _TypeAlias = HeldUnits  # noqa: Y015
 
 @_typing.final
 class PlanLine(_message.Message):

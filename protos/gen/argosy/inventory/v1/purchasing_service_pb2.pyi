@@ -1011,6 +1011,8 @@ class ListPurchaseOrdersRequest(_message.Message):
     SUPPLIER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
     status: Global___PurchaseOrderStatus.ValueType
     """Only with this status."""
     supplier_id: _builtins.str
@@ -1019,6 +1021,10 @@ class ListPurchaseOrdersRequest(_message.Message):
     """At most this many; 100 where 0."""
     page_token: _builtins.str
     """Where the previous page ended."""
+    number: _builtins.str
+    """Only the one with this number."""
+    location_id: _builtins.str
+    """Only those that go there."""
     def __init__(
         self,
         *,
@@ -1026,10 +1032,12 @@ class ListPurchaseOrdersRequest(_message.Message):
         supplier_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        number: _builtins.str = ...,
+        location_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "status", b"status", "supplier_id", b"supplier_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location_id", b"location_id", "number", b"number", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "supplier_id", b"supplier_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

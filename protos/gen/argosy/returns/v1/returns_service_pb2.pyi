@@ -154,6 +154,7 @@ class Return(_message.Message):
     DECLINED_REASON_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     return_id: _builtins.str
     """The return's id."""
     order_id: _builtins.str
@@ -174,6 +175,8 @@ class Return(_message.Message):
     """Why it was declined; empty where it was not."""
     etag: _builtins.str
     """Changes with every change."""
+    reference: _builtins.str
+    """What the place that takes it in calls it; empty where it has no name of its own for it."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnLine]:
         """Its lines."""
@@ -197,10 +200,11 @@ class Return(_message.Message):
         declined_reason: _builtins.str = ...,
         etag: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "declined_reason", b"declined_reason", "etag", b"etag", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "refund_minor", b"refund_minor", "refund_state", b"refund_state", "return_id", b"return_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "created_at", b"created_at", "currency_code", b"currency_code", "declined_reason", b"declined_reason", "etag", b"etag", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reference", b"reference", "refund_minor", b"refund_minor", "refund_state", b"refund_state", "return_id", b"return_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,12 +278,15 @@ class AuthorizeReturnRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     order_id: _builtins.str
     """The order."""
     location_id: _builtins.str
     """Where it shall come in."""
+    reference: _builtins.str
+    """What the place that takes it in calls it."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReturnLineInput]:
         """What shall come back."""
@@ -291,10 +298,11 @@ class AuthorizeReturnRequest(_message.Message):
         order_id: _builtins.str = ...,
         location_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___ReturnLineInput] | None = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -424,12 +432,15 @@ class ReceiveReturnRequest(_message.Message):
     RETURN_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     return_id: _builtins.str
     """The return."""
     etag: _builtins.str
     """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
+    reference: _builtins.str
+    """What the place that took it in calls the return; kept where it says so."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReceivedLine]:
         """What came in."""
@@ -441,10 +452,11 @@ class ReceiveReturnRequest(_message.Message):
         return_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___ReceivedLine] | None = ...,
         etag: _builtins.str = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "lines", b"lines", "reference", b"reference", "request_id", b"request_id", "return_id", b"return_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,9 +30,9 @@ from services.fulfillment.app import (
     release_order,
     replay,
 )
-from services.fulfillment.app.parcels import bills, customs, labels, manifests, packing, set_up
+from services.fulfillment.app.parcels import bills, customs, forms, labels, manifests, packing, set_up
 from services.fulfillment.app.warehouse import bins, figures, picks, waves
-from services.fulfillment.process import label
+from services.fulfillment.process import form, label
 from services.fulfillment.store.tables import CHASSIS, METADATA
 
 CONTRACTS = (
@@ -136,6 +136,7 @@ def build(channels: Channels) -> Service:
                 label.NAME, label.State, 1, label.decide, labels.apply_labels,
                 {label.AskRate: carriers.ask_rates, label.BuyRate: carriers.buy_rates, label.GiveBack: carriers.give_back},
             ),
+            ProcessType(form.NAME, form.State, 1, form.decide, forms.apply_forms, {form.AskForm: forms.ask_forms}),
         ),
         facts={"P1": bins.find_bins},
         approvals=(policies.ACTIVATION,),
@@ -144,4 +145,5 @@ def build(channels: Channels) -> Service:
             Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),
             Periodic("end_pickups", 60.0, pickup.end_pickups, pickup.EXPIRED),
         ),
+        on_hold_released=forms.on_hold_released,
     )  # fmt: skip

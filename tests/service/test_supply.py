@@ -16,8 +16,9 @@ from argosy.inventory.v1 import (
 )
 from argosy.ops.v1 import approvals_service_pb2, holds_service_pb2
 from argosy.returns.v1 import returns_events_pb2
-from chassis.kernel.clock import from_timestamp
+from chassis.kernel.clock import DAY, from_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause
 from services.inventory.app import risk_buffers, supply
 from services.inventory.domain.purchasing import cost, cost_of_receipt
@@ -111,6 +112,20 @@ async def test_what_was_sent_is_expected_and_promised_as_far_as_it_is_trusted(ro
     steps = (await room.calls.stock.GetAvailability(request)).items[0].locations[0].steps
     assert [one.available_to_promise for one in steps] == [2, 8]
     assert not await room.breaks()
+
+
+async def test_before_it_is_sold_channels_are_shown_what_will_be_there_on_its_day(room: Stockroom) -> None:
+    await room.item("cup", sellable_from=wall_clock() + 7 * DAY)
+    await supplier(room)
+    await room.receive("cup", 2, 200)
+    await acknowledged(room, await sent(room))
+    request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup"], channel_id="web")
+    (shown,) = (await room.calls.stock.GetAvailability(request)).items
+    # Orders find two there; the other ten come before the day.
+    assert (shown.available_to_sell, shown.locations[0].available_to_promise) == (12, 2)
+    await room.item("cup", sellable_from=wall_clock() - 1)
+    (shown,) = (await room.calls.stock.GetAvailability(request)).items
+    assert (shown.available_to_sell, shown.locations[0].available_to_promise) == (2, 2)
 
 
 async def test_boxes_come_over_short_and_damaged_and_all_of_it_is_said(room: Stockroom) -> None:

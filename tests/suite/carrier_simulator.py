@@ -23,6 +23,7 @@ class Carriers:
     shipments: dict[str, dict[str, Any]] = field(default_factory=dict)
     bought: list[str] = field(default_factory=list)
     moods: list[str] = field(default_factory=list)
+    forms: list[list[str]] = field(default_factory=list)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -31,6 +32,7 @@ class Carriers:
                 Route("/v2/shipments/{name}", self._get),
                 Route("/v2/shipments/{name}/buy", self._buy, methods=["POST"]),
                 Route("/v2/shipments/{name}/refund", self._refund, methods=["POST"]),
+                Route("/v2/scan_forms", self._scan_form, methods=["POST"]),
             ]
         )
 
@@ -83,3 +85,17 @@ class Carriers:
             return self._answer(request, {"error": {"code": "SHIPMENT.REFUND.UNAVAILABLE", "message": "asked for already"}}, 422)
         shipment["refund_status"] = "submitted"
         return self._answer(request, shipment)
+
+    async def _scan_form(self, request: Request) -> Response:
+        if self._away():
+            return PlainTextResponse("", 503)
+        names = [one["id"] for one in (await request.json())["shipments"]]
+        if any(self.shipments[name].get("scan_form") for name in names):
+            return self._answer(request, {"error": {"code": "SCAN_FORM.EXISTS", "message": "a shipment is on a form already"}}, 422)
+        self.forms.append(names)
+        number = len(self.forms)
+        slow = bool(self.moods) and self.moods[0] == "slow"
+        answer = {"id": f"sf_{number}", "status": "creating" if slow else "created", "form_url": f"https://labels.example/sf_{number}.pdf"}
+        for name in names:
+            self.shipments[name]["scan_form"] = {**answer, "status": "created"}
+        return self._answer(request, answer, 201)

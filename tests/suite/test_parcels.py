@@ -136,15 +136,30 @@ async def test_a_parcel_is_packed_labelled_shipped_handed_over_followed_and_bill
         await refused("WRONG_STATUS", ship(calls, second))
         assert (left.carrier, left.tracking_number, left.freight_minor) == ("USPS", "94000001", 820)
         await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
-        close = parcels_service_pb2.CloseManifestRequest(request_id=new_id(), location_id="BER", carrier="USPS")
-        manifest = await calls.parcels.CloseManifest(close)
-        assert (manifest.parcels, manifest.weight_g, [one.service for one in manifest.lines]) == (2, 6_220, ["GroundAdvantage", "Priority"])
-        close.request_id = new_id()
-        await refused("NOTHING_TO_HAND_OVER", calls.parcels.CloseManifest(close))
-
+        await _handed_over(calls, carriers)
         await _followed(calls, order_id, left)
         await _billed(calls, left)
         assert (await prove(suite.channels, settled=True)).breaks == []
+
+
+async def until_form(calls: Calls, manifest_id: str, status: int) -> parcels_service_pb2.Manifest:
+    async def look() -> parcels_service_pb2.Manifest | None:
+        found = await calls.parcels.GetManifest(parcels_service_pb2.GetManifestRequest(manifest_id=manifest_id))
+        return found if found.form_status == status else None
+
+    return await eventually(look)  # type: ignore[no-any-return]
+
+
+async def _handed_over(calls: Calls, carriers: Carriers) -> None:
+    close = parcels_service_pb2.CloseManifestRequest(request_id=new_id(), location_id="BER", carrier="USPS", with_form=True)
+    carriers.moods = ["away", "slow", "done, not said"]
+    manifest = await calls.parcels.CloseManifest(close)
+    assert (manifest.parcels, manifest.weight_g, [one.service for one in manifest.lines]) == (2, 6_220, ["GroundAdvantage", "Priority"])
+    manifest = await until_form(calls, manifest.manifest_id, parcels_service_pb2.FORM_STATUS_MADE)
+    assert manifest.form_url == "https://labels.example/sf_1.pdf"
+    assert len(carriers.forms) == 1
+    close.request_id = new_id()
+    await refused("NOTHING_TO_HAND_OVER", calls.parcels.CloseManifest(close))
 
 
 async def _followed(calls: Calls, order_id: str, left: fulfillment_pb2.Shipment) -> None:

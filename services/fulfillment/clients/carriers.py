@@ -4,7 +4,7 @@
 bought. Measures are inches and ounces, amounts are texts in the currency's own unit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -73,6 +73,14 @@ class LabelResult:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class FormResult:
+    """Where the form of a manifest is, or why there is none."""
+
+    url: str = ""
+    failure: str = ""
+
+
 class CarrierPort(Protocol):
     """Sells labels. Raises Unavailable where nobody knows whether it worked: the same call again finds out."""
 
@@ -126,6 +134,21 @@ class MultiCarrier:
         said = _failure(told, status)
         now = (await self._ask("GET", f"/v2/shipments/{reference}", None))[1]
         return "" if now.get("refund_status") in ("submitted", "refunded") else said
+
+    async def form(self, references: Sequence[str]) -> FormResult:
+        """POST /v2/scan_forms; shipments that are on one already say so themselves. One that is being made is asked for again."""
+        status, told = await self._ask("POST", "/v2/scan_forms", {"shipments": [{"id": one} for one in references]})
+        if status >= httpx.codes.BAD_REQUEST:
+            said, told = told, (await self._ask("GET", f"/v2/shipments/{references[0]}", None))[1].get("scan_form") or {}
+            if not told:
+                return FormResult(failure=_failure(said, status))
+        match told.get("status"):
+            case "created":
+                return FormResult(str(told.get("form_url") or ""))
+            case "failed":
+                return FormResult(failure=str(told.get("message") or "the provider could not make it"))
+            case other:
+                raise Unavailable("FORM_NOT_READY", f"the form is {other}")
 
     async def _ask(self, verb: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:
         try:

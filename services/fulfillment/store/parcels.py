@@ -71,6 +71,9 @@ MANIFESTS = Table(
     Column("weight_g", BigInteger, nullable=False),
     Column("closed_at", BigInteger, nullable=False),
     Column("closed_by", String(100), nullable=False),
+    Column("form_status", Integer, nullable=False),
+    Column("form_url", Text, nullable=False),
+    Column("form_failure", Text, nullable=False),
     Index("ix_manifests_location", "location_id", "manifest_id"),
 )  # fmt: skip
 

@@ -132,12 +132,17 @@ class Look:
         if item is not None and item.sellable_from > self.now:
             answer.sellable_from.CopyFrom(to_timestamp(item.sellable_from))
         components = components_of(item.kit) if item is not None else ()
-        promisable = {}
+        # What is not sold yet is ordered for the day from which it is: what comes by then is there for it.
+        sold_at = max(moment, item.sellable_from) if item is not None else moment
+        promisable, pool = {}, {}
         for location_id in self._places(item_id, components):
             location = self.locations[location_id]
             if location.kind not in SOURCED_KINDS or (places and location_id not in places):
                 continue
             promisable[location_id] = self._promise(item_id, components, location_id, moment, request.min_life_days)
+            pool[location_id] = promisable[location_id]
+            if sold_at > moment:
+                pool[location_id] = self._promise(item_id, components, location_id, sold_at, request.min_life_days)
             shown = answer.locations.add(
                 location_id=location_id, kind=location.kind, country_code=location.country_code, entity=location.entity,
                 postal_prefix=location.postal_prefix, available_to_promise=promisable[location_id],
@@ -148,7 +153,7 @@ class Look:
                     shown.available_by_method[method] = by
             if request.horizon_days:
                 self._steps(shown, item_id, components, request)
-        answer.available_to_sell = available_to_sell(promisable, policy)
+        answer.available_to_sell = available_to_sell(pool, policy)
         return answer
 
     def _policy(self, channel_id: str, item_id: str) -> ChannelPolicy:

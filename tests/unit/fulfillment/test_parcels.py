@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from chassis.kernel.process import Do
+from chassis.kernel.process import Do, HoldReleased
 from services.fulfillment.domain.cartons import Carton, Packed, Unit, _Layout, cartonise
 from services.fulfillment.domain.customs import Goods, crosses_border, missing
 from services.fulfillment.domain.tracking import Told, latest
-from services.fulfillment.process import label
+from services.fulfillment.process import form, label
 
 SMALL, LARGE = Carton("S", (200, 150, 100), 5_000, 100), Carton("L", (400, 300, 200), 10_000, 250)
 MUG = Unit("1", (100, 100, 100), 400)
@@ -125,6 +125,20 @@ def test_a_label_step_by_step(
 ) -> None:
     found = label.decide(state, message, 0)
     assert (found.state, found.do, found.changes, found.ended) == (expected_state, do, changes, ended)
+
+
+def test_a_form_is_asked_for_again_once_somebody_looked() -> None:
+    once, again = form.State("m1", 1), form.State("m1", 2)
+    found = form.decide(form.State("m1"), form.Want(), 0)
+    assert (found.state, found.do, found.ended) == (once, (Do("ask/1", form.AskForm("m1")),), False)
+    found = form.decide(once, form.Refused("not today"), 0)
+    assert (found.state, found.changes, found.ended) == (once, (form.KeepFailure("not today"),), False)
+    found = form.decide(once, HoldReleased("FORM_FAILED", "p", "asked them"), 0)
+    assert (found.state, found.do) == (again, (Do("ask/2", form.AskForm("m1")),))
+    found = form.decide(again, form.Made("https://forms/1"), 0)
+    assert (found.changes, found.ended) == ((form.KeepForm("https://forms/1"),), True)
+    with pytest.raises(TypeError, match="form knows no"):
+        form.decide(once, form.AskForm("m1"), 0)
 
 
 def test_what_it_does_not_know_it_refuses() -> None:

@@ -12,6 +12,8 @@ from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
+from services.fulfillment.app.parcels.forms import NONE, PENDING
+from services.fulfillment.process import form
 from services.fulfillment.store.parcels import MANIFESTS, NOT_HANDED_OVER, PARCELS
 
 Manifest = parcels_service_pb2.Manifest
@@ -28,8 +30,11 @@ async def close_manifest(work: Work, request: parcels_service_pb2.CloseManifestR
     row = {
         "manifest_id": new_id(), "location_id": request.location_id, "carrier": request.carrier, "parcels": len(rows),
         "weight_g": sum(one.weight_g for one in rows), "closed_at": work.now, "closed_by": work.cause.actor,
+        "form_status": PENDING if request.with_form else NONE, "form_url": "", "form_failure": "",
     }  # fmt: skip
     await work.tx.insert(MANIFESTS, [row])
+    if request.with_form:
+        work.start(form.NAME, str(row["manifest_id"]), form.State(str(row["manifest_id"])), form.Want())
     ids = [one.parcel_id for one in rows]
     await work.tx.write(update(PARCELS).where(columns.parcel_id.in_(ids)).values(manifest_id=row["manifest_id"]))
     return await _shown(work.tx, str(row["manifest_id"]))

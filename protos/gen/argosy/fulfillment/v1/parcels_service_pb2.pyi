@@ -86,6 +86,38 @@ LABEL_STATUS_VOIDED: LabelStatus.ValueType  # 5
 """It was given back, or giving back was asked for and waits at the carrier's."""
 Global___LabelStatus: _TypeAlias = LabelStatus  # noqa: Y015
 
+class _FormStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FormStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FormStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORM_STATUS_UNSPECIFIED: _FormStatus.ValueType  # 0
+    """Unset."""
+    FORM_STATUS_NONE: _FormStatus.ValueType  # 1
+    """None is wanted."""
+    FORM_STATUS_PENDING: _FormStatus.ValueType  # 2
+    """The provider is being asked."""
+    FORM_STATUS_MADE: _FormStatus.ValueType  # 3
+    """It is there."""
+    FORM_STATUS_FAILED: _FormStatus.ValueType  # 4
+    """The provider says no; it is asked again once the hold is let go."""
+
+class FormStatus(_FormStatus, metaclass=_FormStatusEnumTypeWrapper):
+    """How far the form of a manifest is."""
+
+FORM_STATUS_UNSPECIFIED: FormStatus.ValueType  # 0
+"""Unset."""
+FORM_STATUS_NONE: FormStatus.ValueType  # 1
+"""None is wanted."""
+FORM_STATUS_PENDING: FormStatus.ValueType  # 2
+"""The provider is being asked."""
+FORM_STATUS_MADE: FormStatus.ValueType  # 3
+"""It is there."""
+FORM_STATUS_FAILED: FormStatus.ValueType  # 4
+"""The provider says no; it is asked again once the hold is let go."""
+Global___FormStatus: _TypeAlias = FormStatus  # noqa: Y015
+
 @_typing.final
 class Origin(_message.Message):
     """From where a location ships."""
@@ -915,22 +947,26 @@ class CloseManifestRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     CARRIER_FIELD_NUMBER: _builtins.int
+    WITH_FORM_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     location_id: _builtins.str
     """The location."""
     carrier: _builtins.str
     """The carrier."""
+    with_form: _builtins.bool
+    """True where the driver scans one form for all parcels (a SCAN form of USPS): the provider of the labels makes it."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         location_id: _builtins.str = ...,
         carrier: _builtins.str = ...,
+        with_form: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "location_id", b"location_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "location_id", b"location_id", "request_id", b"request_id", "with_form", b"with_form"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -950,6 +986,9 @@ class Manifest(_message.Message):
     CLOSED_AT_FIELD_NUMBER: _builtins.int
     CLOSED_BY_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    FORM_STATUS_FIELD_NUMBER: _builtins.int
+    FORM_URL_FIELD_NUMBER: _builtins.int
+    FORM_FAILURE_FIELD_NUMBER: _builtins.int
     manifest_id: _builtins.str
     """The manifest."""
     location_id: _builtins.str
@@ -962,6 +1001,12 @@ class Manifest(_message.Message):
     """What they weigh together, in grams."""
     closed_by: _builtins.str
     """By whom."""
+    form_status: Global___FormStatus.ValueType
+    """How far its form is."""
+    form_url: _builtins.str
+    """Where the form is to be printed from; empty before it is made."""
+    form_failure: _builtins.str
+    """Why the provider made none."""
     @_builtins.property
     def closed_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -981,10 +1026,13 @@ class Manifest(_message.Message):
         closed_at: _timestamp_pb2.Timestamp | None = ...,
         closed_by: _builtins.str = ...,
         lines: _abc.Iterable[Global___ManifestLine] | None = ...,
+        form_status: Global___FormStatus.ValueType = ...,
+        form_url: _builtins.str = ...,
+        form_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "closed_at", b"closed_at", "closed_by", b"closed_by", "lines", b"lines", "location_id", b"location_id", "manifest_id", b"manifest_id", "parcels", b"parcels", "weight_g", b"weight_g"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "closed_at", b"closed_at", "closed_by", b"closed_by", "form_failure", b"form_failure", "form_status", b"form_status", "form_url", b"form_url", "lines", b"lines", "location_id", b"location_id", "manifest_id", b"manifest_id", "parcels", b"parcels", "weight_g", b"weight_g"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -928,7 +928,7 @@ class ItemAvailability(_message.Message):
     """The item."""
     available_to_sell: _builtins.int
     """For the channel: what all its locations can promise, less its buffer (or the one that follows from its risk, where that
-    is more), within its share and its limits.
+    is more), within its share and its limits. Before it is sold, what they can promise for the day from which it is.
     """
     @_builtins.property
     def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocationAvailability]:

@@ -11,10 +11,18 @@ from gateway.channels.warehouses import Arrived, BackLine, ComingBack
 from gateway.store.tables import WAREHOUSE_RECEIPTS
 
 KEY = ("channel_id", "document", "sku")
+LONGEST, MOST = 100, 1_000_000_000
 
 
 async def goods_in(work: Work, delivery_id: str, connection: Any, arrived: Arrived) -> int:
-    """Takes in what the warehouse has more than it said before, and returns 1 where it has; what it says out of turn is no news."""
+    """Takes in what the warehouse has more than it said before, and returns 1 where it has; what it says out of turn is no news.
+
+    Raises Unreadable.
+    """
+    if wrong := [one for one in (arrived.document, *arrived.units) if len(one) > LONGEST or not one.isprintable()]:
+        raise Unreadable(f"{wrong[0][:LONGEST]!r} is no name of a document or an article")
+    if beyond := [sku for sku, count in arrived.units.items() if count > MOST]:
+        raise Unreadable(f"nobody takes in {arrived.units[beyond[0]]} of {beyond[0]}")
     keys = [(connection.channel_id, arrived.document, sku) for sku in sorted(arrived.units)]
     before = {row.sku: row.quantity for row in await work.tx.find(WAREHOUSE_RECEIPTS, KEY, keys, lock=True)}
     more = {sku: count - before.get(sku, 0) for sku, count in arrived.units.items() if count > before.get(sku, 0)}

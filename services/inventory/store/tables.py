@@ -311,6 +311,7 @@ PURCHASE_ORDERS = Table(
     Column("ended_at", BigInteger),
     Index("ix_purchase_orders_status", "status", "purchase_order_id"),
     Index("ix_purchase_orders_supplier_id", "supplier_id", "purchase_order_id"),
+    Index("ix_purchase_orders_location_id", "location_id", "purchase_order_id"),
     Index("ix_purchase_orders_ended_at", "ended_at"),
 )  # fmt: skip
 

@@ -375,6 +375,10 @@ async def test_what_is_reserved_is_stock_of_its_own_order_alone(shop: Shop) -> N
     )
     await shop.calls.stock.SetMethodSafety(safety)
     assert where(await shop.plan("O-1", ("a", 2), held=held, method="express", excluded_location_ids=["HAM"])) == {"BER": 2}
+    # Nothing is held of what is not asked about.
+    for line_id, quantity in (("O-1-9", 1), ("O-1-0", 3)):
+        wrong = [fulfillment_service_pb2.HeldUnits(line_id=line_id, location_id="BER", quantity=quantity)]
+        assert (await refused("INVALID_FIELD", shop.plan("O-1", ("a", 2), held=wrong))).field == "held[0]"
     # A replay counts an order once: as it was sourced first.
     assert (await shop.replay(1)).orders == 1
 

@@ -4,7 +4,8 @@ All is decided before the transaction, so that nobody waits for it: the writer o
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ import structlog
 
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from chassis.kernel.clock import from_timestamp, to_timestamp
-from chassis.kernel.errors import Refusal
+from chassis.kernel.errors import InvalidArgument, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database
@@ -52,7 +53,13 @@ class Planner:
 
     async def prepare(self, requests: Sequence[Any], database: Database) -> Sequence["tuple[Decided, Policy, str] | Refusal"]:
         """Returns for each request the decision, its policy, and what was asked as it is kept."""
-        questions = [to_question(request) for request in requests]
+        flaws = {index: flaw for index, request in enumerate(requests) if (flaw := _flaw(request)) is not None}
+        questions = {index: to_question(request) for index, request in enumerate(requests) if index not in flaws}
+        decided = await self._decide(questions, database)
+        return [flaws[index] if index in flaws else decided[index] for index in range(len(requests))]
+
+    async def _decide(self, asked: Mapping[int, Question], database: Database) -> Mapping[int, "tuple[Decided, Policy, str] | Refusal"]:
+        questions = list(asked.values())
         items = {want.item_id for question in questions for want in question.wants}
         holding = {share.location_id for question in questions for share in question.held}
         picture = await self._availability.of(items, {question.method for question in questions}, holding)
@@ -61,15 +68,15 @@ class Planner:
             async with database.read() as tx:
                 policy, world = await policy_in(tx), await load_world(tx, now)
         except Refusal as refusal:
-            return [refusal] * len(requests)
+            return dict.fromkeys(asked, refusal)
         decided: dict[int, tuple[Decided, Policy, str]] = {}
         # What is reserved for some is no stock of the others.
         for held in (False, True):
-            own = [index for index, question in enumerate(questions) if bool(question.held) is held]
+            own = [index for index, question in asked.items() if bool(question.held) is held]
             batch = Batch(policy, world, picture.locations, dict(picture.stock), now, picture.kept_back)
-            found = await _decide(batch, [questions[index] for index in own])
+            found = await _decide(batch, [asked[index] for index in own])
             decided.update({index: (one, policy, text) for index, (one, text) in zip(own, found, strict=True)})
-        return [decided[index] for index in range(len(questions))]
+        return decided
 
 
 async def _decide(batch: Batch, questions: Sequence[Question]) -> list[tuple[Decided, str]]:
@@ -97,6 +104,19 @@ async def _solve(contest: Contest) -> Answer | None:
         return None
 
 
+def _flaw(request: fulfillment_service_pb2.PlanOrderRequest) -> Refusal | None:
+    """Nothing can be held for a line that is not asked about, nor more of it than is."""
+    left = Counter[str]()
+    for line in request.lines:
+        left[line.line_id] += line.quantity
+    for index, held in enumerate(request.held):
+        left[held.line_id] -= held.quantity
+        if left[held.line_id] < 0:
+            text = f"held[{index}]: more is held of line {held.line_id} than is asked about"
+            return InvalidArgument("INVALID_FIELD", text, field=f"held[{index}]")
+    return None
+
+
 def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
     """Returns an order as decisions see it."""
     to = request.destination
@@ -120,7 +140,7 @@ def _kept(question: Question, batch: Batch) -> str:
 
 
 async def plan_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its decision; what nothing can fill is `short`. Refusals: NO_POLICY."""
+    """Answers each with its decision; what nothing can fill is `short`. Refusals: INVALID_FIELD, NO_POLICY."""
     outcomes: list[Outcome] = []
     rows, promises = [], {}
     for call in calls:

@@ -30,8 +30,19 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     own = tmp_path_factory.getbasetemp()
     folder = (own if worker_id == "master" else own.parent) / "postgres"
     server = pgserver.get_server(folder, cleanup_mode="stop")
+    # What a test writes need not outlive its machine; a server that was given is left as it is.
+    asyncio.run(_hurry(server.get_uri()))
     yield server.get_uri()
     server.cleanup()
+
+
+async def _hurry(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +66,6 @@ async def _make_template(url: str, prefix: str, folder: Path) -> None:
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", prefix)
         if not await connection.fetch("SELECT 1 FROM pg_database WHERE datname = $1", f"{prefix}_{SERVICES[-1]}"):
-            # What a test writes need not outlive its machine.
-            await connection.execute("ALTER SYSTEM SET fsync = off")
-            await connection.execute("SELECT pg_reload_conf()")
             await _create(url, prefix)
             await migrate_all(Settings(data_dir=folder, database_url=_address(url, prefix)))
     finally:

@@ -41,6 +41,7 @@ from gateway.app import (
     users,
     warehouses,
 )
+from gateway.app.deliveries import READING
 from gateway.app.effects.carry_out import CarryOut
 from gateway.app.effects.goods import Goods
 from gateway.app.read_deliveries import UNREAD, read_deliveries
@@ -175,7 +176,7 @@ def build(channels: Channels) -> Service:
             ),
         ),
         periodics=(
-            Periodic("read deliveries", 0.2, read_deliveries, UNREAD),
+            Periodic(READING, 0.2, read_deliveries, UNREAD),
             Periodic("forget notifications", 600, notifications.forget),
             Periodic("forget notices", 3600, notices.forget),
         ),

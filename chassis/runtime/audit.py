@@ -14,6 +14,7 @@ from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Work
 
 MOST = 1000
+SEALING = "audit"
 FIELDS = ("audit_id", "at", "actor", "action", "subject_type", "subject_id", "reason", "detail")
 CELLS = attrgetter(*FIELDS)
 ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -40,6 +41,8 @@ async def seal(work: Work) -> None:
         previous = row_hash(previous, position, row)
         sealed.append({"audit_id": row.audit_id, "position": position, "hash": previous})
     await work.tx.change(table, ("audit_id",), sealed)
+    if len(rows) == MOST:
+        work.wake(SEALING)
 
 
 async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditResponse:

@@ -4,6 +4,7 @@ A broker is a pipe: what it loses, the relay sends again. Every message carries 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from nats.js.errors import APIError, NotFoundError
 from argosy.ops.v1 import ops_pb2
 
 DAY_S = 86_400
+CHECK_S = 15.0
 log = structlog.get_logger()
 
 
@@ -83,22 +85,33 @@ class NatsSubscription:
         self._names = (consumer, producer, tuple(sorted(aggregates)))
         self._created = ""
         self._pull: Any = None
+        self._checked = (0, 0.0)
 
     async def fetch(self, most: int, wait_s: float) -> Sequence[NatsDelivery]:
         """Returns what is there; the subscription is laid anew where stream or consumer are not what they were."""
         if self._pull is None:
             self._pull = await self._bus.pull(*self._names)
             self._created = (await self._bus.declare(self._names[1])).created
+            self._checked = (self._bus.connections, time.monotonic())
         try:
             messages = await self._pull.fetch(most, timeout=wait_s)
         except (NatsTimeout, TimeoutError):
-            if (await self._bus.declare(self._names[1])).created != self._created or not await self._bus.has(*self._names):
-                self._pull = None
+            await self._check()
             return []
         except (APIError, nats.errors.Error):
             self._pull = None
             raise
         return [NatsDelivery(message) for message in messages]
+
+    async def _check(self) -> None:
+        """Asks after each reconnection, and now and then, whether stream and consumer are still those that were bound."""
+        connections, at = self._checked
+        if connections == self._bus.connections and time.monotonic() - at < CHECK_S:
+            return
+        checked = (self._bus.connections, time.monotonic())
+        if (await self._bus.declare(self._names[1])).created != self._created or not await self._bus.has(*self._names):
+            self._pull = None
+        self._checked = checked
 
 
 class NatsBus:

@@ -27,6 +27,7 @@ from chassis.runtime.holds import Holds
 from chassis.runtime.inbox import Inbox
 from chassis.runtime.jobs import Jobs
 from chassis.runtime.leases import Leases
+from chassis.runtime.looks import Looks
 from chassis.runtime.ops import CONTRACTS, Ops
 from chassis.runtime.pipeline import Pipeline
 from chassis.runtime.process import Runner
@@ -40,6 +41,8 @@ from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
 MEASURE_S = 15.0
+TIMERS = "timers"
+MOST_TIMERS = 256
 log = structlog.get_logger()
 
 
@@ -91,13 +94,24 @@ class Component:
         handlers: dict[str, Any] = {}
         self.writer = Writer(database, tables, runner, handlers, clock, self._committed)
         self.leases = Leases(new_id(), database, tables, self.writer, clock)
-        self.relay = Relay(service.name, database, tables, self.writer, bus, self.leases)
-        self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock, telemetry)
+        self.looks = Looks(database, clock)
+        self.relay = Relay(service.name, database, tables, self.writer, bus, self.leases, self.looks)
+        self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock, telemetry, self.looks)
         self.inbox = Inbox(
-            service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics
+            service.name,
+            database,
+            tables,
+            self.writer,
+            bus,
+            self.leases,
+            service.reactions,
+            self._ask_replay,
+            telemetry,
+            metrics,
+            self.looks,
         )
         self.holds = Holds(service.name, tables, service.on_hold_released, clock)
-        self.jobs = Jobs(database, tables, self.writer, self.leases, (*service.jobs, self.holds.release_job))
+        self.jobs = Jobs(database, tables, self.writer, self.leases, (*service.jobs, self.holds.release_job), self.looks)
         alike: tuple[Ops | Holds | Approvals | Jobs, ...] = (
             Ops(service, self.relay, clock), self.holds, Approvals(tables, service.approvals), self.jobs
         )  # fmt: skip
@@ -125,13 +139,14 @@ class Component:
         """Returns what must run beside the rpcs, by name."""
         rows, timers = self.service.tables.audit_rows, self.service.tables.timers
         periodics = (
-            Periodic("audit", 1.0, audit.seal, select(rows.c.audit_id).where(rows.c.position.is_(None))),
-            Periodic("timers", 0.5, self._fire, select(timers.c.due_at).where(timers.c.due_at <= NOW)),
+            Periodic(audit.SEALING, 1.0, audit.seal, select(rows.c.audit_id).where(rows.c.position.is_(None))),
+            Periodic(TIMERS, 0.5, self._fire, select(timers.c.due_at).where(timers.c.due_at <= NOW)),
             Periodic("escalations", 5.0, self.holds.escalate, self.holds.due_escalations()),
             *self.service.periodics,
         )
         return [
             ("writer", self.writer.serve),
+            ("looks", self.looks.serve),
             ("relay", self.relay.serve),
             ("parked", self.inbox.serve_parked),
             *((f"inbox:{p}", lambda p=p: self.inbox.serve(p)) for p in self.inbox.producers),
@@ -160,8 +175,8 @@ class Component:
             task.cancel()
 
     def _committed(self, work: Work) -> None:
+        self.looks.wake(work.wakes)
         if work.emissions:
-            self.relay.wake.set()
             for name, count in Counter(type(one.message).__name__ for one in work.emissions).items():
                 self._metrics.said.add(count, {"event": name})
         self.executor.wake(work.effects_written)
@@ -181,24 +196,24 @@ class Component:
 
     async def _repeat(self, periodic: Periodic) -> None:
         cause = Cause("service", periodic.name, periodic.name)
+        due = None if periodic.due is None else self.looks.add(periodic.name, periodic.due, periodic.every_s)
         while True:
             await asyncio.sleep(periodic.every_s)
+            if due is not None:
+                await due.wait()
+                due.clear()
             try:
-                if await self._is_due(periodic) and await self.leases.hold(f"periodic:{periodic.name}"):
+                if await self.leases.hold(f"periodic:{periodic.name}"):
                     await self.writer.run(periodic.job, cause)
             except Exception as error:
                 log.exception("periodic job failed", job=periodic.name, exc_info=error)
 
-    async def _is_due(self, periodic: Periodic) -> bool:
-        if periodic.look is None:
-            return True
-        async with self.database.read() as tx:
-            return bool((await tx.read(periodic.look, {"now": self._clock()}))[0][0])
-
     async def _fire(self, work: Work) -> None:
         """Delivers the timers that are due."""
         timers = self.service.tables.timers
-        due = await work.tx.read(select(timers).where(timers.c.due_at <= work.now).order_by(timers.c.due_at).limit(256))
+        due = await work.tx.read(select(timers).where(timers.c.due_at <= work.now).order_by(timers.c.due_at).limit(MOST_TIMERS))
+        if len(due) == MOST_TIMERS:
+            work.wake(TIMERS)
         for row in due:
             match = (timers.c.process == row.process, timers.c.process_id == row.process_id, timers.c.name == row.name)
             await work.tx.write(delete(timers).where(and_(*match)))

@@ -17,6 +17,7 @@ from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import Refusal
 from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
+from chassis.runtime.looks import LOOK_S, Looks
 from chassis.runtime.process import Perform, ProcessType
 from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
@@ -25,7 +26,6 @@ from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
 MOST = 256
-LOOK_S = 1.0
 LONGEST_PAUSE_S = 30
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Executor:
 
     def __init__(
         self, database: Database, tables: ChassisTables, writer: Writer, leases: Leases,
-        types: Sequence[ProcessType], clock: Callable[[], int], telemetry: Telemetry,
+        types: Sequence[ProcessType], clock: Callable[[], int], telemetry: Telemetry, looks: Looks,
     ) -> None:  # fmt: skip
         self._database = database
         self._tables = tables
@@ -58,6 +58,9 @@ class Executor:
         self.kinds: dict[str, tuple[type[Struct], Perform]] = {
             cls.__name__: (cls, perform) for kind in types for cls, perform in kind.effects.items()
         }
+        effects = tables.effects
+        self._due = select(effects.c.kind).where(effects.c.due_at <= NOW).distinct()
+        self._waiting = looks.add("effects", self._due)
         self._wakes = {name: asyncio.Event() for name in self.kinds}
 
     def wake(self, names: Iterable[str]) -> None:
@@ -66,17 +69,16 @@ class Executor:
             self._wakes[name].set()
 
     async def watch(self) -> None:
-        """Looks until cancelled for kinds that are due: those that another replica left, and those to be tried again."""
-        effects = self._tables.effects
-        query = select(effects.c.kind).where(effects.c.due_at <= NOW).distinct()
+        """Wakes until cancelled the kinds that are due: those that another replica left, and those to be tried again."""
         while True:
+            await self._waiting.wait()
+            self._waiting.clear()
             try:
                 async with self._database.read() as tx:
-                    due = await tx.read(query, {"now": self._clock()})
+                    due = await tx.read(self._due, {"now": self._clock()})
                 self.wake(row.kind for row in due)
             except Exception as error:
                 log.warning("effects are not known", error=repr(error))
-            await asyncio.sleep(LOOK_S)
 
     async def serve(self, name: str) -> None:
         """Performs effects of one kind until cancelled."""
@@ -89,7 +91,7 @@ class Executor:
                         pass
             except Exception as error:
                 log.exception("effects wait", kind=name, exc_info=error)
-                await asyncio.sleep(LOOK_S / 2)
+                await asyncio.sleep(LOOK_S)
 
     async def perform(self, name: str) -> bool:
         """Performs what is due of a kind and says whether there may be more."""

@@ -21,6 +21,7 @@ from chassis.runtime.bus import Bus, Delivery
 from chassis.runtime.contracts import event_type, message_class
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.leases import Leases
+from chassis.runtime.looks import Looks
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import SAMPLED, Metrics, Telemetry
 from chassis.runtime.work import Cause, NotYet, Work
@@ -30,7 +31,7 @@ KEY = ("producer", "aggregate", "aggregate_id")
 MOST = 256
 RETRY_S = (1, 5, 15, 60, 300, 300, 300, 300)
 GAP_S = 2
-LOOK_S = 1.0
+AGAIN_S = 1.0
 log = structlog.get_logger()
 
 
@@ -63,9 +64,12 @@ class Inbox:
     def __init__(
         self, name: str, database: Database, tables: ChassisTables, writer: Writer, bus: Bus, leases: Leases,
         reactions: Mapping[type[Message], Reaction], ask_replay: AskReplay, telemetry: Telemetry, metrics: Metrics,
+        looks: Looks,
     ) -> None:  # fmt: skip
         self._name = name
-        self._parked_heads = _parked_heads(tables.parked_events)
+        parked = tables.parked_events
+        self._parked_heads = _parked_heads(parked)
+        self._parked = looks.add("parked", select(parked.c.event_id).where(parked.c.dead_at.is_(None)), AGAIN_S)
         self._telemetry = telemetry
         self._metrics = metrics
         self._database = database
@@ -91,7 +95,7 @@ class Inbox:
                     await self.take(producer, deliveries)
             except Exception as error:
                 log.warning("inbox waits", service=self._name, producer=producer, error=repr(error))
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(AGAIN_S)
 
     async def take(self, producer: str, deliveries: Sequence[Delivery]) -> None:
         """Applies or parks what was delivered, then acknowledges it."""
@@ -183,7 +187,8 @@ class Inbox:
     async def serve_parked(self) -> None:
         """Tries parked events again until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await self._parked.wait()
+            self._parked.clear()
             try:
                 if await self._leases.hold("parked"):
                     await self.retry_parked()

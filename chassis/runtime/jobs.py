@@ -5,7 +5,6 @@ transaction, so that nobody waits for it, and then writes what it found together
 step at most, of which nothing was written; a job that was stopped writes nothing more.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +21,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database, Tx
 from chassis.runtime.leases import Leases
+from chassis.runtime.looks import Looks
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
 from chassis.runtime.statements import ONE
@@ -29,7 +29,6 @@ from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, HoldKind, Work
 from chassis.runtime.writer import SetHandler, Writer, each
 
-LOOK_S = 1.0
 MOST_ATTEMPTS = 3
 RUNNING = jobs_service_pb2.JOB_STATUS_RUNNING
 FAILED = HoldKind("JOB_FAILED", "integration", 3600, "operations")
@@ -95,6 +94,7 @@ async def start_job(work: Work, kind: JobKind, state: dict[str, Any]) -> jobs_se
         "attempts": 0, "message": "", "started_by": work.cause.actor, "started_at": work.now, "stepped_at": work.now, "ended_at": None,
     }  # fmt: skip
     await work.tx.insert(work.tables.jobs, [row])
+    work.wake("jobs")
     return await load(work.tx, work.tables, kind.title, str(row["job_id"]))
 
 
@@ -121,12 +121,15 @@ class _Stopped(Exception):
 class Jobs:
     """One service's jobs: answers for them, and does them."""
 
-    def __init__(self, database: Database, tables: ChassisTables, writer: Writer, leases: Leases, kinds: Sequence[JobKind]) -> None:
+    def __init__(
+        self, database: Database, tables: ChassisTables, writer: Writer, leases: Leases, kinds: Sequence[JobKind], looks: Looks
+    ) -> None:
         self._database = database
         self._tables = tables
         self._writer = writer
         self._leases = leases
         self._kinds = {kind.name: kind for kind in kinds}
+        self._waiting = looks.add("jobs", select(tables.jobs.c.job_id).where(tables.jobs.c.status == ONE))
 
     def writes(self) -> dict[str, SetHandler]:
         """The mutating rpcs."""
@@ -183,9 +186,14 @@ class Jobs:
         """Does the steps of jobs, in turn, until cancelled."""
         try:
             while True:
-                if not await self.do_one():
-                    self.rest()
-                    await asyncio.sleep(LOOK_S)
+                try:
+                    if await self.do_one():
+                        continue
+                except Exception as error:
+                    log.warning("jobs wait", error=repr(error))
+                self.rest()
+                await self._waiting.wait()
+                self._waiting.clear()
         finally:
             self.rest()
 

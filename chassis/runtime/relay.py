@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,13 +15,14 @@ from chassis.runtime.bus import Bus, StreamState
 from chassis.runtime.contracts import event_type, message_class
 from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
+from chassis.runtime.looks import LOOK_S, Looks
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
 PAGE = 512
-LOOK_S = 1.0
 HEAL_S = 60.0
+HEAL_LOOK_S = 1.0
 CAUSE = Cause("service", "relay", "relay")
 log = structlog.get_logger()
 
@@ -37,7 +39,9 @@ def record_of(row: Any) -> ops_pb2.EventRecord:
 class Relay:
     """Publishes one service's outbox."""
 
-    def __init__(self, name: str, database: Database, tables: ChassisTables, writer: Writer, bus: Bus, leases: Leases) -> None:
+    def __init__(
+        self, name: str, database: Database, tables: ChassisTables, writer: Writer, bus: Bus, leases: Leases, looks: Looks
+    ) -> None:
         self._name = name
         self._database = database
         self._outbox = tables.outbox
@@ -47,12 +51,12 @@ class Relay:
         self._bus = bus
         self._leases = leases
         self._stream: StreamState | None = None
-        self.wake = asyncio.Event()
+        self._waiting = looks.add("outbox", select(self._outbox.c.position).where(waiting))
 
     async def serve(self) -> None:
         """Publishes until cancelled; a bus that is away is waited for."""
         loop = asyncio.get_running_loop()
-        healed_at, connections = -HEAL_S, -1
+        healed_at, connections, waiting = -HEAL_S, -1, True
         while True:
             try:
                 if await self._leases.hold("relay"):
@@ -60,17 +64,16 @@ class Relay:
                         connections = self._bus.connections
                         await self.heal()
                         healed_at = loop.time()
-                    while await self.publish_page():
+                    while waiting and await self.publish_page():
                         pass
             except Exception as error:
                 log.warning("relay waits", service=self._name, error=repr(error))
                 healed_at = -HEAL_S
-                await asyncio.sleep(LOOK_S / 2)
-            try:
-                await asyncio.wait_for(self.wake.wait(), LOOK_S)
-            except TimeoutError:
-                continue
-            self.wake.clear()
+                await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.wait(), HEAL_LOOK_S)
+            waiting = self._waiting.is_set()
+            self._waiting.clear()
 
     async def publish_page(self) -> bool:
         """Publishes the next unpublished events and says whether there may be more."""
@@ -110,6 +113,7 @@ class Relay:
     async def _forget(self, work: Work) -> None:
         published = self._outbox.c.published_at.is_not(None)
         await work.tx.write(update(self._outbox).where(published).values(published_at=None, stream_sequence=None))
+        work.wake("outbox")
 
     async def lag(self) -> tuple[int, int]:
         """Returns how many events wait and since when the oldest does (a moment, 0 where none)."""

@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
-from sqlalchemy import MetaData, Select, select
+from sqlalchemy import MetaData, Select
 
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.approvals import ApprovalKind
@@ -29,20 +28,16 @@ Front = Callable[[Any, Any, Any], Awaitable[Callable[[], Awaitable[None]]]]
 
 @dataclass(frozen=True)
 class Periodic:
-    """A job that one replica does every so often, in a transaction; where `due` is given, only when that query finds a row.
+    """A job that one replica does every so often, in a transaction.
 
-    It may ask for the moment by `statements.NOW`.
+    Where `due` is given, it is done only when that query finds a row, or `work.wake(name)` says so; it may ask for the moment by
+    `statements.NOW`.
     """
 
     name: str
     every_s: float
     job: Callable[[Work], Awaitable[None]]
     due: Select[Any] | None = None
-
-    @cached_property
-    def look(self) -> Select[Any] | None:
-        """Asks whether there is anything due."""
-        return None if self.due is None else select(self.due.exists())
 
 
 @dataclass(frozen=True)

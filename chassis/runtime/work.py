@@ -80,11 +80,16 @@ class Work:
     deliveries: list[tuple[str, str, Struct]] = field(default_factory=list)
     starts: list[tuple[str, str, Struct, Struct, Cause]] = field(default_factory=list)
     effects_written: set[str] = field(default_factory=set)
+    wakes: set[str] = field(default_factory=set)
     causes: dict[str, Cause] = field(default_factory=dict)
 
     def emit(self, message: Message, cause: Cause | None = None) -> None:
         """Says an event; it gets its aggregate's next sequence when the work is flushed."""
         self.emissions.append(Emission(message, cause or self.cause))
+
+    def wake(self, name: str) -> None:
+        """Says that what a loop waits for, by its name among the looks, is there once this is committed."""
+        self.wakes.add(name)
 
     def hold(self, kind: HoldKind, subject_type: str, subject_id: str, detail: str, stake: Stake | None = None) -> None:
         """Raises a hold; its queue settles the rest when the work is flushed."""
@@ -175,3 +180,4 @@ class Work:
                 }
             )  # fmt: skip
         await self.tx.insert(self.tables.outbox, outbox)
+        self.wake("outbox")

@@ -19,6 +19,8 @@ from gateway.channels import carriers, payments, shipbob, shiphero, shipstation,
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
 HOUR_S = 3600
+# What reads deliveries waits for.
+READING = "read deliveries"
 SUMMARY = tuple(column.name for column in DELIVERIES.c if column.name != "content")
 SUMMARIES = select(*(DELIVERIES.c[name] for name in SUMMARY))
 CONFLICT = HoldKind("DELIVERY_CONFLICT", "channels", 2 * HOUR_S, "channel-manager")
@@ -54,6 +56,7 @@ async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             known[key] = before
         outcomes.append(to_delivery(before))
     await work.tx.insert(DELIVERIES, fresh)
+    work.wake(READING)
     return outcomes
 
 
@@ -105,6 +108,7 @@ async def keep(work: Work, channel_id: str, topic: str, content: bytes) -> None:
     name = f"{topic}/{content_hash}"
     request = deliveries_service_pb2.TakeDeliveryRequest(channel_id=channel_id, topic=topic, content=content)
     await work.tx.insert(DELIVERIES, [_row(work, request, name, content_hash)], once=True)
+    work.wake(READING)
 
 
 async def read_again(work: Work, request: deliveries_service_pb2.ReadAgainRequest) -> deliveries_service_pb2.Delivery:
@@ -120,6 +124,7 @@ async def put_back(work: Work, delivery_id: str) -> None:
     """Lets a delivery be read as if it had just come."""
     state = deliveries_service_pb2.DELIVERY_STATE_RECEIVED
     await work.tx.write(update(DELIVERIES).where(DELIVERIES.c.delivery_id == delivery_id).values(state=state, detail=""))
+    work.wake(READING)
 
 
 async def get_delivery(asked: Asked) -> deliveries_service_pb2.Delivery:

@@ -26,6 +26,8 @@ PENDING = subscriptions_service_pb2.NOTIFICATION_STATE_PENDING
 DELIVERED = subscriptions_service_pb2.NOTIFICATION_STATE_DELIVERED
 FAILED = subscriptions_service_pb2.NOTIFICATION_STATE_FAILED
 KEEP_US = 30 * DAY
+# What brings notifications waits for.
+TELLING = "notifications"
 FORGET_AT_ONCE = 5000
 CODECS = Codecs()
 ACTIVE = select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.disabled_reason == "")
@@ -57,6 +59,8 @@ async def on_events(work: Work, events: Sequence[Received]) -> None:
             for taker in takers
         ]  # fmt: skip
     await work.tx.insert(NOTIFICATIONS, rows, once=True)
+    if rows:
+        work.wake(TELLING)
 
 
 def _wants(types: frozenset[str], channels: frozenset[str], name: str, message: Any) -> bool:

@@ -14,6 +14,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import HoldKind, Work
 from gateway.app.connections import load_mapping
+from gateway.app.deliveries import READING
 from gateway.app.hear_warehouse import hear
 from gateway.app.warehouses import DIALECTS
 from gateway.channels import carriers, order_file, payments, shopify
@@ -39,9 +40,11 @@ async def read_deliveries(work: Work) -> None:
     """Reads the oldest that nobody has read; stops after half a second, so that others get their turn."""
     clock = asyncio.get_running_loop().time
     started = clock()
-    for row in await work.tx.read(UNREAD.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE).with_for_update()):
+    rows = await work.tx.read(UNREAD.order_by(DELIVERIES.c.delivery_id).limit(AT_ONCE).with_for_update())
+    for number, row in enumerate(rows, start=1):
         await _read(work, row)
-        if clock() - started > BUSY_S:
+        if number == AT_ONCE or clock() - started > BUSY_S:
+            work.wake(READING)
             break
 
 

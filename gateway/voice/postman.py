@@ -30,7 +30,6 @@ from gateway.voice.mail import Letter, Mail, Result
 from gateway.voice.sender import next_attempt, signed_headers
 from gateway.voice.wording import Words, choices, render
 
-LOOK_S = 0.25
 TIMEOUT_S = 15.0
 AT_ONCE = 100
 PENDING, SENT, SKIPPED, FAILED = (getattr(notices_service_pb2, f"NOTICE_STATE_{one}") for one in ("PENDING", "SENT", "SKIPPED", "FAILED"))
@@ -67,12 +66,14 @@ class Postman:
         self._egress = egress
         self._mail = mail
         self._dice = random.Random()  # noqa: S311 - it only spreads retries
+        self._waiting = component.looks.add("notices", DUE)
 
     async def serve(self) -> None:
         """Works until cancelled."""
         async with self._egress.client(TIMEOUT_S) as client:
             while True:
-                await asyncio.sleep(LOOK_S)
+                await self._waiting.wait()
+                self._waiting.clear()
                 try:
                     await self._look(client)
                 except Exception as error:
@@ -83,6 +84,8 @@ class Postman:
             due = await tx.read(DUE, {"now": wall_clock()})
         if not due or not await self._component.leases.hold("notices"):
             return
+        if len(due) == AT_ONCE:
+            self._waiting.set()
         told, ready = await self._prepare(due)
         # A notice that was handed over and not recorded is handed over again: under the same Message-ID or webhook-id.
         told += await self._hand_over(client, ready)

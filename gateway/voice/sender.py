@@ -22,11 +22,10 @@ from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Cause, HoldKind, Work
-from gateway.app.notifications import DELIVERED, FAILED, PENDING, stop_telling
+from gateway.app.notifications import DELIVERED, FAILED, PENDING, TELLING, stop_telling
 from gateway.store.tables import ATTEMPTS, NOTIFICATIONS, SUBSCRIPTIONS
 from gateway.voice.egress import Egress
 
-LOOK_S = 0.25
 TIMEOUT_S = 15.0
 PLACES = 4
 MOST_ANSWER = 500
@@ -85,13 +84,15 @@ class Sender:
         self._on_its_way: dict[str, set[str]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dice = random.Random()  # noqa: S311 - it only spreads retries
+        self._waiting = component.looks.add(TELLING, DUE)
 
     async def serve(self) -> None:
         """Works until cancelled."""
         async with self._egress.client(TIMEOUT_S) as client:
             try:
                 while True:
-                    await asyncio.sleep(LOOK_S)
+                    await self._waiting.wait()
+                    self._waiting.clear()
                     try:
                         await self._look(client)
                     except Exception as error:
@@ -135,6 +136,7 @@ class Sender:
             log.warning("an attempt could not be recorded", notification=row.notification_id, error=repr(error))
         finally:
             self._on_its_way[subscription.subscription_id].discard(row.notification_id)
+            self._waiting.set()
 
     async def _attempt(self, client: httpx.AsyncClient, subscription: Any, row: Any) -> Tried:
         now, started = wall_clock(), time.perf_counter()

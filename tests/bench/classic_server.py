@@ -102,3 +102,6 @@ async def reserve(_: Pipeline, __: Method, request: Any, *___: Any) -> Any:
 if __name__ == "__main__":
     Pipeline._execute = reserve  # type: ignore[method-assign, assignment]
     serve("inventory")
+    if "sqlite" in _open:
+        # Its thread would keep the process from ending.
+        _open["sqlite"].stop()

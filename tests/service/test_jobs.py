@@ -28,7 +28,7 @@ class Counting:
         self.act: Act = self.nothing
         self.kind = JobKind("test.count", "Counts", self.step)
         parts = component.database, component.service.tables, component.writer, component.leases
-        self.jobs = Jobs(*parts, [self.kind])
+        self.jobs = Jobs(*parts, [self.kind], component.looks)
         component.service = replace(component.service, jobs=[self.kind])
 
     async def nothing(self, job: Job) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from argosy.ops.v1 import ops_service_pb2
-from chassis.runtime.database import Tx
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 
 MOST = 1000

@@ -21,7 +21,7 @@ from chassis.runtime.auth import Authenticator
 from chassis.runtime.bus import Bus
 from chassis.runtime.channels import Channels
 from chassis.runtime.contracts import Method, methods_of
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.effects import Executor
 from chassis.runtime.holds import Holds
 from chassis.runtime.inbox import Inbox
@@ -37,6 +37,7 @@ from chassis.runtime.settings import Settings
 from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 

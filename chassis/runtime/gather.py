@@ -11,7 +11,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from chassis.kernel.errors import Refusal
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
+from chassis.runtime.tx import Tx
 
 MOST = 128
 CROWD = 2

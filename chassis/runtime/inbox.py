@@ -19,11 +19,12 @@ from argosy.ops.v1 import ops_pb2
 from chassis.kernel.clock import SECOND
 from chassis.runtime.bus import Bus, Delivery
 from chassis.runtime.contracts import event_type, message_class
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
 from chassis.runtime.looks import Looks
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.telemetry import SAMPLED, Metrics, Telemetry
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause, NotYet, Work
 from chassis.runtime.writer import Writer
 

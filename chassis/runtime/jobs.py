@@ -19,13 +19,14 @@ from argosy.ops.v1 import jobs_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.leases import Leases
 from chassis.runtime.looks import Looks
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
 from chassis.runtime.statements import ONE
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause, HoldKind, Work
 from chassis.runtime.writer import SetHandler, Writer, each
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import text
 
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 
 GOOD_FOR_S = 1.0
 CLOCK = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")

@@ -13,12 +13,12 @@ from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.runtime import audit
 from chassis.runtime.contracts import event_type
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
 from chassis.runtime.relay import Relay
 from chassis.runtime.service import FindFacts, FoundFacts, Service
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import SetHandler, each
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, tuple_
 
 from chassis.kernel.errors import InvalidArgument
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 
 DEFAULT = 100
 MOST = 500

@@ -20,10 +20,11 @@ from chassis.kernel.errors import DeadlineExceeded, Internal, InvalidArgument, P
 from chassis.kernel.ids import new_id
 from chassis.runtime.auth import Authenticator
 from chassis.runtime.contracts import Method
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.gather import Gathered, Gatherer
 from chassis.runtime.status import to_status
 from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause
 from chassis.runtime.writer import Call, Principal, Writer
 

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from chassis.kernel.ids import request_id
 from chassis.kernel.process import Do, Next, Timer
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause, NotYet, Work
 
 Decide = Callable[[Any, Any, int], Next[Any]]

@@ -8,8 +8,8 @@ from google.protobuf.json_format import Parse
 from argosy.ops.v1 import holds_service_pb2
 from chassis.kernel.clock import HOUR, SECOND
 from chassis.runtime.calendars import to_calendar
-from chassis.runtime.database import Tx
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 
 Queue = holds_service_pb2.Queue
 MOST_VALUE = 10**10 - 1

@@ -10,13 +10,13 @@ from sqlalchemy import MetaData, Select
 
 from argosy.ops.v1 import ops_pb2
 from chassis.runtime.approvals import ApprovalKind
-from chassis.runtime.database import Tx
 from chassis.runtime.gather import Gathered
 from chassis.runtime.inbox import Reaction
 from chassis.runtime.jobs import JobKind
 from chassis.runtime.pipeline import Asks, Prepare, Read, Watch
 from chassis.runtime.process import ProcessType
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import SetHandler
 

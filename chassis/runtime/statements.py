@@ -66,6 +66,11 @@ def parameters(dialect: str, name: str, columns: Sequence[str], rows: Sequence[S
     return {f"{name}_rows": json.dumps(rows)}
 
 
+def fresh(names: Names, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the parameters of an INSERT or a merge on PostgreSQL."""
+    return {f"fresh_{name}": [row[name] for row in rows] for name in names}
+
+
 @lru_cache(MANY)
 def find(dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, lock: bool) -> Executable:
     """SELECT the rows whose columns `by` are among those given."""

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, func, s
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime.approvals import PENDING, ApprovalKind, Weight, need_approval
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 
 DRAFT, WAITING, ACTIVE, RETIRED = range(1, 5)

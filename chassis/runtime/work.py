@@ -15,9 +15,9 @@ from sqlalchemy import select
 from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
 from chassis.runtime.contracts import event_type
-from chassis.runtime.database import Tx
 from chassis.runtime.queues import settle
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 
 if TYPE_CHECKING:
     from chassis.runtime.process import Runner

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from argosy.gateway.v1 import connections_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from gateway.app.publications import forget_channel
 from gateway.app.warehouses import DIALECTS

@@ -10,9 +10,9 @@ from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, Unauthenticated
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from chassis.runtime.writer import Call, Outcome
 from gateway.channels import carriers, payments, shipbob, shiphero, shipstation, shopify

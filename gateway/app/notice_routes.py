@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from argosy.gateway.v1 import notices_service_pb2
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from gateway.app.subscriptions import new_secret
 from gateway.store.tables import NOTICE_ROUTES

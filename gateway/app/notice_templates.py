@@ -9,9 +9,9 @@ from argosy.gateway.v1 import notices_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from gateway.app.notice_routes import load_routes
 from gateway.store.tables import NOTICE_TEMPLATES

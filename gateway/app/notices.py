@@ -14,10 +14,10 @@ from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.clock import DAY, SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import least_id, new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.inbox import Received
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from gateway.app.notice_routes import allows, load_routes
 from gateway.http.codec import Codecs

@@ -14,10 +14,10 @@ from chassis.kernel.clock import DAY, SECOND, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import least_id, new_id
 from chassis.runtime.contracts import event_type
-from chassis.runtime.database import Tx
 from chassis.runtime.inbox import Received
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from gateway.http.codec import Codecs
 from gateway.store.tables import ATTEMPTS, NOTIFICATIONS, SUBSCRIPTIONS

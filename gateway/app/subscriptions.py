@@ -11,10 +11,10 @@ from argosy.gateway.v1 import subscriptions_service_pb2
 from chassis.kernel.clock import DAY, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from gateway.app.notifications import stop_telling
 from gateway.store.tables import SUBSCRIPTIONS

@@ -13,9 +13,10 @@ from sqlalchemy import select, update
 from argosy.gateway.v1 import access_service_pb2
 from chassis.kernel.clock import HOUR, to_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from gateway.app.keys import make_key

@@ -25,9 +25,9 @@ from chassis.runtime.auth import Authenticator, Tokens
 from chassis.runtime.bus import MemoryBus
 from chassis.runtime.channels import DirectChannels
 from chassis.runtime.component import Component
-from chassis.runtime.database import Tx
 from chassis.runtime.settings import SERVICES, Settings
 from chassis.runtime.telemetry import Metrics, Telemetry
+from chassis.runtime.tx import Tx
 from suite.modules import BUILDS
 
 SECRET = "a secret of simulations that is long enough"

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from argosy.catalog.v1 import categories_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.catalog.domain.category import Kind, Rule, Rules, need_rules
 from services.catalog.store.tables import CATEGORIES

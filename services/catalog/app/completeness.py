@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from argosy.catalog.v1 import channels_service_pb2, item_pb2, items_service_pb2, listing_pb2
 from chassis.kernel.errors import InvalidArgument, NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.catalog.app.categories import families_of, rules_of
 from services.catalog.app.item_view import load, missing_for_publication, shown

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from argosy.catalog.v1 import items_service_pb2
-from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from services.catalog.app.completeness import ENDED
 from services.catalog.app.item_view import listed, load
 from services.catalog.domain.substitutes import unfit

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from argosy.catalog.v1 import catalog_events_pb2, item_pb2
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.catalog.app.categories import rules_of
 from services.catalog.domain.category import Rules, missing_of, need_attributes
 from services.catalog.domain.item import REQUIRED, likeness, missing_attributes, need_units, normal_gtin, normal_sku

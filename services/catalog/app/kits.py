@@ -6,7 +6,7 @@ from typing import Any
 from argosy.catalog.v1 import item_pb2
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.rules import RuleError
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.catalog.app.item_view import listed
 from services.catalog.domain.item import Lifecycle
 from services.catalog.domain.substitutes import compiled

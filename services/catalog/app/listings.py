@@ -13,9 +13,9 @@ from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.catalog.app.completeness import Wanted

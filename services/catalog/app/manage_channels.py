@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from argosy.catalog.v1 import channels_service_pb2
 from chassis.kernel.errors import AlreadyExists, NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.catalog.app.read_channels import to_channel
 from services.catalog.store.tables import CHANNELS

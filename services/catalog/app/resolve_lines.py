@@ -12,9 +12,9 @@ from sqlalchemy import Executable, and_, or_, select
 from argosy.catalog.v1 import items_service_pb2
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import InvalidArgument
-from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import Kinds, given, parameters
+from chassis.runtime.tx import Tx
 from services.catalog.app.completeness import ENDED
 from services.catalog.app.item_view import tax_class_at
 from services.catalog.domain.item import Lifecycle

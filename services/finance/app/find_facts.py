@@ -3,8 +3,8 @@
 from sqlalchemy import func, literal, select, union_all
 
 from argosy.ops.v1 import ops_pb2
-from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
+from chassis.runtime.tx import Tx
 from services.finance.domain.chart import INVENTORY
 from services.finance.store.tables import ACCOUNT_DAYS, ENTRIES, ENTRY_LINES
 

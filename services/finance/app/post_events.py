@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from chassis.kernel.clock import day_of
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.inbox import Received
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.finance.app.issue_invoices import issue_invoices
 from services.finance.app.watch_shipments import note_parts

@@ -8,9 +8,9 @@ from sqlalchemy import and_, case, func, select
 from argosy.finance.v1 import finance_service_pb2
 from chassis.kernel.clock import is_day, to_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from services.finance.domain.chart import COST, FREIGHT, REVENUE
 from services.finance.store.tables import ACCOUNT_DAYS, ACCOUNTS, ENTRIES, ENTRY_LINES, INVOICES
 

@@ -11,9 +11,9 @@ from argosy.fulfillment.v1 import sourcing_service_pb2
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.kernel.rules import RuleError
 from chassis.runtime.approvals import ApprovalKind, Weight
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.versions import Versions, shown
 from chassis.runtime.work import Work
 from services.fulfillment.app.world import WEIGHTS

@@ -10,7 +10,7 @@ from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.fulfillment.domain.progress import Counts
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, LINES
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from chassis.kernel.clock import DAY, day_of
 from chassis.kernel.errors import FailedPrecondition
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.versions import ACTIVE
 from services.fulfillment.app.nodes import TRANSIT_KEY, kept_node, transit_of
 from services.fulfillment.app.rates import LANE_KEY

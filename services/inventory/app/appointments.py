@@ -10,10 +10,10 @@ from argosy.inventory.v1 import purchasing_service_pb2
 from chassis.kernel.clock import DAY, SECOND, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.domain.purchasing import Status
 from services.inventory.store.tables import APPOINTMENTS, LOCATIONS, PURCHASE_LINES, PURCHASE_ORDERS

@@ -9,10 +9,10 @@ from argosy.inventory.v1 import demands_service_pb2, inventory_events_pb2, stock
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import ZERO
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import Owner, take_lines

@@ -14,9 +14,9 @@ from argosy.inventory.v1 import inventory_events_pb2, purchasing_service_pb2, st
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.money import proportion
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.store.stock_book import StockBook
 from services.inventory.store.tables import DROP_SHIP_PRICES, ISSUES, ITEMS, LOCATIONS, SUPPLIERS

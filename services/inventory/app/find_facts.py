@@ -4,9 +4,9 @@ from sqlalchemy import and_, case, func, literal, select, union_all
 
 from argosy.inventory.v1 import stock_pb2
 from argosy.ops.v1 import ops_pb2
-from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.statements import ZERO
+from chassis.runtime.tx import Tx
 from services.inventory.domain.stock import HOLDING, ON_HAND, VALUED, State
 from services.inventory.store.tables import BALANCES, INBOUND, LAYERS, LOCATIONS, MOVEMENTS, RESERVATIONS, VALUATIONS
 

@@ -14,9 +14,9 @@ from sqlalchemy import Executable, literal, select, union_all
 
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, from_timestamp, to_timestamp
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.statements import ZERO, given, parameters
+from chassis.runtime.tx import Tx
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
 from services.inventory.store.stock_book import components_of

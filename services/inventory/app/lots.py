@@ -10,10 +10,10 @@ from argosy.inventory.v1 import lots_service_pb2, stock_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import NOW, ZERO
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.intake import THERE, end_of
 from services.inventory.domain.stock import NEVER, ON_HAND, State

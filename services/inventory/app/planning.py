@@ -15,9 +15,9 @@ from argosy.inventory.v1 import planning_service_pb2
 from argosy.ops.v1 import jobs_service_pb2
 from chassis.kernel.clock import DAY
 from chassis.kernel.errors import NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.jobs import Job, JobKind, Reading, Step, start_job
 from chassis.runtime.statements import ONE
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.replenish import CHUNK, Replenishing, count_pairs
 from services.inventory.domain.forecast import Forecast, Series, forecast_all

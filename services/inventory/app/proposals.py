@@ -10,9 +10,9 @@ from argosy.inventory.v1 import planning_service_pb2, purchasing_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.purchase_orders import create_purchase_order
 from services.inventory.app.replenish import DISMISSED, OPEN, ORDERED

@@ -11,7 +11,7 @@ from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import AlreadyExists, FailedPrecondition, NotFound, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.intake import end_of, in_stock_units
 from services.inventory.app.purchase_view import lines_of, to_purchase_order

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from argosy.inventory.v1 import purchasing_service_pb2
 from chassis.kernel.clock import day_of, to_timestamp
 from chassis.kernel.errors import NotFound
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from services.inventory.store.tables import PURCHASE_LINES, PURCHASE_ORDERS
 
 ORDER = (

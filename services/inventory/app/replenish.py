@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_, union
 
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.statements import ONE, ZERO
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.domain.forecast import THOUSAND, Forecast, Series
 from services.inventory.domain.purchasing import Status

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.inventory.domain.revaluation import Traced
 from services.inventory.store.stock_book import Key
 from services.inventory.store.tables import CONSUMPTIONS, LAYERS, LOCATIONS

@@ -12,9 +12,9 @@ from chassis.kernel.clock import day_of, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.appointments import need_appointment
 from services.inventory.app.checks import need_known, need_no_kit

@@ -19,9 +19,10 @@ from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.orders.app.read_orders import visible

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import case, func, select
 
 from argosy.orders.v1 import customers_service_pb2
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from services.orders.app.customers import load
 from services.orders.store.tables import LINES, OPEN, ORDERS, OWING
 

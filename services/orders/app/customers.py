@@ -8,9 +8,9 @@ from argosy.orders.v1 import customers_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Aborted, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.orders.store.tables import CUSTOMERS
 

@@ -4,9 +4,9 @@ from sqlalchemy import func, select
 
 from argosy.ops.v1 import ops_pb2
 from chassis.kernel.clock import MINUTE
-from chassis.runtime.database import Tx
 from chassis.runtime.service import FoundFacts
 from chassis.runtime.statements import ZERO
+from chassis.runtime.tx import Tx
 from services.orders.store.tables import CHASSIS, LINES, OFFERS, ORDERS, TENDERS
 
 

@@ -11,8 +11,8 @@ from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.money import shown
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Tx
 from chassis.runtime.pipeline import Looking
+from chassis.runtime.tx import Tx
 from services.orders.app.read_orders import visible
 from services.orders.app.views import whole
 from services.orders.clients.others import Others

@@ -10,7 +10,7 @@ from argosy.orders.v1 import order_pb2
 from chassis.kernel.clock import DAY, HOUR, SECOND
 from chassis.kernel.ids import least_id, new_id
 from chassis.kernel.money import proportion
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.orders.app.credit import Owed, owed_by
 from services.orders.domain.buyers import address_problems

@@ -14,10 +14,11 @@ from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound,
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import proportion, shown
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.statements import NOW
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.orders.app.changes import LIMIT_MINOR, carry_out, wish_of

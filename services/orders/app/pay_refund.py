@@ -10,8 +10,9 @@ from sqlalchemy import update
 from argosy.orders.v1 import orders_events_pb2
 from chassis.kernel.errors import Unavailable
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.effects import Effect
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.orders.app.hold_kinds import hold_kind
 from services.orders.clients.payments import port_of

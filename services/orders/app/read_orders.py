@@ -8,10 +8,10 @@ from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.clock import DAY, HOUR, MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import least_id
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
+from chassis.runtime.tx import Tx
 from services.orders.app.refund_order import to_refund
 from services.orders.app.views import load, to_address, to_header, to_order, whole
 from services.orders.store.tables import CHASSIS, CUSTOMERS, HISTORY, LINES, ORDERS, REFUNDS

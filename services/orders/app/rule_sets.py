@@ -12,9 +12,9 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.kernel.rules import RuleError
 from chassis.runtime.approvals import ApprovalKind, Weight
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.versions import VERSION, Versions, shown
 from chassis.runtime.work import Work
 from services.orders.domain.holds import REASONS

@@ -10,7 +10,7 @@ from argosy.common.v1 import address_pb2
 from argosy.orders.v1 import order_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.orders.store.tables import LINES, ORDERS, TENDERS
 
 

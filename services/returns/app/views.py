@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.returns.domain.judgement import Counts, progress
 from services.returns.store.tables import LINES, RETURNS

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any, cast
 
 from chassis.kernel.clock import SECOND
-from chassis.runtime.database import Tx
 from chassis.runtime.host import wall_clock
 from chassis.runtime.moments import Moments
+from chassis.runtime.tx import Tx
 
 SLOW = 0.05
 

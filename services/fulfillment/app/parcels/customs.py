@@ -13,8 +13,9 @@ from argosy.orders.v1 import order_pb2
 from chassis.kernel.errors import NotFound, Refusal
 from chassis.kernel.money import proportion
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.pipeline import Looking
+from chassis.runtime.tx import Tx
 from services.fulfillment.app.parcels.set_up import origin_address
 from services.fulfillment.clients.articles import Articles
 from services.fulfillment.clients.orders import Orders

@@ -6,7 +6,7 @@ from typing import Any
 
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
-from chassis.runtime.database import Tx
+from chassis.runtime.tx import Tx
 from services.fulfillment.app.parcels.packing import BOUGHT, PACKED, PENDING, SHIPPED, VOIDING, need_packed
 from services.fulfillment.app.save_lines import OpenOrder
 from services.fulfillment.store.parcels import PARCEL_LINES, PARCELS

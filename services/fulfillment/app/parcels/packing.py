@@ -12,9 +12,9 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from services.fulfillment.app.save_lines import OpenOrder, open_orders, save
 from services.fulfillment.app.views import counts, load

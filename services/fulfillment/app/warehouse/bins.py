@@ -11,10 +11,10 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.service import FoundFacts
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.fulfillment.clients.on_hand import OnHand
 from services.fulfillment.domain.bins import DOCK, LOST, NAMED, Goods, put_away

@@ -10,9 +10,9 @@ from argosy.fulfillment.v1 import fulfillment_events_pb2, warehouse_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
-from chassis.runtime.database import Tx
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.fulfillment.app.save_lines import OpenOrder, open_orders
 from services.fulfillment.app.settle import settle

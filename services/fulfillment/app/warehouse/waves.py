@@ -11,9 +11,10 @@ from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from chassis.runtime.database import Database, Tx
+from chassis.runtime.database import Database
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.fulfillment.app.save_lines import OpenOrder, open_orders

@@ -1,7 +1,7 @@
 """A service's own database: SQLite or PostgreSQL behind one small face.
 
 SQLite: one writer connection that owns its transactions (BEGIN IMMEDIATE) and its checkpoints, and read-only ones
-beside it; the driver's own transaction handling loses updates. PostgreSQL: a small pool; READ COMMITTED with locks.
+beside it; the driver's own transaction handling loses updates. PostgreSQL: a few connections; READ COMMITTED with locks.
 """
 
 import asyncio
@@ -15,9 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
 
 from chassis.runtime.postgres_driver import PostgresTx
-from chassis.runtime.sqlite_driver import in_one_hop
+from chassis.runtime.sqlite_driver import DEFERRED, IMMEDIATE, SqliteTx, driver_of, in_one_hop
 from chassis.runtime.tx import Tx
 
+# Who drives a connection's transactions begins them, not SQLAlchemy.
+OWN_BEGIN = "own_begin"
+SQLITE_READERS = POSTGRES_READERS = 4
+POSTGRES_WRITERS = 2
 POSTGRES_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
 # Of what the driver is given by itself, as many are kept prepared, for good.
 KEPT_STATEMENTS = {"statement_cache_size": 1000, "max_cached_statement_lifetime": 0}
@@ -29,6 +33,46 @@ WRITER_PLANS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+READER_PLANS = {"jit": "off"}
+
+
+class Kept:
+    """Connections that are kept open, so many at most: a pool takes as long over one as a short transaction does."""
+
+    def __init__(self, engine: AsyncEngine, most: int, **options: Any) -> None:
+        self._engine = engine
+        self._options = options
+        self._turns = asyncio.Semaphore(most)
+        self._idle: list[AsyncConnection] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[AsyncConnection]:
+        """Lends one; what is broken afterwards is not kept."""
+        async with self._turns:
+            connection = await self._take()
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+
+    async def _take(self) -> AsyncConnection:
+        while self._idle:
+            if is_alive(kept := self._idle.pop()):
+                return kept
+            await drop(kept)
+        return await (await self._engine.connect()).execution_options(**self._options)
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        if is_alive(connection):
+            self._idle.append(connection)
+        else:
+            await drop(connection)
+
+    async def close(self) -> None:
+        """Closes them."""
+        for connection in self._idle:
+            await connection.close()
+        self._idle.clear()
 
 
 class Database:
@@ -37,43 +81,71 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.dialect = self.url.get_backend_name()
-        self._write_lock = asyncio.Lock()
         if self.dialect == "sqlite":
-            self._writer = _sqlite_writer(url)
-            self._reader = _sqlite_reader(self.url.database or "")
+            self._writer, self._reader = _sqlite_writer(url), _sqlite_reader(self.url.database or "")
+            self._writing = Kept(self._writer, 1, **{OWN_BEGIN: True})
+            self._reading = Kept(self._reader, SQLITE_READERS, **{OWN_BEGIN: True})
         else:
-            self._writer = _postgres(url, 2, WRITER_PLANS)
-            # A statement is its own consistent look under READ COMMITTED, so a read needs no transaction around it.
-            self._reader = _postgres(url, 4, {"jit": "off"}, isolation_level="AUTOCOMMIT")
+            # One more for migrations.
+            self._writer, self._reader = _postgres(url, POSTGRES_WRITERS + 1, WRITER_PLANS), _postgres(url, POSTGRES_READERS, READER_PLANS)
+            self._writing = Kept(self._writer, POSTGRES_WRITERS, isolation_level="AUTOCOMMIT")
+            self._reading = Kept(self._reader, POSTGRES_READERS, isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """Opens a transaction that commits at the end, or rolls back where the block raises."""
-        if self.dialect == "sqlite":
-            async with self._write_lock, self._writer.begin() as connection:
-                yield Tx(connection, self.dialect)
-        else:
-            async with self._writer.begin() as connection:
-                tx = PostgresTx(connection)
+        async with self._writing.one() as connection:
+            tx = SqliteTx(connection, driver_of(connection), IMMEDIATE) if self.dialect == "sqlite" else PostgresTx(connection, begins=True)
+            try:
                 yield tx
-                await tx.send()
+                await tx.commit()
+            except BaseException:
+                try:
+                    await tx.roll_back()
+                except BaseException:
+                    await connection.invalidate()
+                    raise
+                raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
-        """Opens a read."""
-        async with self._reader.connect() as connection:
-            yield Tx(connection, self.dialect) if self.dialect == "sqlite" else PostgresTx(connection)
+        """Opens a read. On PostgreSQL a statement is its own consistent look, so there is no transaction around it."""
+        async with self._reading.one() as connection:
+            if self.dialect == "postgresql":
+                yield PostgresTx(connection)
+                return
+            tx = SqliteTx(connection, driver_of(connection), DEFERRED)
+            try:
+                yield tx
+            finally:
+                await tx.roll_back()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Opens the writer's bare connection, for migrations."""
+        """Opens a bare connection, for migrations."""
         async with self._writer.connect() as connection:
             yield connection
 
     async def close(self) -> None:
         """Closes all connections."""
+        for kept in (self._writing, self._reading):
+            await kept.close()
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+def is_alive(connection: AsyncConnection) -> bool:
+    """Says whether a connection is still one."""
+    sync: Any = connection.sync_connection
+    if sync.invalidated:
+        return False
+    return connection.dialect.name == "sqlite" or not sync.connection.dbapi_connection.driver_connection.is_closed()
+
+
+async def drop(connection: AsyncConnection) -> None:
+    """Closes a connection that is none any more."""
+    await connection.invalidate()
+    await connection.close()
 
 
 def _sqlite_writer(url: str) -> AsyncEngine:
@@ -88,7 +160,8 @@ def _sqlite_writer(url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if OWN_BEGIN not in connection.get_execution_options():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
@@ -98,7 +171,7 @@ def _sqlite_reader(path: str) -> AsyncEngine:
         create_async_engine(
             f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true",
             poolclass=AsyncAdaptedQueuePool,
-            pool_size=4,
+            pool_size=SQLITE_READERS,
             connect_args={"isolation_level": None, "timeout": 10},
         )
     )
@@ -107,10 +180,6 @@ def _sqlite_reader(path: str) -> AsyncEngine:
     def _prepare(connection: Any, _: Any) -> None:
         for pragma in ("query_only=ON", "busy_timeout=10000", "wal_autocheckpoint=0", "cache_size=-16384"):
             connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
 
     return engine
 

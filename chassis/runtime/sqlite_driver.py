@@ -1,4 +1,4 @@
-"""SQLite statements in one hop to the driver's thread, where SQLAlchemy's adapter needs four (make, run, read, close).
+"""SQLite's transactions: every statement in one hop to the driver's thread, where SQLAlchemy's adapter needs four.
 
 What answers nothing, BEGIN and plain inserts of many rows, takes no hop of its own: it goes ahead of the next statement,
 or of the commit, in theirs. What is wrong with it is raised there.
@@ -6,15 +6,19 @@ or of the commit, in theirs. What is wrong with it is raised there.
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Executable, Table, event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import await_only as await_
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chassis.runtime import statements
+from chassis.runtime.statements import Names, Ready
+from chassis.runtime.tx import Connection, Tx
 
 MOST_TOGETHER = 64
 T = TypeVar("T")
@@ -28,6 +32,13 @@ def _found(cursor: sqlite3.Cursor) -> Found:
     answer = (cursor.description, cursor.rowcount, cursor.lastrowid)
     cursor.close()
     return rows, answer
+
+
+def _begins(text: str) -> Statement:
+    return lambda connection: _found(connection.execute(text))
+
+
+IMMEDIATE, DEFERRED = _begins("BEGIN IMMEDIATE"), _begins("BEGIN")
 
 
 def together(operation: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
@@ -76,23 +87,10 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
         return self._answer[2]
 
     async def _execute_async(self, operation: Any, parameters: Any) -> None:
-        if operation.startswith("BEGIN"):
-            self._adapt_connection.ahead.append(lambda connection: _found(connection.execute(operation)))
-        else:
-            await self._run(lambda connection: _found(connection.execute(operation, parameters or ())))
+        await self._run(lambda connection: _found(connection.execute(operation, parameters or ())))
 
     async def _executemany_async(self, operation: Any, seq_of_parameters: Any) -> None:
-        def run(connection: sqlite3.Connection) -> Found:
-            if not operation.startswith("INSERT"):
-                return _found(connection.executemany(operation, seq_of_parameters))
-            parts = [_found(connection.execute(*part)) for part in together(operation, seq_of_parameters)]
-            return [], (None, sum(found[1] for _, found in parts), None)
-
-        if operation.startswith("INSERT") and " ON CONFLICT " not in operation:
-            self._adapt_connection.ahead.append(run)
-            self._answer = (None, len(seq_of_parameters), None)
-        else:
-            await self._run(run)
+        await self._run(lambda connection: _found(connection.executemany(operation, seq_of_parameters)))
 
     async def _run(self, statement: Statement) -> None:
         async with self._adapt_connection._execute_mutex:
@@ -128,17 +126,80 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
 
         return await self._connection._execute(run)  # type: ignore[no-any-return]
 
-    def commit(self) -> None:
-        """Runs what is left, then commits, in one hop."""
-        try:
-            await_(self.hop(sqlite3.Connection.commit))
-        except Exception as error:
-            self._handle_exception(error)
 
-    def rollback(self) -> None:
+class Driver(Protocol):
+    """What runs statements where the database is; a simulation brings one that never leaves the thread."""
+
+    ahead: list[Statement]
+
+    async def hop(self, statement: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs what is to go ahead, then the statement."""
+
+
+class SqliteTx(Tx):
+    """A transaction or a read on SQLite."""
+
+    dialect = "sqlite"
+
+    def __init__(self, connection: Connection, driver: Driver, begin: Statement) -> None:
+        super().__init__(connection)
+        self._driver = driver
+        driver.ahead.append(begin)
+
+    async def commit(self) -> None:
+        """Runs what is left and commits."""
+        await self._driver.hop(sqlite3.Connection.commit)
+
+    async def roll_back(self) -> None:
         """Forgets what is left and rolls back."""
-        self.ahead.clear()
-        super().rollback()
+        self._driver.ahead.clear()
+        await self._driver.hop(sqlite3.Connection.rollback)
+
+    async def _before(self) -> None:
+        """There is nothing to do: what goes ahead goes with any statement."""
+
+    async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows, _ = await self._run(one, lambda connection: _found(connection.execute(one.text, cells)))
+        return rows
+
+    async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
+        _, answer = await self._run(one, lambda connection: _found(connection.execute(one.text, cells)))
+        return answer[1]
+
+    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
+        one = statements.insert_text(table, names, once)
+        each = _each(one, rows)
+        if once:
+            return (await self._run(one, each))[1][1]
+        self._driver.ahead.append(each)
+        return len(rows)
+
+    async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
+        one = statements.repeated(table, statement, names)
+        return (await self._run(one, _each(one, rows)))[0]
+
+    async def _run(self, one: Ready, statement: Statement) -> Found:
+        try:
+            return await self._driver.hop(statement)
+        except sqlite3.Error as error:
+            raise DBAPIError(one.text, None, error) from error
+
+
+def driver_of(connection: AsyncConnection) -> Driver:
+    """Returns the driver of a connection."""
+    sync: Any = connection.sync_connection
+    return sync.connection.dbapi_connection  # type: ignore[no-any-return]
+
+
+def _each(one: Ready, rows: Sequence[Mapping[str, Any]]) -> Statement:
+    """Returns what inserts rows, and what that returns of all of them."""
+    cells = [[row[name] for name in one.names] for row in rows]
+
+    def run(connection: sqlite3.Connection) -> Found:
+        parts = [_found(connection.execute(*part)) for part in together(one.text, cells)]
+        return [row for found, _ in parts for row in found], (None, sum(answer[1] for _, answer in parts), None)
+
+    return run
 
 
 def in_one_hop(engine: AsyncEngine) -> AsyncEngine:

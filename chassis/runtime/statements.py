@@ -4,9 +4,10 @@ PostgreSQL takes an array a column, SQLite a JSON text of all rows (and repeats 
 """
 
 import json
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -38,11 +39,50 @@ Kinds = tuple[tuple[str, type[str] | type[int] | type[bytes]], ...]
 ARRAYS: dict[type, Any] = {str: ARRAY(Text), int: ARRAY(BigInteger), bytes: ARRAY(LargeBinary)}
 MANY = 1024
 SQLITE = sqlite.dialect(paramstyle="qmark")
+DIALECTS: dict[str, Any] = {"sqlite": SQLITE, "postgresql": postgresql.asyncpg.dialect()}  # type: ignore[no-untyped-call]
 # Numbers that stand in a statement as they are: a partial index serves only a query that says its condition, and a plan that is
 # made once does not know what a parameter will be.
 ZERO, ONE = literal_column("0", Integer), literal_column("1", Integer)
 # The moment of a look, for queries that are built once.
 NOW = bindparam("now", type_=BigInteger)
+
+
+class Ready(NamedTuple):
+    """A statement on a table as a driver takes it: its text, its parameters in their order, and those that are always the same."""
+
+    table: Table
+    text: str
+    names: Names
+    constants: Mapping[str, Any]
+
+    def cells(self, given: Mapping[str, Any]) -> list[Any]:
+        """Returns the parameters."""
+        return [given[name] if name in given else self.constants[name] for name in self.names]
+
+
+@lru_cache(MANY)
+def ready(dialect: str, table: Table, statement: Any) -> Ready:
+    """Compiles a statement that was built once."""
+    compiled = statement.compile(dialect=DIALECTS[dialect])
+    given: dict[str, Any] = {name: [] for name, one in compiled.binds.items() if one.required}
+    state = compiled.construct_expanded_state(given)
+    constants = {name: value for name, value in state.parameters.items() if name not in given}
+    return Ready(table, state.statement, tuple(state.positiontup), constants)
+
+
+@lru_cache(MANY)
+def repeated(table: Table, statement: Any, names: Names) -> Ready:
+    """Compiles an INSERT of one row on SQLite, for the driver to repeat."""
+    compiled = statement.compile(dialect=SQLITE, column_keys=names)
+    return Ready(table, str(compiled), tuple(compiled.positiontup), {})
+
+
+@lru_cache(MANY)
+def row_type(names: Names) -> Any:
+    """Returns what makes a row with these columns, which is used like SQLAlchemy's."""
+    make: Any = namedtuple
+    made = make("Row", names)
+    return type("Row", (made,), {"__slots__": (), "_mapping": property(made._asdict)})
 
 
 @lru_cache(MANY)
@@ -104,14 +144,10 @@ def insert(table: Table, names: Names, once: bool) -> Any:
 
 
 @lru_cache(MANY)
-def insert_text(table: Table, names: Names, once: bool) -> tuple[str, Names]:
-    """INSERT one row on SQLite, for the driver to repeat, and the order of its cells.
-
-    SQLAlchemy would take longer over each row than SQLite does.
-    """
+def insert_text(table: Table, names: Names, once: bool) -> Ready:
+    """INSERT one row on SQLite, for the driver to repeat."""
     statement = sqlite_insert(table)
-    compiled = (statement.on_conflict_do_nothing() if once else statement).compile(dialect=SQLITE, column_keys=names)
-    return str(compiled), tuple(compiled.positiontup or ())
+    return repeated(table, statement.on_conflict_do_nothing() if once else statement, names)
 
 
 @lru_cache(MANY)

@@ -1,39 +1,44 @@
-"""One transaction, or one read: a small face of SQL, in which a statement is about many rows at once."""
+"""One transaction, or one read: a small face of SQL, in which a statement is about many rows at once.
 
+Statements about rows by their keys go straight to the driver: SQLAlchemy compiles each once and takes no part in running it,
+which would take it longer than the driver takes. All others, which handlers write as they need them, SQLAlchemy runs.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Executable, Table
 
 from chassis.runtime import statements
-from chassis.runtime.statements import Cell, Condition, Names
+from chassis.runtime.statements import Cell, Condition, Names, Ready
 
 
 class Connection(Protocol):
-    """What a transaction needs of a connection; a simulation brings one that never leaves the thread."""
+    """What runs statements of SQLAlchemy; a simulation brings one that never leaves the thread."""
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Any:
         """Runs one statement."""
 
-    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Any:
-        """Runs the driver's own text, with a list of rows of cells."""
 
-
-class Tx:
+class Tx(ABC):
     """One transaction, or one read."""
 
-    def __init__(self, connection: Connection, dialect: str) -> None:
+    dialect: str
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.dialect = dialect
         self.writes = 0
 
     async def read(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """Returns all rows of a query."""
+        await self._before()
         return (await self._connection.execute(statement, parameters)).all()  # type: ignore[no-any-return]
 
     async def write(self, statement: Executable, parameters: Any = None) -> int:
         """Runs a change and returns how many rows it touched."""
         self.writes += 1
+        await self._before()
         return int((await self._connection.execute(statement, parameters)).rowcount)
 
     async def find(
@@ -47,18 +52,17 @@ class Tx:
         wanted = list(keys)
         if not wanted:
             return []
-        statement = statements.find(self.dialect, table, by, only, where, order, lock)
-        return await self.read(statement, statements.parameters(self.dialect, "wanted", by, wanted))
+        one = statements.ready(self.dialect, table, statements.find(self.dialect, table, by, only, where, order, lock))
+        cells = one.cells(statements.parameters(self.dialect, "wanted", by, wanted))
+        make = statements.row_type(only or tuple(table.c.keys()))._make
+        return [make(row) for row in await self._fetch(one, cells)]
 
     async def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], *, once: bool = False) -> int:
         """Writes new rows; `once` leaves out those whose key is there already. Returns how many are new."""
         if not rows:
             return 0
-        names = tuple(rows[0])
         self.writes += 1
-        text, names = statements.insert_text(table, names, once)
-        result = await self._connection.exec_driver_sql(text, [tuple([row[name] for name in names]) for row in rows])
-        return int(result.rowcount)
+        return await self._insert(table, tuple(rows[0]), rows, once)
 
     async def merge(
         self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()
@@ -69,11 +73,11 @@ class Tx:
         """
         if not rows:
             return []
-        names = tuple(rows[0])
-        statement = statements.merge(self.dialect, table, names, by, add, returning)
         self.writes += 1
-        result = await self._connection.execute(statement, list(rows))
-        return result.all() if returning else []
+        names = tuple(rows[0])
+        found = await self._merge(table, names, rows, statements.merge(self.dialect, table, names, by, add, returning))
+        make = statements.row_type(returning)._make
+        return [make(row) for row in found]
 
     async def change(self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), where: Condition = ()) -> int:
         """Changes the rows that the columns `by` name: columns in `add` are added to what is there, others are set.
@@ -82,15 +86,37 @@ class Tx:
         """
         if not rows:
             return 0
+        self.writes += 1
         names = tuple(rows[0])
-        cells = [tuple(row.values()) for row in rows]
-        return await self.write(
-            statements.change(self.dialect, table, by, names, add, where), statements.parameters(self.dialect, "new", names, cells)
-        )
+        one = statements.ready(self.dialect, table, statements.change(self.dialect, table, by, names, add, where))
+        new = statements.parameters(self.dialect, "new", names, [tuple(row.values()) for row in rows])
+        return await self._execute(one, one.cells(new))
 
     async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> int:
         """Deletes the rows whose columns `by` equal one of the keys."""
         gone = list(keys)
         if not gone:
             return 0
-        return await self.write(statements.remove(self.dialect, table, by), statements.parameters(self.dialect, "gone", by, gone))
+        self.writes += 1
+        one = statements.ready(self.dialect, table, statements.remove(self.dialect, table, by))
+        return await self._execute(one, one.cells(statements.parameters(self.dialect, "gone", by, gone)))
+
+    @abstractmethod
+    async def _before(self) -> None:
+        """Does what must be done before SQLAlchemy runs a statement."""
+
+    @abstractmethod
+    async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Returns the rows of a query."""
+
+    @abstractmethod
+    async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
+        """Runs a change and returns how many rows it touched."""
+
+    @abstractmethod
+    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
+        """Inserts rows and returns how many are new."""
+
+    @abstractmethod
+    async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
+        """Inserts or changes rows and returns what the statement returns."""

@@ -183,7 +183,8 @@ class Writer:
                     await asyncio.wait_for(self._wake.wait(), pause)
                 self._wake.clear()
             elif self._calls:
-                await asyncio.sleep(rest)
+                if len(self._calls) < MOST_CALLS:
+                    await asyncio.sleep(rest)
                 batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
                 started = clock()
                 await self._answer(batch)
@@ -276,12 +277,12 @@ class Writer:
         for path, calls in groups.items():
             work.cause = calls[0].cause
             fresh += zip(calls, await self._handlers[path](work, calls), strict=True)
-        await self._keep_outcomes(work, fresh)
         for call, outcome in fresh:
             outcomes[call.key] = (call.fingerprint, outcome)
-            if not isinstance(outcome, Refusal):
-                work.cause = call.cause
-                _audit(work, call, outcome)
+        await work.tx.insert(
+            self._tables.audit_rows, [_audit(work, call, outcome) for call, outcome in fresh if not isinstance(outcome, Refusal)]
+        )
+        await self._keep_outcomes(work, fresh)
         for call in batch:
             again = call.key in known or call is not first[call.key]
             call.replayed = again and call.fingerprint == outcomes[call.key][0]
@@ -322,16 +323,14 @@ def _fingerprint(call: Call) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _audit(work: Work, call: Call, response: Message) -> None:
+def _audit(work: Work, call: Call, response: Message) -> dict[str, Any]:
     kind = response.DESCRIPTOR.name
     identity = next((str(value) for field, value in response.ListFields() if field.name.endswith("_id")), "")
-    work.audit.append(
-        {
-            "audit_id": new_id(), "at": work.now, "actor": call.cause.actor, "action": call.method.path,
-            "subject_type": kind, "subject_id": identity, "reason": getattr(call.request, "reason", ""),
-            "detail": call.fingerprint.hex(),
-        }
-    )  # fmt: skip
+    return {
+        "audit_id": new_id(), "at": work.now, "actor": call.cause.actor, "action": call.method.path,
+        "subject_type": kind, "subject_id": identity, "reason": getattr(call.request, "reason", ""),
+        "detail": call.fingerprint.hex(),
+    }  # fmt: skip
 
 
 def _kept(method: Method, response: Message) -> bytes:

@@ -8,11 +8,12 @@ import asyncio
 import random
 import selectors
 import shutil
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy import Engine, Executable, create_engine, event
@@ -26,6 +27,7 @@ from chassis.runtime.bus import MemoryBus
 from chassis.runtime.channels import DirectChannels
 from chassis.runtime.component import Component
 from chassis.runtime.settings import SERVICES, Settings
+from chassis.runtime.sqlite_driver import DEFERRED, IMMEDIATE, SqliteTx, Statement
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.tx import Tx
 from suite.modules import BUILDS
@@ -33,6 +35,7 @@ from suite.modules import BUILDS
 SECRET = "a secret of simulations that is long enough"
 BEGIN = 1_790_000_000 * SECOND
 MOST_TRIES = 1000
+T = TypeVar("T")
 UNREACHABLE = Unavailable("UNREACHABLE", "the network lost it; send it again")
 
 
@@ -86,8 +89,8 @@ class InlineDatabase:
     dialect = "sqlite"
 
     def __init__(self, path: Path, dice: Dice) -> None:
-        self._writer = _engine(path, "BEGIN IMMEDIATE")
-        self._reader = _engine(path, "BEGIN")
+        self._writer = _engine(path)
+        self._reader = _engine(path)
         self._lock = asyncio.Lock()
         self._dice = dice
         self.dead = False
@@ -97,25 +100,28 @@ class InlineDatabase:
         """Opens a transaction."""
         async with self._lock:
             with self._writer.begin() as connection:
-                yield Tx(_Inline(connection, self), self.dialect)
-                self.check()
+                driver = _Inline(connection, self)
+                tx = SqliteTx(driver, driver, IMMEDIATE)
+                yield tx
+                await tx.commit()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Opens a read."""
         with self._reader.connect() as connection:
-            yield Tx(_Inline(connection, self), self.dialect)
+            driver = _Inline(connection, self)
+            yield SqliteTx(driver, driver, DEFERRED)
 
     def check(self) -> None:
         """Raises where its process was ended."""
         if self.dead:
             raise ConnectionError("this process was ended")
 
-    async def run(self, execute: Callable[..., Any], statement: Any, parameters: Any) -> Any:
+    async def run(self, execute: Callable[..., T], *what: Any) -> T:
         """Runs a statement after others had a chance to run theirs."""
         await self._dice.delay(0.002)
         self.check()
-        return execute(statement, parameters)
+        return execute(*what)
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -124,28 +130,34 @@ class InlineDatabase:
 
 
 class _Inline:
+    """A connection and its driver, in one thread."""
+
     def __init__(self, connection: Any, database: InlineDatabase) -> None:
         self._connection = connection
         self._database = database
+        self.ahead: list[Statement] = []
 
     async def execute(self, statement: Executable, parameters: Any = None) -> Any:
+        self._go_ahead()
         return await self._database.run(self._connection.execute, statement, parameters)
 
-    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Any:
-        return await self._database.run(self._connection.exec_driver_sql, statement, parameters)
+    async def hop(self, statement: Callable[[sqlite3.Connection], T]) -> T:
+        self._go_ahead()
+        return await self._database.run(statement, self._connection.connection.dbapi_connection)
+
+    def _go_ahead(self) -> None:
+        ahead, self.ahead = self.ahead, []
+        for earlier in ahead:
+            earlier(self._connection.connection.dbapi_connection)
 
 
-def _engine(path: Path, begin: str) -> Engine:
+def _engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None, "check_same_thread": False}, pool_size=20)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=OFF", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
 
     return engine
 

@@ -1,7 +1,8 @@
 """The writer: the one place where a service's data changes.
 
-Calls that wait are taken together (at most 256) into one transaction: the outcomes of those made before, the handlers of
-the others, then outcomes, events and audit; a refusal is an answer. A lone call is taken at once; where calls crowd, the
+Calls that wait are taken together (at most 256) into one transaction: their handlers, then events, audit and outcomes; a
+refusal is an answer. That a call was made before shows when its outcome is written; then all is done again, and the outcomes
+of those made before are looked up first. A lone call is taken at once; where calls crowd, the
 writer rests as long as the last transaction took, so that more come together. Jobs are other work: events, effects'
 results, timers. They share transactions too (at most 32) and rest for twice the time: calls come first, and the more
 there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a
@@ -38,6 +39,8 @@ REST = 2.0
 LONGEST_REST_S = 0.25
 CROWD = 8
 LONGEST_CALLS_REST_S = 0.03
+# For how long after one call was repeated others are expected to be.
+DOUBT_S = 1.0
 REPEAT_STATES = {"40001", "40P01", "55P03"}
 MOST_REPEATS = 5
 T = TypeVar("T")
@@ -94,6 +97,10 @@ class Overtaken(Exception):
     """Another replica answered the same call first."""
 
 
+class Repeated(Exception):
+    """A call that was taken for a new one was made before."""
+
+
 class Rerun(Exception):
     """This batch cannot be done as one; do its calls one by one."""
 
@@ -143,6 +150,7 @@ class Writer:
         self._on_commit = on_commit
         self._calls: deque[Call] = deque()
         self._jobs: deque[Job] = deque()
+        self._doubtful_until = 0.0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -222,13 +230,20 @@ class Writer:
             if not job.done.done():
                 job.done.set_result(result)
 
-    async def _answer(self, batch: Sequence[Call]) -> None:
+    async def _answer(self, batch: Sequence[Call], *, hopeful: bool = True) -> None:
+        """Answers calls: hopefully none was made before, unless one was a moment ago."""
+        clock = asyncio.get_running_loop().time
+        hopeful = hopeful and clock() >= self._doubtful_until
         try:
-            outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch))
+            outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch, hopeful=hopeful))
+        except Repeated:
+            self._doubtful_until = clock() + DOUBT_S
+            await self._answer(batch, hopeful=False)
+            return
         except Exception as error:
-            if len(batch) > 1:
+            if len(batch) > 1 or hopeful:
                 for call in batch:
-                    await self._answer([call])
+                    await self._answer([call], hopeful=False)
                 return
             outcomes = [await self._alone(batch[0], error)]
         for call, outcome in zip(batch, outcomes, strict=True):
@@ -263,11 +278,11 @@ class Writer:
                     raise
         raise AssertionError("unreachable")
 
-    async def _decide(self, work: Work, batch: Sequence[Call]) -> list[Outcome]:
+    async def _decide(self, work: Work, batch: Sequence[Call], *, hopeful: bool) -> list[Outcome]:
         first: dict[Key, Call] = {}
         for call in batch:
             first.setdefault(call.key, call)
-        outcomes = await self._recall(work, list(first.values()))
+        outcomes = {} if hopeful else await self._recall(work, list(first.values()))
         known = set(outcomes)
         groups: dict[str, list[Call]] = defaultdict(list)
         for key, call in first.items():
@@ -282,7 +297,17 @@ class Writer:
         await work.tx.insert(
             self._tables.audit_rows, [_audit(work, call, outcome) for call, outcome in fresh if not isinstance(outcome, Refusal)]
         )
-        await self._keep_outcomes(work, fresh)
+        try:
+            await self._keep_outcomes(work, fresh)
+        except Overtaken:
+            if hopeful:
+                raise Repeated from None
+            raise
+        if hopeful:
+            # What is refused and not kept may be what was done before.
+            passing = [call for call, outcome in fresh if isinstance(outcome, Refusal) and not outcome.lasting]
+            if passing and await self._recall(work, passing):
+                raise Repeated
         for call in batch:
             again = call.key in known or call is not first[call.key]
             call.replayed = again and call.fingerprint == outcomes[call.key][0]

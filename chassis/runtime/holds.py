@@ -14,7 +14,6 @@ from sqlalchemy import Select, and_, case, func, not_, or_, select, update
 from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2
 from chassis.kernel.clock import DAY, HOUR, SECOND, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
-from chassis.kernel.ids import least_id
 from chassis.runtime.calendars import need_calendar
 from chassis.runtime.jobs import Job, JobKind, Reading, Result, Step, start_job
 from chassis.runtime.pages import page
@@ -93,10 +92,7 @@ class Holds:
         still_open = select(holds.c.queue, func.min(holds.c.raised_at).label("oldest"), *_counts(bands)).where(*self._tables.open_holds)
         for row in await asked.tx.read(still_open.group_by(holds.c.queue)):
             figures[row.queue] = {name: int(getattr(row, name)) for name in bands} | {"oldest_raised_at": to_timestamp(row.oldest)}
-        # Ids are in the order of time, so that what was raised in a day is a span of the primary key.
-        raised = select(holds.c.queue, func.count().label("count")).where(
-            holds.c.hold_id >= least_id(now - DAY), holds.c.raised_at > now - DAY
-        )
+        raised = select(holds.c.queue, func.count().label("count")).where(holds.c.raised_at > now - DAY)
         for row in await asked.tx.read(raised.group_by(holds.c.queue)):
             figures.setdefault(row.queue, {})["raised_in_day"] = row.count
         age = func.sum(holds.c.released_at - holds.c.raised_at).label("age")

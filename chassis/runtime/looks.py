@@ -33,11 +33,6 @@ class Looks:
         self._statements.clear()
         return self._events.setdefault(name, asyncio.Event())
 
-    def remove(self, name: str) -> None:
-        """Looks for it no more."""
-        del self._waiting[name], self._events[name]
-        self._statements.clear()
-
     def wake(self, names: Iterable[str]) -> None:
         """Says that what these wait for is there."""
         for name in names:

@@ -148,7 +148,7 @@ class SqliteTx(Tx):
 
     async def commit(self) -> None:
         """Runs what is left and commits."""
-        await self._driver.hop(sqlite3.Connection.commit)
+        await self._run("COMMIT", sqlite3.Connection.commit)
 
     async def roll_back(self) -> None:
         """Forgets what is left and rolls back."""
@@ -159,30 +159,30 @@ class SqliteTx(Tx):
         """There is nothing to do: what goes ahead goes with any statement."""
 
     async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        rows, _ = await self._run(one, lambda connection: _found(connection.execute(one.text, cells)))
+        rows, _ = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
         return rows
 
     async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
-        _, answer = await self._run(one, lambda connection: _found(connection.execute(one.text, cells)))
+        _, answer = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
         return answer[1]
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
         one = statements.insert_text(table, names, once)
         each = _each(one, rows)
         if once:
-            return (await self._run(one, each))[1][1]
+            return (await self._run(one.text, each))[1][1]
         self._driver.ahead.append(each)
         return len(rows)
 
     async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
         one = statements.repeated(table, statement, names)
-        return (await self._run(one, _each(one, rows)))[0]
+        return (await self._run(one.text, _each(one, rows)))[0]
 
-    async def _run(self, one: Ready, statement: Statement) -> Found:
+    async def _run(self, text: str, statement: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._driver.hop(statement)
         except sqlite3.Error as error:
-            raise DBAPIError(one.text, None, error) from error
+            raise DBAPIError(text, None, error) from error
 
 
 def driver_of(connection: AsyncConnection) -> Driver:

@@ -1,5 +1,6 @@
 """Jobs: each step's work and its progress are one; what fails is tried again, then held; what is stopped writes no more."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from chassis.runtime.jobs import Job, JobKind, Jobs, Reading, Result, Step, star
 from chassis.runtime.work import Cause, Work
 from gateway.calls import Calls
 from services.inventory.store.tables import LOCATIONS
+from tests.builders import eventually
 from tests.service.conftest import Bench
 
 Act = Callable[[Job], Awaitable[None]]
@@ -95,6 +97,30 @@ async def test_a_step_that_fails_is_done_again_and_nothing_of_it_twice(counting:
     job_id = await counting.start()
     await counting.run()
     assert (await counting.job(job_id)).status == jobs_service_pb2.JOB_STATUS_SUCCEEDED
+    assert await counting.places() == PLACES
+
+
+async def test_jobs_go_on_after_their_database_was_away(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    do_one, tries = counting.jobs.do_one, []
+
+    async def away() -> bool:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError("the database is away")
+        return await do_one()
+
+    monkeypatch.setattr(counting.jobs, "do_one", away)
+    running = [asyncio.ensure_future(run()) for run in (counting.jobs.serve, counting.component.looks.serve)]
+    try:
+        job_id = await counting.start()
+
+        async def ended() -> bool:
+            return (await counting.job(job_id)).status == jobs_service_pb2.JOB_STATUS_SUCCEEDED
+
+        await eventually(ended)
+    finally:
+        for one in running:
+            one.cancel()
     assert await counting.places() == PLACES
 
 

@@ -1,9 +1,12 @@
 """Statements about many rows, on both databases: found by key, added never below zero, merged, left out once there, removed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
@@ -70,3 +73,54 @@ async def test_leaves_out_once_what_is_there_and_removes(database: Database) -> 
         assert await tx.remove(BALANCES, KEY[:2], [("a", "BER"), ("c", "BER")]) == 1
         assert await tx.remove(BALANCES, KEY[:2], []) == 0
     assert await quantities(database) == {"b": 7}
+
+
+async def test_what_was_inserted_is_there_for_what_follows(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.insert(TOMBSTONES, [{"owner_id": "x", "buried_at": 1}])
+        await tx.insert(BALANCES, [balance("c", 1)])
+        await tx.insert(TOMBSTONES, [{"owner_id": "y", "buried_at": 2}])
+        assert await tx.change(BALANCES, KEY, [balance("c", 2)], add=("quantity",)) == 1
+        assert [row.owner_id for row in await tx.find(TOMBSTONES, ("owner_id",), [("x",), ("y",)], order=("owner_id",))] == ["x", "y"]
+        await tx.insert(BALANCES, [balance("d", 4)])
+        assert len(await tx.read(select(BALANCES))) == 5
+        await tx.insert(TOMBSTONES, [{"owner_id": "z", "buried_at": 3}])
+    assert await quantities(database) == {"a": 5, "b": 7, "c": 3, "d": 4}
+    async with database.read() as tx:
+        assert len(await tx.read(select(TOMBSTONES))) == 3
+
+
+async def test_a_wrong_insert_fails_its_transaction(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        async with database.write() as tx:
+            assert await tx.insert(BALANCES, [balance("c", 1), balance("a", 1)]) == 2
+    assert await quantities(database) == {"a": 5, "b": 7}
+    async with database.write() as tx:
+        await tx.insert(BALANCES, [balance("c", 1)])
+    assert await quantities(database) == {"a": 5, "b": 7, "c": 1}
+
+
+async def test_rows_are_read_by_name_and_as_a_mapping(database: Database) -> None:
+    async with database.read() as tx:
+        row = (await tx.find(BALANCES, KEY[:2], [("b", "BER")]))[0]
+    assert (row.item_id, row.quantity) == ("b", 7)
+    assert dict(row._mapping) == balance("b", 7)
+
+
+async def test_connections_that_were_ended_are_replaced(postgres_settings: Settings) -> None:
+    url = postgres_settings.database_for("inventory")
+    database = Database(url)
+    other = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        async with database.write() as tx, database.read() as reading:
+            await tx.insert(BALANCES, [balance("a", 5)])
+            await reading.find(BALANCES, KEY[:1], [("a",)])
+        others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        await other.execute(f"SELECT pg_terminate_backend(pid) FROM {others}")
+        await asyncio.sleep(0.2)
+        async with database.write() as tx:
+            await tx.change(BALANCES, KEY, [balance("a", 1)], add=("quantity",))
+        assert await quantities(database) == {"a": 6}
+    finally:
+        await other.close()
+        await database.close()

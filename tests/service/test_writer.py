@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from argosy.catalog.v1 import channels_service_pb2
-from chassis.kernel.errors import AlreadyExists, FailedPrecondition, Internal
+from chassis.kernel.errors import AlreadyExists, FailedPrecondition, Internal, Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from chassis.runtime.settings import Settings
@@ -60,6 +60,29 @@ async def test_a_refusal_is_remembered(started: Started) -> None:
     refusals = [await submit(catalog, PATH, again) for _ in range(2)]
     assert [type(one) for one in refusals] == [AlreadyExists, AlreadyExists]
     assert refusals[0].reason == refusals[1].reason == "CHANNEL_EXISTS"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("now", [Unavailable("AWAY", "not now"), FailedPrecondition("CLOSED", "no more"), RuntimeError("a defect")])
+async def test_what_was_answered_is_answered_again_whatever_is_true_now(
+    started: Started, monkeypatch: pytest.MonkeyPatch, now: Exception
+) -> None:
+    catalog = await started("catalog")
+    before = channel("web")
+    answer = await submit(catalog, PATH, before)
+
+    async def changed(_: Work, calls: Any) -> Any:
+        if isinstance(now, RuntimeError):
+            raise now
+        return [now] * len(calls)
+
+    monkeypatch.setitem(catalog.writer._handlers, PATH, changed)
+    requests = [channel("shop"), before, channel("store")]
+    answers = await asyncio.gather(*(submit(catalog, PATH, request) for request in requests))
+    assert answers[1] == answer
+    wanted = Internal if isinstance(now, RuntimeError) else type(now)
+    assert [type(answers[index]) for index in (0, 2)] == [wanted, wanted]
+    assert await submit(catalog, PATH, before) == answer
+    assert await count(catalog) == 1
 
 
 async def test_a_poisonous_call_hurts_only_itself(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from argosy.gateway.v1.proofs_service_pb2_grpc import ProofsServiceStub
 from chassis.runtime.channels import Channels
-from chassis.runtime.component import Component
+from chassis.runtime.component import Component, cancelled
 from chassis.runtime.host import service_secret
 from chassis.runtime.settings import Settings
 from gateway.app.proofs import record_of
@@ -52,9 +52,7 @@ class Front:
 
         async def stop() -> None:
             await stop_http()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled(tasks)
 
         return stop
 

@@ -164,9 +164,9 @@ class Component:
 
     async def stop(self) -> None:
         """Stops taking events and effects, lets the writer finish what it has, and closes the database."""
-        await _cancelled(self._tasks[1:])
+        await cancelled(self._tasks[1:])
         await self.writer.finish()
-        await _cancelled(self._tasks[:1])
+        await cancelled(self._tasks[:1])
         await self.database.close()
         self.telemetry.close()
 
@@ -230,7 +230,7 @@ class Component:
         return list(answer.events), answer.oldest_sequence
 
 
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancels tasks until they have ended: one cancellation is lost where it meets the end of a wait (`asyncio.wait_for`)."""
     while waiting := [task for task in tasks if not task.done()]:
         for task in waiting:

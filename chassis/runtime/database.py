@@ -22,6 +22,7 @@ from chassis.runtime.tx import Tx
 OWN_BEGIN = "own_begin"
 SQLITE_READERS = POSTGRES_READERS = 4
 POSTGRES_WRITERS = 2
+LONGEST_WAIT_S = 30
 POSTGRES_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
 # Of what the driver is given by itself, as many are kept prepared, for good.
 KEPT_STATEMENTS = {"statement_cache_size": 1000, "max_cached_statement_lifetime": 0}
@@ -48,12 +49,25 @@ class Kept:
     @asynccontextmanager
     async def one(self) -> AsyncIterator[AsyncConnection]:
         """Lends one; what is broken afterwards is not kept."""
-        async with self._turns:
+        await self._turn()
+        try:
             connection = await self._take()
             try:
                 yield connection
             finally:
                 await self._give_back(connection)
+        finally:
+            self._turns.release()
+
+    async def _turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise ConnectionError(f"no connection to the database came free within {LONGEST_WAIT_S} s") from None
 
     async def _take(self) -> AsyncConnection:
         while self._idle:

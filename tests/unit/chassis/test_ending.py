@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chassis.runtime.component import _cancelled
+from chassis.runtime.component import cancelled
 
 
 async def test_a_loop_that_loses_a_cancellation_is_ended_all_the_same() -> None:
@@ -20,5 +20,5 @@ async def test_a_loop_that_loses_a_cancellation_is_ended_all_the_same() -> None:
 
     task = asyncio.ensure_future(loop())
     await asyncio.sleep(0)
-    await asyncio.wait_for(_cancelled([task]), 10)
+    await asyncio.wait_for(cancelled([task]), 10)
     assert (task.done(), lost) == (True, [True])

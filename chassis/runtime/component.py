@@ -99,18 +99,9 @@ class Component:
         self.relay = Relay(service.name, database, tables, self.writer, bus, self.leases, self.looks)
         self.executor = Executor(database, tables, self.writer, self.leases, service.processes, clock, telemetry, self.looks)
         self.inbox = Inbox(
-            service.name,
-            database,
-            tables,
-            self.writer,
-            bus,
-            self.leases,
-            service.reactions,
-            self._ask_replay,
-            telemetry,
-            metrics,
+            service.name, database, tables, self.writer, bus, self.leases, service.reactions, self._ask_replay, telemetry, metrics,
             self.looks,
-        )
+        )  # fmt: skip
         self.holds = Holds(service.name, tables, service.on_hold_released, clock)
         self.jobs = Jobs(database, tables, self.writer, self.leases, (*service.jobs, self.holds.release_job), self.looks)
         alike: tuple[Ops | Holds | Approvals | Jobs, ...] = (

@@ -52,7 +52,15 @@ async def live_a_day(suite: Suite, orders: int = ORDERS) -> Tour:
     await calls.subscriptions.CreateSubscription(
         subscriptions_service_pb2.CreateSubscriptionRequest(request_id=new_id(), url="http://127.0.0.1:1/hook", description="nobody there")
     )
+    await stock_up(calls, next(iter(make_day(1, 1).articles)).sku, 1)
+    await eventually(partial(_tried_in_vain, calls))
     return tour
+
+
+async def _tried_in_vain(calls: Calls) -> bool:
+    """Whether the subscriber who does not answer was tried, so that every look at the page of a notification sees attempts."""
+    found = await calls.subscriptions.ListNotifications(subscriptions_service_pb2.ListNotificationsRequest())
+    return any(notification.attempts for notification in found.notifications)
 
 
 async def bury_event(suite: Suite) -> str:

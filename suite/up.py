@@ -1,8 +1,10 @@
 """Starting the suite: a nats-server of our own where none is given, and the services, in this process or in their own."""
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -28,18 +30,18 @@ from gateway.app.keys import resolver
 from suite.modules import BUILDS
 
 START_S = 90.0
+PORTS = range(10_000, 32_768)
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Returns ports that are free now, none of those from which systems take one for a connection that goes out."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = secrets.choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            found.add(port)
+    return sorted(found)
 
 
 async def wait_for(condition: Callable[[], bool], what: str, within_s: float = START_S) -> None:

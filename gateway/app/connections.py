@@ -30,6 +30,12 @@ SIGNED = {
     connections_service_pb2.DIALECT_SHIPSTATION: "ShipStation signs nothing; give a secret, and let it send to /webhooks/…?key=SECRET",
 }
 
+# Who says what it has, and what it billed.
+TELLING = {
+    "takes_stock": (connections_service_pb2.DIALECT_SHIPHERO, connections_service_pb2.DIALECT_SHIPBOB),
+    "takes_bills": (connections_service_pb2.DIALECT_SHIPBOB,),
+}
+
 
 async def set_connection(
     work: Work, request: connections_service_pb2.SetConnectionRequest, egress: Egress
@@ -51,6 +57,9 @@ async def set_connection(
         await _check_warehouse(work.tx, request, before)
     elif request.location_id:
         raise InvalidArgument("INVALID_FIELD", "location_id: only a warehouse of others is one of our locations", field="location_id")
+    for name, dialects in TELLING.items():
+        if getattr(request, name) and request.dialect not in dialects:
+            raise InvalidArgument("INVALID_FIELD", f"{name}: this dialect does not say so; leave it unset", field=name)
     if request.dialect == connections_service_pb2.DIALECT_ORDER_FILE:
         await load_mapping(work.tx, request.mapping_id)
     row = {
@@ -60,6 +69,7 @@ async def set_connection(
         "api_url": request.api_url.rstrip("/"), "external_location_id": request.external_location_id,
         "api_token": request.api_token or (before.api_token if before is not None else ""), "coalesce_ms": request.coalesce_ms,
         "location_id": request.location_id, "edi_own_id": request.edi_own_id, "edi_partner_id": request.edi_partner_id,
+        "takes_stock": int(request.takes_stock), "takes_bills": int(request.takes_bills),
     }  # fmt: skip
     await work.tx.write(CONNECTIONS.delete().where(CONNECTIONS.c.channel_id == request.channel_id))
     await work.tx.insert(CONNECTIONS, [row])
@@ -141,5 +151,5 @@ def _to_connection(row: Any) -> connections_service_pb2.Connection:
         previous_secret_holds=bool(row.previous_secret), updated_at=to_timestamp(row.updated_at),
         returns_location_id=row.returns_location_id, api_url=row.api_url, external_location_id=row.external_location_id,
         coalesce_ms=row.coalesce_ms or COALESCE_MS, location_id=row.location_id, edi_own_id=row.edi_own_id,
-        edi_partner_id=row.edi_partner_id,
+        edi_partner_id=row.edi_partner_id, takes_stock=bool(row.takes_stock), takes_bills=bool(row.takes_bills),
     )  # fmt: skip

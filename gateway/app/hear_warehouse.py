@@ -169,7 +169,7 @@ def _shipment(order: Any, lines: list[dict[str, Any]], parcel: Parcel) -> str:
                 shipped[lines[index]["line_id"]] = shipped.get(lines[index]["line_id"], 0) + part
     request = {
         "fulfillment_order_id": order.fulfillment_order_id, "carrier": parcel.carrier, "service": parcel.service,
-        "tracking_number": parcel.tracking_number,
+        "tracking_number": parcel.tracking_number, "reference": parcel.number[:100],
         "lines": [{"line_id": line_id, "quantity": quantity} for line_id, quantity in shipped.items()],
     }  # fmt: skip
     return json.dumps(request)

@@ -19,7 +19,7 @@ GRANTS: dict[int, tuple[str, ...]] = {
     access_service_pb2.ROLE_FINANCE: (
         *LOOKING, "finance.*", "inventory.value.*", "inventory.purchasing.read", "inventory.purchasing.approve",
         "inventory.adjustment.approve", "catalog.prices.approve", "ops.approvals.read", "ops.approvals.decide",
-        "fulfillment.orders.read", "returns.returns.read", "ops.holds.read",
+        "fulfillment.orders.read", "fulfillment.freight.*", "returns.returns.read", "ops.holds.read",
         "ops.audit.read", "ops.proof.read",
     ),
     access_service_pb2.ROLE_SUPPORT: (

@@ -14,6 +14,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.inbox import Received
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from gateway.app.publications import pause
 from gateway.channels.commands import Command, TellLocation
@@ -34,9 +35,10 @@ PENDING, READY, SENT, TAKEN, FAILED, NEEDLESS = (
     for name in ("PENDING", "READY", "SENT", "TAKEN", "FAILED", "NEEDLESS")
 )
 MOST_ATTEMPTS = 12
-SHORT = "short"
+SHORT, BOOKED = "short", "booked"
 LOOK_AGAIN_US = HOUR
 UNTOLD = HoldKind("WAREHOUSE_NOT_TOLD", "integration", 3600, "integration")
+UNHEARD = HoldKind("WAREHOUSE_NOT_UNDERSTOOD", "integration", 8 * 3600, "integration")
 Message = warehouses_service_pb2.WarehouseMessage
 EVENTS = (
     fulfillment_events_pb2.FulfillmentOrderReleased, fulfillment_events_pb2.CancellationRequested,
@@ -192,6 +194,24 @@ async def record_failure(work: Work, message: Any, why: str, *, final: bool) -> 
     await change_message(work, message.message_id, state=FAILED, attempts=attempts, error=why[:500])
     about = f" fulfilment order {message.fulfillment_order_id}" if message.fulfillment_order_id else " what it was to be told"
     work.hold(UNTOLD, "warehouse-message", message.message_id, f"{message.channel_id} did not take{about}: {why}")
+
+
+async def record_silence(work: Work, channel_id: str, why: str) -> None:
+    """A warehouse that is asked every hour said nothing that can be used; a person is asked once."""
+    await work.hold_once(UNHEARD, "connection", channel_id, why[:500])
+
+
+async def bills_unbooked(tx: Tx, channel_id: str, numbers: Sequence[str]) -> list[str]:
+    """Returns which of a warehouse's bills were not booked yet."""
+    keys = [(channel_id, f"bill/{number}", BOOKED) for number in numbers]
+    booked = {row.external_order_id for row in await tx.find(EXTERNAL_STEPS, ("channel_id", "external_order_id", "step"), keys)}
+    return [number for number in numbers if f"bill/{number}" not in booked]
+
+
+async def record_bill(work: Work, channel_id: str, number: str) -> None:
+    """A bill was booked."""
+    row = {"channel_id": channel_id, "external_order_id": f"bill/{number}", "step": BOOKED, "delivery_id": ""}
+    await work.tx.insert(EXTERNAL_STEPS, [row], once=True)
 
 
 async def try_again(work: Work, message_id: str) -> None:

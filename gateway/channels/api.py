@@ -36,17 +36,17 @@ async def call(client: httpx.AsyncClient, method: str, url: str, **given: Any) -
     return response
 
 
-def body_of(response: httpx.Response) -> Any:
-    """Returns an answer's JSON; raises ApiFailure where it is none."""
+def body_of(response: httpx.Response, **given: Any) -> Any:
+    """Returns an answer's JSON, read as json.loads is `given`; raises ApiFailure where it is none."""
     try:
-        return response.json()
+        return response.json(**given)
     except ValueError as error:
         raise ApiFailure(f"HTTP {response.status_code}: the answer is no JSON") from error
 
 
-def object_of(response: httpx.Response) -> Mapping[str, Any]:
+def object_of(response: httpx.Response, **given: Any) -> Mapping[str, Any]:
     """Returns an answer that is a JSON object; raises ApiFailure where it is none."""
-    body = body_of(response)
+    body = body_of(response, **given)
     if not isinstance(body, dict):
         raise ApiFailure("the answer is no object")
     return Strict(body)

@@ -3,18 +3,34 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import httpx
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from gateway.channels.api import ApiFailure, ApiRefusal, body_of, call, object_of
+from gateway.channels.amounts import minor
+from gateway.channels.api import ApiFailure, ApiRefusal, Strict, body_of, call, object_of
 from gateway.channels.commands import Unreadable
-from gateway.channels.warehouses import REJECTED, SHIPPED, STUCK, Arrived, Handed, Heard, Parcel, Said, ShippedLine
+from gateway.channels.warehouses import (
+    REJECTED,
+    SHIPPED,
+    STUCK,
+    Arrived,
+    Bill,
+    BillLine,
+    Handed,
+    Heard,
+    Parcel,
+    Said,
+    ShippedLine,
+)
 
 LEFT = {"Completed", "Fulfilled"}
 STOPPED = {"Exception", "OnHold", "ImportReview"}
-MOST_RECEIVING = 250
+MOST_RECEIVING = MOST_PRODUCTS = MOST_BILLED = 250
+# The kind of an invoice, and of what it asks for freight.
+SHIPPING = "Shipping"
 
 
 def is_signed(content: bytes, name: str, signature: str, secrets: Sequence[str]) -> bool:
@@ -80,6 +96,13 @@ def _quantity(product: Mapping[str, Any]) -> int:
     return sum(int(one["quantity"]) for one in product["inventory_items"])
 
 
+def _charged(transaction: Mapping[str, Any]) -> int:
+    """Returns what is charged, below zero where it is given back."""
+    where = f"transaction {transaction['transaction_id']}"
+    amount = minor(transaction["amount"], str(transaction["currency_code"]), where)
+    return amount if transaction["transaction_type"] == "Charge" else -abs(amount)
+
+
 class ShipBob:
     """One channel's interface: what it took, it ships, or says that it is stuck."""
 
@@ -139,6 +162,57 @@ class ShipBob:
             raise ApiFailure("the answer is no list")
         ours = [one for one in answer if one["purchase_order_number"] in numbers]
         return [json.dumps(one, sort_keys=True).encode() for one in ours]
+
+    async def stock(self) -> Mapping[str, int]:
+        """Returns what all its places together have on hand; SKUs that are one article to it have it together."""
+        found: dict[str, dict[int, int]] = {}
+        seen: set[int] = set()
+        page = 1
+        while True:
+            products = body_of(await self._call("GET", "product", params={"Page": page, "Limit": MOST_PRODUCTS}))
+            if not isinstance(products, list):
+                raise ApiFailure("the answer is no list")
+            fresh = [variant for product in products for variant in product["variants"] if variant["id"] not in seen]
+            seen.update(variant["id"] for variant in fresh)
+            for variant in fresh:
+                if variant["sku"] and not variant["is_digital"] and not variant["bundle_definition"]:
+                    held = variant["inventory"]
+                    found.setdefault(str(variant["sku"]), {})[held["inventory_id"]] = int(held["on_hand_qty"])
+            if not fresh:
+                return {sku: sum(held.values()) for sku, held in found.items()}
+            page += 1
+
+    async def bills(self, since: str) -> Sequence[str]:
+        """Returns the numbers of its invoices for shipping."""
+        found = await self._pages("invoices", FromDate=since, InvoiceTypes=SHIPPING)
+        return [str(one["invoice_id"]) for one in found if one["invoice_type"] == SHIPPING]
+
+    async def bill(self, number: str) -> Bill:
+        """Returns what an invoice says of parcels' freight, before tax. What it asks for picking and storing is no freight."""
+        own = [
+            one for one in await self._pages(f"invoices/{number}/transactions")
+            if one["reference_type"] == "Shipment" and one["transaction_fee"] == SHIPPING
+        ]  # fmt: skip
+        currencies = {str(one["currency_code"]) for one in own}
+        if len(currencies) > 1:
+            raise Unreadable(f"invoice {number} is in {' and '.join(sorted(currencies))}")
+        lines = [BillLine(str(one["transaction_id"]), str(one["reference_id"]), _charged(one)) for one in own]
+        return Bill(number, "".join(currencies), lines)
+
+    async def _pages(self, path: str, **asked: str) -> list[Any]:
+        """Returns the items of all pages; each page names the next."""
+        items: list[Any] = []
+        cursor = ""
+        while True:
+            given = {**asked, "PageSize": str(MOST_BILLED), **({"Cursor": cursor} if cursor else {})}
+            response = await self._call("GET", path, params=given)
+            page = Strict(object_of(response, parse_float=Decimal))
+            items += page["items"]
+            if not page.get("next") or not page["items"]:
+                return items
+            if page["next"] == cursor:
+                raise ApiFailure(f"a page of {path} leads to itself")
+            cursor = str(page["next"])
 
     async def fetch(self, url: str) -> bytes:
         """It says everything in its webhooks."""

@@ -36,6 +36,8 @@ FIND = """query($reference: String!) { orders(partner_order_id: $reference) { da
     line_items(first: 100) { edges { node { quantity line_item { sku partner_line_item_id } } } } } } } } } }"""
 PURCHASE = """query($number: String!) { purchase_order(po_number: $number) { data { po_number
   line_items(first: 500) { edges { node { sku quantity quantity_received } } } } } }"""
+STOCK = """query($warehouse: String!, $after: String) { warehouse_products(warehouse_id: $warehouse) { data(first: 100, after: $after) {
+  edges { node { on_hand product { sku } } } pageInfo { hasNextPage endCursor } } } }"""
 CANCEL = "mutation($data: CancelOrderInput!) { order_cancel(data: $data) { order { id fulfillment_status } } }"
 LESSEN = "mutation($data: UpdateLineItemsInput!) { order_update_line_items(data: $data) { order { id } } }"
 THROTTLED = 30
@@ -188,6 +190,21 @@ class ShipHero:
                 told = {"po_number": order["po_number"], "line_items": lines}
                 found.append(json.dumps({"webhook_type": "PO Update", "purchase_order": told}, sort_keys=True).encode())
         return found
+
+    async def stock(self) -> Mapping[str, int]:
+        """Returns what the warehouse has on hand; what it has nothing of is nothing."""
+        units: Counter[str] = Counter()
+        after = None
+        while True:
+            asked = {"warehouse": self._warehouse_id, "after": after}
+            page = (await self._call(STOCK, asked))["warehouse_products"]["data"]
+            for edge in page["edges"]:
+                units[str(edge["node"]["product"]["sku"])] += int(edge["node"]["on_hand"])
+            if not page["pageInfo"]["hasNextPage"]:
+                return units
+            if page["pageInfo"]["endCursor"] == after:
+                raise ApiFailure("a page of its stock leads to itself")
+            after = page["pageInfo"]["endCursor"]
 
     async def fetch(self, url: str) -> bytes:
         """It says everything in its webhooks."""

@@ -1,7 +1,7 @@
 """What warehouses of others are given and say, the same for all of them: the port behind which their dialects stand."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
@@ -133,6 +133,22 @@ class Heard(Struct, frozen=True):
     back: list[ComingBack] = field(default_factory=list)
 
 
+class BillLine(Struct, frozen=True):
+    """What a warehouse bills for the freight of a parcel, which it names as in `Parcel.number`; below zero for a credit."""
+
+    line_id: str
+    number: str
+    amount_minor: int
+
+
+class Bill(Struct, frozen=True):
+    """A bill of a warehouse, as far as it is for freight."""
+
+    number: str
+    currency_code: str
+    lines: list[BillLine]
+
+
 class WarehouseApi(Protocol):
     """A warehouse that is called. Methods raise ApiFailure where nobody knows what it did, ApiRefusal where it said no."""
 
@@ -152,3 +168,22 @@ class WarehouseApi(Protocol):
 
     async def fetch(self, url: str) -> bytes:
         """Fetches what it said would be there."""
+
+
+@runtime_checkable
+class SaysStock(Protocol):
+    """A warehouse that says what it has."""
+
+    async def stock(self) -> Mapping[str, int]:
+        """Returns the stock units on hand by SKU, promised or not."""
+
+
+@runtime_checkable
+class SendsBills(Protocol):
+    """A warehouse that can be asked for its bills."""
+
+    async def bills(self, since: str) -> Sequence[str]:
+        """Returns the numbers of its bills since a day, ISO 8601."""
+
+    async def bill(self, number: str) -> Bill:
+        """Returns a bill; raises Unreadable."""

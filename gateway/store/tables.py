@@ -58,6 +58,8 @@ CONNECTIONS = Table(
     Column("location_id", String(64), nullable=False, server_default=""),
     Column("edi_own_id", String(20), nullable=False, server_default=""),
     Column("edi_partner_id", String(20), nullable=False, server_default=""),
+    Column("takes_stock", Integer, nullable=False, server_default="0"),
+    Column("takes_bills", Integer, nullable=False, server_default="0"),
     Index("ix_channel_connections_location", "location_id", unique=True, postgresql_where=text("location_id <> ''"), sqlite_where=text("location_id <> ''")),
 )  # fmt: skip
 

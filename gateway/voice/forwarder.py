@@ -6,8 +6,8 @@ A fulfilment order is told as it stands at that moment: what was called back bef
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,15 +16,18 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select, update
 
-from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
+from argosy.fulfillment.v1.parcels_service_pb2_grpc import ParcelsServiceStub
 from argosy.gateway.v1 import connections_service_pb2
-from argosy.inventory.v1 import purchasing_service_pb2
+from argosy.inventory.v1 import feeds_service_pb2, purchasing_service_pb2
+from argosy.inventory.v1.feeds_service_pb2_grpc import FeedsServiceStub
 from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
 from argosy.orders.v1 import orders_service_pb2
 from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
-from chassis.kernel.clock import SECOND
+from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
@@ -33,10 +36,11 @@ from gateway.app import warehouses as book
 from gateway.app.deliveries import keep
 from gateway.channels import x12, x12_warehouse
 from gateway.channels.api import ApiFailure, ApiRefusal, call
+from gateway.channels.commands import Unreadable
 from gateway.channels.shipbob import ShipBob
 from gateway.channels.shiphero import ShipHero
 from gateway.channels.shipstation import ShipStation
-from gateway.channels.warehouses import Handed, HandedLine, WarehouseApi
+from gateway.channels.warehouses import Bill, Handed, HandedLine, SaysStock, SendsBills, WarehouseApi
 from gateway.store.tables import CONNECTIONS, WAREHOUSE_MESSAGES, WAREHOUSE_ORDERS
 from gateway.voice.each import serve_each
 from gateway.voice.egress import Egress
@@ -45,7 +49,10 @@ LOOK_S = 0.2
 AGAIN_S = 1.0
 TIMEOUT_S = 15.0
 AT_ONCE = 50
-WITHIN_S = 10
+WITHIN_S, LONG_S = 10, 30
+# Lines in one call.
+MOST_LINES, MOST_BILLED = 5000, 1000
+BILLED_DAYS = 35
 CAUSE = Cause("service:gateway", "warehouses", "warehouses")
 GIVEN = select(CONNECTIONS).where(CONNECTIONS.c.location_id != "")
 APIS: dict[int, Callable[[httpx.AsyncClient, str, str, str], WarehouseApi]] = {
@@ -92,7 +99,9 @@ class Standing:
     def __init__(self, channels: Channels) -> None:
         self._fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
         self._orders = OrdersServiceStub(channels.to("orders"))
+        self._parcels = ParcelsServiceStub(channels.to("fulfillment"))
         self._purchasing = PurchasingServiceStub(channels.to("inventory"))
+        self._feeds = FeedsServiceStub(channels.to("inventory"))
 
     async def status(self, fulfillment_order_id: str) -> fulfillment_pb2.FulfillmentOrder:
         """Returns a fulfilment order; raises a Refusal."""
@@ -111,6 +120,30 @@ class Standing:
                     break
                 request.page_token = page.next_page_token
         return numbers
+
+    async def follow(self, location_id: str, source: str, as_of: int, units: Mapping[str, int]) -> None:
+        """Lets the books follow what a location had of each SKU at a moment; raises a Refusal."""
+        feed_id, found = new_id(), sorted(units.items())
+        for page, start in enumerate(range(0, len(found), MOST_LINES), start=1):
+            lines = [feeds_service_pb2.FeedLine(sku=sku, quantity=quantity) for sku, quantity in found[start : start + MOST_LINES]]
+            request = feeds_service_pb2.ApplyStockFeedRequest(
+                request_id=new_id(), source=source, location_id=location_id, feed_id=feed_id, kind=feeds_service_pb2.FEED_KIND_SNAPSHOT,
+                as_of=to_timestamp(as_of), page=page, last=start + MOST_LINES >= len(found), lines=lines,
+            )  # fmt: skip
+            await self._feeds.ApplyStockFeed(request, timeout=LONG_S)
+
+    async def book_bill(self, location_id: str, source: str, bill: Bill) -> None:
+        """Books what a location billed for parcels that left it, each line once; it ships for others too. Raises a Refusal."""
+        for start in range(0, len(bill.lines), MOST_BILLED):
+            lines = [
+                parcels_service_pb2.CarrierBillLine(line_id=one.line_id, reference=one.number, amount_minor=one.amount_minor)
+                for one in bill.lines[start : start + MOST_BILLED]
+            ]
+            request = parcels_service_pb2.RecordCarrierBillRequest(
+                request_id=new_id(), carrier=source, bill_number=bill.number, currency_code=bill.currency_code, lines=lines,
+                location_id=location_id, skip_unknown=True,
+            )  # fmt: skip
+            await self._parcels.RecordCarrierBill(request, timeout=LONG_S)
 
     async def handed(self, fulfillment_order_id: str, external_id: str) -> tuple[Handed, fulfillment_pb2.FulfillmentOrder]:
         """Returns what a warehouse is told of a fulfilment order; raises a Refusal, ApiRefusal for one that it cannot have."""
@@ -236,6 +269,10 @@ class CalledWarehouse(WarehouseVoice):
         if self._ask_at <= wall_clock():
             self._ask_at = wall_clock() + book.LOOK_AGAIN_US
             await self._ask_for_goods()
+            if self._connection.takes_stock and isinstance(self._api, SaysStock):
+                await self._ask_for("what it has", partial(self._follow_stock, self._api))
+            if self._connection.takes_bills and isinstance(self._api, SendsBills):
+                await self._ask_for("what it billed", partial(self._book_bills, self._api))
         due = (WAREHOUSE_ORDERS.c.channel_id == self._channel_id, WAREHOUSE_ORDERS.c.look_at <= wall_clock())
         query = select(WAREHOUSE_ORDERS).where(*due).order_by(WAREHOUSE_ORDERS.c.look_at).limit(AT_ONCE)
         async with self._component.database.read() as tx:
@@ -258,6 +295,38 @@ class CalledWarehouse(WarehouseVoice):
 
         if found:
             await self._write(write)
+
+    async def _ask_for(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+        """Asks for something; what cannot be used waits for a person, who is away is asked in an hour."""
+        try:
+            await ask()
+        except ApiFailure as failure:
+            log.info("a warehouse did not answer", channel=self._channel_id, asked=what, error=str(failure))
+        except (ApiRefusal, Refusal, Unreadable, *NOT_UNDERSTOOD) as error:
+            if isinstance(error, Refusal) and error.transient:
+                log.info("what a warehouse says waits", channel=self._channel_id, asked=what, error=_why(error))
+                return
+            text = f"{self._channel_id} was asked {what}: {_why(error)}"
+            await self._write(partial(book.record_silence, channel_id=self._channel_id, why=text))
+
+    async def _follow_stock(self, api: SaysStock) -> None:
+        """What leaves or comes while it answers is booked later than the picture's moment, and so not undone."""
+        as_of = wall_clock()
+        units = await api.stock()
+        await self._asker.follow(self._connection.location_id, self._channel_id, as_of, units)
+
+    async def _book_bills(self, api: SendsBills) -> None:
+        """Books the bills of the last weeks that were not booked yet; one that cannot be booked keeps no other waiting."""
+        since = datetime.fromtimestamp(wall_clock() // SECOND, UTC) - timedelta(days=BILLED_DAYS)
+        numbers = await api.bills(since.date().isoformat())
+        async with self._component.database.read() as tx:
+            fresh = await book.bills_unbooked(tx, self._channel_id, numbers)
+        for number in fresh:
+            await self._ask_for(f"for its bill {number}", partial(self._book_bill, api, number))
+
+    async def _book_bill(self, api: SendsBills, number: str) -> None:
+        await self._asker.book_bill(self._connection.location_id, self._channel_id, await api.bill(number))
+        await self._write(partial(book.record_bill, channel_id=self._channel_id, number=number))
 
     async def _ask(self, row: Any) -> None:
         """Asks what became of an order that has not ended; one that cannot be asked for is asked for later."""

@@ -16,6 +16,7 @@ from argosy.gateway.v1 import access_service_pb2
 from argosy.inventory.v1 import reservations_service_pb2, stock_service_pb2
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
 from argosy.orders.v1 import orders_service_pb2
+from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
 from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import Channels, GrpcChannels
@@ -145,6 +146,29 @@ def reserve(channels: Channels, items: Sequence[str]) -> Callable[[int], Awaitab
     return call
 
 
+def refused(channels: Channels, item_id: str) -> Callable[[int], Awaitable[Any]]:
+    """Returns a call that asks for a unit of an item of which nothing is left."""
+    ask = reserve(channels, [item_id])
+
+    async def call(number: int) -> None:
+        try:
+            await ask(number)
+        except FailedPrecondition as refusal:
+            if refusal.reason == "INSUFFICIENT_STOCK":
+                return
+        raise RuntimeError("what is sold out was sold")
+
+    return call
+
+
+async def sold_out(bench: Bench) -> str:
+    """Returns an item whose only unit is reserved."""
+    item_id = await publish_item(bench.calls, "LAST")
+    await receive(bench.calls, item_id, "BER", 1, 400)
+    await reserve(bench.suite.channels, [item_id])(0)
+    return item_id
+
+
 async def reserved_units(bench: Bench) -> int:
     """Returns what inventory counts as reserved."""
     answer = await bench.calls.stock.ListBalances(stock_service_pb2.ListBalancesRequest(location_id="BER", page_size=500))
@@ -152,11 +176,12 @@ async def reserved_units(bench: Bench) -> int:
 
 
 async def measure_reserve(bench: Bench) -> list[Value]:
-    """Reserve against an empty rpc, hot against spread, and both against the classic way, slices interleaved."""
+    """Reserve against an empty rpc, hot against spread, a no against a yes, and against the classic way, slices interleaved."""
     calls = {
         "empty": reserve(bench.empty, bench.items), "spread": reserve(bench.suite.channels, bench.items),
         "hot": reserve(bench.suite.channels, bench.items[:1]), "classic hot": reserve(bench.classic, bench.items[:1]),
         "classic spread": reserve(bench.classic, bench.items),
+        "refused": refused(bench.suite.channels, await sold_out(bench)),
     }  # fmt: skip
     rates: dict[str, list[float]] = {name: [] for name in calls}
     before = await reserved_units(bench)
@@ -171,6 +196,7 @@ async def measure_reserve(bench: Bench) -> list[Value]:
     return [
         ratio("reserve / empty rpc", rates["spread"], rates["empty"], "calls/s", floor=0.60),
         ratio("hot / spread", rates["hot"], rates["spread"], "calls/s", floor=0.90),
+        ratio("refused / hot", rates["refused"], rates["hot"], "calls/s", floor=0.90),
         ratio("reserve hot / classic hot", rates["hot"], rates["classic hot"], "calls/s", floor=4.5),
         ratio("reserve spread / classic spread", rates["spread"], rates["classic spread"], "calls/s"),
     ]

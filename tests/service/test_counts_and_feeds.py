@@ -6,8 +6,10 @@ from typing import Any
 
 from argosy.inventory.v1 import counts_service_pb2, feeds_service_pb2, reservations_service_pb2, stock_pb2, stock_service_pb2
 from argosy.ops.v1 import approvals_service_pb2
+from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.host import wall_clock
 from services.inventory.store.tables import ITEMS
 from tests.service.stockroom import Stockroom, refused
 
@@ -199,6 +201,33 @@ async def test_lines_that_cannot_be_used_are_reported_by_name_and_the_others_cou
     ]
     await fed(room, lines=states)
     assert await room.balances("cup") == {("", "AVAILABLE"): 99, ("", "DAMAGED"): 2}
+
+
+async def test_what_is_more_may_be_what_is_expected_and_is_not_booked_twice(room: Stockroom) -> None:
+    await shelf(room)
+    coming = returns_events_pb2.ReturnAuthorized(return_id="r-1", order_id="o", channel_id="web", location_id="BER")
+    coming.lines.add(line_id="l", item_id="cup", quantity=10, stock_quantity=10)
+    await room.hear(coming)
+    feed = await fed(room, ("CUP", 106), ("PIN", 6))
+    assert sorted(await reports(room, feed)) == [("CUP", "ON_ITS_WAY_IN", 0), ("PIN", "DIFFERENT", 1)]
+    # What is beyond that was found.
+    assert await reports(room, await fed(room, ("CUP", 113), as_of=to_timestamp(wall_clock()))) == [("CUP", "ON_ITS_WAY_IN", 3)]
+    assert (await room.balances("cup"))["", "AVAILABLE"] == 103
+    assert not await room.breaks()
+
+
+async def test_a_picture_may_leave_lots_out_where_they_come_to_the_same(room: Stockroom) -> None:
+    await room.item("tea", tracking=2)
+    await room.receive("tea", 5, 50, lot="A")
+    await room.receive("tea", 3, 30, lot="B")
+    as_of = to_timestamp(await room.moment())
+    await room.receive("tea", 2, 20, lot="B")
+    assert (await fed(room, ("TEA", 8), as_of=as_of)).discrepancies == 0
+    assert await reports(room, await fed(room, ("TEA", 9), as_of=to_timestamp(wall_clock()))) == [("TEA", "LOT_REQUIRED", 0)]
+    lots = [feeds_service_pb2.FeedLine(sku="tea", quantity=quantity, lot=lot) for lot, quantity in (("A", 5), ("B", 4))]
+    assert await reports(room, await fed(room, lines=lots, as_of=to_timestamp(wall_clock()))) == [("tea", "DIFFERENT", -1)]
+    assert await room.balances("tea") == {("A", "AVAILABLE"): 5, ("B", "AVAILABLE"): 4}
+    assert not await room.breaks()
 
 
 async def test_a_10000_line_absolute_stock_feed_during_live_orders_loses_no_update(room: Stockroom) -> None:

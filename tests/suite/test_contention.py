@@ -1,8 +1,6 @@
 """Many buyers of little stock: exactly as many win as there is, over one inventory process or two."""
 
 import asyncio
-import statistics
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,24 +68,17 @@ async def test_over_two_processes_on_postgresql(postgres_settings: Settings) -> 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=pytest.mark.soak)])
 async def test_flash_sale(postgres_settings: Settings, rounds: int) -> None:
-    """2,000 buyers of 100 units over two processes: exactly 100 win each time, and a refusal takes no longer than a win."""
+    """2,000 buyers of 100 units over two processes: exactly 100 win each time. That a no is as fast as a yes, `make bench` shows."""
     async with two_doors(postgres_settings) as (calls, doors):
         await open_shop_of_stock(calls)
         for number in range(rounds):
             item_id = await publish_item(calls, f"FLASH-{number}")
             await receive(calls, item_id, "BER", FLASH_UNITS, FLASH_UNITS * 400)
-            took: dict[str, list[float]] = {"won": [], "INSUFFICIENT_STOCK": []}
-
-            async def buyer(index: int, item_id: str = item_id, number: int = number, took: dict[str, list[float]] = took) -> None:
-                started = time.perf_counter()
-                result = await buy(doors[index % len(doors)], item_id, number * FLASH_BUYERS + index)
-                took[result].append(time.perf_counter() - started)
-
+            results = Counter[str]()
             for start in range(0, FLASH_BUYERS, AT_ONCE):
-                await asyncio.gather(*(buyer(index) for index in range(start, start + AT_ONCE)))
-            counts = {name: len(times) for name, times in took.items()}
-            assert counts == {"won": FLASH_UNITS, "INSUFFICIENT_STOCK": FLASH_BUYERS - FLASH_UNITS}
-            assert statistics.median(took["INSUFFICIENT_STOCK"]) <= 2 * statistics.median(took["won"])
+                buyers = range(start, start + AT_ONCE)
+                results.update(await asyncio.gather(*(buy(doors[n % len(doors)], item_id, number * FLASH_BUYERS + n) for n in buyers)))
+            assert results == {"won": FLASH_UNITS, "INSUFFICIENT_STOCK": FLASH_BUYERS - FLASH_UNITS}
 
 
 async def test_over_one_process_on_sqlite(sqlite_settings: Settings) -> None:

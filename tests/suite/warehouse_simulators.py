@@ -30,6 +30,9 @@ class Warehouse:
     given: int = 0
     # Purchase orders by our number: what came of each, by article.
     purchases: dict[str, dict[str, int]] = field(default_factory=dict)
+    # What it has on hand, by article, and how often it was asked.
+    stock: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
 
     def bad_day(self, request: Request) -> Response | None:
         """Returns what it answers without having done anything; None where it does what it is asked."""
@@ -71,6 +74,8 @@ class ShipHero(Warehouse):
         if "purchase_order(" in query:
             came = self.purchases.get(variables["number"])
             return JSONResponse({"data": {"purchase_order": {"data": self._purchase(variables["number"]) if came is not None else None}}})
+        if "warehouse_products(" in query:
+            return JSONResponse({"data": {"warehouse_products": {"data": self._products(variables["after"])}}})
         data = variables["data"]
         if "order_create" in query:
             self.given += 1
@@ -108,6 +113,13 @@ class ShipHero(Warehouse):
         }  # fmt: skip
         return json.dumps({"webhook_type": "Shipment Update", "fulfillment": told}).encode()
 
+    def _products(self, after: str | None) -> dict[str, Any]:
+        """Returns an article a page."""
+        self.asked += not after
+        skus, position = sorted(self.stock), int(after or 0)
+        nodes = [{"node": {"on_hand": self.stock[sku], "product": {"sku": sku}}} for sku in skus[position : position + 1]]
+        return {"edges": nodes, "pageInfo": {"hasNextPage": position + 1 < len(skus), "endCursor": str(position + 1)}}
+
     def _purchase(self, number: str) -> dict[str, Any]:
         lines = [{"node": {"sku": sku, "quantity": 10, "quantity_received": count}} for sku, count in self.purchases[number].items()]
         return {"po_number": number, "line_items": {"edges": lines}}
@@ -140,14 +152,20 @@ class ShipHero(Warehouse):
 
 
 class ShipBob(Warehouse):
-    """Its orders, and the webhooks that it would send."""
+    """Its orders, the webhooks that it would send, and its invoices: transactions by number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.invoices: dict[int, list[dict[str, Any]]] = {}
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/order", self._list, methods=["GET"]), Route("/order", self._create, methods=["POST"]),
                 Route("/order/{name}", self._get, methods=["GET"]), Route("/order/{name}/cancel", self._cancel, methods=["POST"]),
-                Route("/receiving", self._receiving, methods=["GET"]),
+                Route("/receiving", self._receiving, methods=["GET"]), Route("/product", self._products, methods=["GET"]),
+                Route("/invoices", self._list_invoices, methods=["GET"]),
+                Route("/invoices/{number}/transactions", self._transactions, methods=["GET"]),
             ]
         )  # fmt: skip
 
@@ -183,6 +201,45 @@ class ShipBob(Warehouse):
             return JSONResponse({"message": f"an order that is {order['status']} cannot be cancelled"}, 422)
         order["status"] = "Cancelled"
         return self.said({"order_id": order["id"], "status": "Success"})
+
+    async def _products(self, request: Request) -> Response:
+        if bad := self.bad_day(request):
+            return bad
+        page = int(request.query_params["Page"])
+        self.asked += page == 1
+        return JSONResponse([self._product(page, sku) for sku in sorted(self.stock)[page - 1 : page]])
+
+    def _product(self, number: int, sku: str) -> dict[str, Any]:
+        variant = {
+            "id": number, "sku": sku, "is_digital": False, "bundle_definition": [],
+            "inventory": {"inventory_id": 100 + number, "on_hand_qty": self.stock[sku]},
+        }  # fmt: skip
+        return {"id": number, "type": "Regular", "variants": [variant]}
+
+    async def _list_invoices(self, request: Request) -> Response:
+        if bad := self.bad_day(request):
+            return bad
+        items = [{"invoice_id": number, "invoice_type": "Shipping", "invoice_date": "2026-01-05"} for number in self.invoices]
+        return JSONResponse({"items": items, "next": None})
+
+    async def _transactions(self, request: Request) -> Response:
+        """Answers with a transaction a page."""
+        if bad := self.bad_day(request):
+            return bad
+        found, position = self.invoices[int(request.path_params["number"])], int(request.query_params.get("Cursor", "0"))
+        following = str(position + 1) if position + 1 < len(found) else None
+        return JSONResponse({"items": found[position : position + 1], "next": following})
+
+    def charge(self, invoice: int, shipment: int, amount: str, **values: Any) -> None:
+        """Puts a transaction for a parcel's freight on an invoice."""
+        transactions = self.invoices.setdefault(invoice, [])
+        transactions.append(
+            {
+                "amount": float(amount), "currency_code": "EUR", "transaction_id": f"T{invoice}.{len(transactions)}",
+                "transaction_type": "Charge", "transaction_fee": "Shipping", "reference_id": str(shipment), "reference_type": "Shipment",
+                "invoice_id": invoice, "invoice_type": "Shipping", "taxes": [], **values,
+            }
+        )  # fmt: skip
 
     async def _receiving(self, request: Request) -> Response:
         return self.bad_day(request) or JSONResponse([self._received(number) for number in self.purchases])

@@ -145,6 +145,7 @@ def _ship(
         "tracking_status": "IN_TRANSIT", "tracked_at": 0, "freight_minor": request.freight_minor or freight,
         "currency_code": currency_code, "shipped_at": work.now,
         "method": to.method, "ship_by": to.ship_by, "deliver_by": to.deliver_by, "delivered_at": None,
+        "reference": request.reference,
     }  # fmt: skip
     event = fulfillment_events_pb2.ShipmentShipped(
         fulfillment_order_id=row["fulfillment_order_id"], shipment_id=row["shipment_id"], order_id=row["order_id"],

@@ -57,7 +57,7 @@ async def confirm_collection(work: Work, request: fulfillment_service_pb2.Confir
         "location_id": to.location_id, "carrier": "", "service": "", "tracking_number": "", "tracking_status": "DELIVERED",
         "tracked_at": work.now, "freight_minor": 0, "currency_code": to.currency_code, "shipped_at": work.now, "method": to.method,
         # It was promised to be ready; when the customer comes is theirs to say.
-        "ship_by": None, "deliver_by": None, "delivered_at": work.now,
+        "ship_by": None, "deliver_by": None, "delivered_at": work.now, "reference": "",
     }  # fmt: skip
     named = {"fulfillment_order_id": to.fulfillment_order_id, "shipment_id": shipment_id, "order_id": to.order_id}
     event = fulfillment_events_pb2.ShipmentShipped(

@@ -41,7 +41,7 @@ def to_shipment(row: Any, lines: Sequence[Any]) -> fulfillment_pb2.Shipment:
         location_id=row.location_id, carrier=row.carrier, service=row.service, tracking_number=row.tracking_number,
         tracking_status=row.tracking_status, freight_minor=row.freight_minor, currency_code=row.currency_code,
         lines=[fulfillment_pb2.ParcelLine(line_id=line.line_id, quantity=line.quantity) for line in lines],
-        shipped_at=to_timestamp(row.shipped_at), delivered_at=_moment(row.delivered_at),
+        shipped_at=to_timestamp(row.shipped_at), delivered_at=_moment(row.delivered_at), reference=row.reference,
     )  # fmt: skip
 
 

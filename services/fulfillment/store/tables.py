@@ -97,8 +97,14 @@ SHIPMENTS = Table(
     Column("ship_by", BigInteger),
     Column("deliver_by", BigInteger),
     Column("delivered_at", BigInteger),
+    # What the location calls it.
+    Column("reference", String(100), nullable=False, server_default=""),
     Index("ix_shipments_shipped_at", "shipped_at"),
     Index("ix_shipments_tracking_number", "tracking_number"),
+    Index(
+        "ix_shipments_reference", "reference", "location_id", postgresql_where=text("reference <> ''"),
+        sqlite_where=text("reference <> ''"),
+    ),
 )  # fmt: skip
 
 SHIPMENT_LINES = Table(

@@ -17,16 +17,18 @@ from chassis.kernel.ids import least_id, request_id
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
-from services.inventory.app.supply import fill
+from services.inventory.app.supply import COMING, fill
 from services.inventory.domain.feeding import GROUPS, Books, Verdict, judge_change, judge_picture
 from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import KEY, Document, StockBook
-from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, ITEMS, LOCATIONS, MOVEMENTS
+from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, INBOUND, ITEMS, LOCATIONS, MOVEMENTS
 
 DELTA, SNAPSHOT = feeds_service_pb2.FEED_KIND_DELTA, feeds_service_pb2.FEED_KIND_SNAPSHOT
 FEED_DIFFERENCE = HoldKind("FEED_DIFFERENCE", "stock", 14_400, "operations")
 FEED = ("source", "location_id", "feed_id")
 COUNTED = ("pages", "lines", "changed", "discrepancies", "gain_minor", "loss_minor")
+# What follows the feed, or is looked at again with the next.
+SETTLED = ("DIFFERENT", "ON_ITS_WAY_OUT", "ON_ITS_WAY_IN")
 MASTER = ("item_id", "sku", "kit", "tracking")
 Spot = tuple[str, str, int]
 
@@ -38,6 +40,8 @@ class _Line:
     sku: str
     spot: Spot
     quantity: int
+    # Said of all lots of an item that has lots.
+    all_lots: bool = False
 
 
 async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) -> feeds_service_pb2.StockFeed:
@@ -72,7 +76,7 @@ async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeed
     different = [line for line in lines if judged[line.spot].kind]
     reported = wrong + [_report(request, line.sku, line.spot, line.quantity, judged[line.spot]) for line in different]
     await work.tx.insert(DISCREPANCIES, reported)
-    _hold(work, request, reported)
+    await _hold(work, request, reported)
     counts = (1, len(request.lines), changed, len(reported), gain, loss)
     row = {**{name: getattr(feed, name) for name in (*FEED, "complete")}, **dict(zip(COUNTED, counts, strict=True))}
     await work.tx.change(FEEDS, FEED, [{**row, "complete": int(request.last)}], add=COUNTED)
@@ -147,7 +151,7 @@ async def _read(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) ->
         if kind:
             wrong.append(_report(request, line.sku, spot, line.quantity, Verdict(0, kind)))
         else:
-            lines.append(_Line(line.sku, spot, line.quantity))
+            lines.append(_Line(line.sku, spot, line.quantity, _lacks_lot(line, item)))
     return lines, wrong
 
 
@@ -162,7 +166,11 @@ def _flaw(request: Any, line: feeds_service_pb2.FeedLine, item: Any, spot: Spot,
         return "STATE"
     if request.kind == SNAPSHOT and line.quantity < 0:
         return "NEGATIVE"
-    return "LOT_REQUIRED" if item.tracking != Tracking.NONE and not line.lot else ""
+    return "LOT_REQUIRED" if request.kind == DELTA and _lacks_lot(line, item) else ""
+
+
+def _lacks_lot(line: feeds_service_pb2.FeedLine, item: Any) -> bool:
+    return item.tracking != Tracking.NONE and not line.lot
 
 
 async def _judge(
@@ -170,28 +178,40 @@ async def _judge(
 ) -> dict[Spot, Verdict]:
     """Returns what each line does, by the locked book where there is one, else by a first look."""
     location_id = request.location_id
+    keys = sorted({(line.spot[0], location_id) for line in lines})
+    in_all = {line.spot[0] for line in lines if line.all_lots}
     there: defaultdict[Spot, int] = defaultdict(int)
+    coming: defaultdict[str, int] = defaultdict(int)
     if book is None:
-        keys = sorted({(line.spot[0], location_id) for line in lines})
         for item_id, lot, state, quantity in await work.tx.find(BALANCES, KEY, keys, only=("item_id", "lot", "state", "quantity")):
-            there[item_id, lot, state] = quantity
+            there[item_id, lot, state] += quantity
+            if lot and item_id in in_all:
+                there[item_id, "", state] += quantity
     else:
         for item_id, lot, _ in {line.spot for line in lines}:
             for state in State:
                 there[item_id, lot, state] = book.lot_quantity(item_id, location_id, lot, state)
-    since = await _moved_since(work, location_id, as_of, {line.spot[0] for line in lines}) if request.kind == SNAPSHOT else {}
+        if request.kind == SNAPSHOT:
+            for row in await work.tx.find(INBOUND, KEY, keys, only=("item_id", "quantity"), where=COMING):
+                coming[row.item_id] += row.quantity
+    since = await _moved_since(work, location_id, as_of, {line.spot[0] for line in lines}, in_all) if request.kind == SNAPSHOT else {}
     verdicts = {}
     for line in lines:
         item_id, lot, group = line.spot
         books = Books(
             sum(there[item_id, lot, state] for state in GROUPS[group]), there[item_id, lot, group],
             there[item_id, lot, State.ALLOCATED] if group == State.AVAILABLE else 0, since.get(line.spot, 0),
+            coming[item_id] if group != State.DAMAGED else 0,
         )  # fmt: skip
-        verdicts[line.spot] = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
+        verdict = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
+        if line.all_lots and verdict.change:
+            # It differs, and nobody says in which lot.
+            verdict = Verdict(0, "LOT_REQUIRED", verdict.booked)
+        verdicts[line.spot] = verdict
     return verdicts
 
 
-async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[str]) -> dict[Spot, int]:
+async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[str], in_all: set[str]) -> dict[Spot, int]:
     """Returns by how much each group changed after the picture's moment. Ids are in the order of booking, give or take the
     clocks, and nothing is booked before it happens.
     """  # fmt: skip
@@ -206,6 +226,8 @@ async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[s
             change = (row.to_state in states) - (row.from_state in states)
             if change:
                 moved[row.item_id, row.lot, group] += change * row.quantity
+                if row.lot and row.item_id in in_all:
+                    moved[row.item_id, "", group] += change * row.quantity
     return moved
 
 
@@ -232,14 +254,16 @@ def _report(request: Any, sku: str, spot: Spot, reported: int, verdict: Verdict)
     }  # fmt: skip
 
 
-def _hold(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, reported: Sequence[dict[str, Any]]) -> None:
+async def _hold(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, reported: Sequence[dict[str, Any]]) -> None:
     kinds: defaultdict[str, int] = defaultdict(int)
     for one in reported:
         kinds[one["kind"]] += 1
-    waiting = {kind: count for kind, count in kinds.items() if kind not in ("DIFFERENT", "ON_ITS_WAY_OUT")}
+    waiting = {kind: count for kind, count in kinds.items() if kind not in SETTLED}
     if waiting:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting.items()))
-        work.hold(FEED_DIFFERENCE, "feed", request.feed_id, f"page {request.page} of {request.source} for {request.location_id}: {told}")
+        # The next picture says the same again: a person is asked once.
+        text = f"page {request.page} of feed {request.feed_id} of {request.source}: {told}"
+        await work.hold_once(FEED_DIFFERENCE, "location", request.location_id, text)
 
 
 async def list_stock_feeds(asked: Asked) -> feeds_service_pb2.ListStockFeedsResponse:

@@ -15,12 +15,16 @@ GROUPS: dict[int, tuple[State, ...]] = {
 
 @dataclass(frozen=True)
 class Books:
-    """What the books have of an item, lot and group: in all now, free to take, released to the warehouse, and moved since the picture."""
+    """What the books have of an item, lot and group: in all now, free to take, released to the warehouse, and moved since the picture.
+
+    `coming` is what documents still expect there.
+    """
 
     now: int
     free: int
     allocated: int = 0
     moved_since: int = 0
+    coming: int = 0
 
     @property
     def then(self) -> int:
@@ -40,12 +44,15 @@ class Verdict:
 def judge_picture(reported: int, books: Books) -> Verdict:
     """Returns what a picture's line does.
 
-    What is missing may have left with what is released and is not told yet: that much is reported and waits for the next
-    picture. What is promised is not taken from orders.
+    What is missing may have left with what is released and is not told yet, and what is more may be what is expected: that much
+    is reported and waits for the next picture. What is promised is not taken from orders.
     """
     difference = reported - books.then
-    if difference >= 0:
-        return Verdict(difference, "DIFFERENT" if difference else "", books.then)
+    if not difference:
+        return Verdict(0, "", books.then)
+    if difference > 0:
+        found = max(0, difference - books.coming)
+        return Verdict(found, "DIFFERENT" if found == difference else "ON_ITS_WAY_IN", books.then)
     missing = max(0, -difference - books.allocated)
     if not missing:
         return Verdict(0, "ON_ITS_WAY_OUT", books.then)

@@ -3,12 +3,27 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.channels import shipbob, shiphero, shipstation
+from gateway.channels.api import ApiFailure
 from gateway.channels.commands import Unreadable
 from gateway.channels.shipstation import _is_own
-from gateway.channels.warehouses import ACCEPTED, REJECTED, SHIPPED, STUCK, Arrived, BackLine, ComingBack, Parcel, Said, ShippedLine
+from gateway.channels.warehouses import (
+    ACCEPTED,
+    REJECTED,
+    SHIPPED,
+    STUCK,
+    Arrived,
+    BackLine,
+    Bill,
+    BillLine,
+    ComingBack,
+    Parcel,
+    Said,
+    ShippedLine,
+)
 from tests.samples import need_samples, samples
 
 
@@ -123,3 +138,44 @@ def test_other_real_files_are_not_taken_for_parcels(name: str) -> None:
         except Unreadable:
             continue
         assert not [one for one in heard.said if one.kind == SHIPPED]
+
+
+def answering(*answers: bytes) -> httpx.AsyncClient:
+    """A client that is answered with these bodies in turn, the last one again and again."""
+    left = list(answers)
+    return httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, content=left.pop(0) if len(left) > 1 else left[0]))
+    )
+
+
+async def test_shipbob_has_its_articles_in_products_and_its_freight_in_invoices() -> None:
+    async with answering(real("shipbob_products_2_0"), b"[]") as client:
+        assert await shipbob.ShipBob(client, "http://bob", "token", "1").stock() == {"100": 0}
+    said = json.loads(real("shipbob_spec_billing_transactions"))
+    last = json.dumps({**said, "next": None, "items": []}).encode()
+    async with answering(json.dumps(said).encode(), last) as client:
+        bill = await shipbob.ShipBob(client, "http://bob", "token", "1").bill("12345")
+    assert bill == Bill("12345", "USD", [BillLine("01AN4Z07BY79KA1307SR9X4MV3", "12345", 9)])
+
+
+async def test_shipbob_counts_an_article_once_and_no_bundle() -> None:
+    held = {"is_digital": False, "bundle_definition": [], "inventory": {"inventory_id": 7, "on_hand_qty": 4}}
+    variants = [
+        {**held, "id": 1, "sku": "A"}, {**held, "id": 2, "sku": "A"}, {**held, "id": 3, "sku": "B"}, {**held, "id": 4, "sku": ""},
+        {**held, "id": 5, "sku": "C", "bundle_definition": [{"sku": "A"}]}, {**held, "id": 6, "sku": "D", "is_digital": True},
+        {**held, "id": 7, "sku": "A", "inventory": {"inventory_id": 8, "on_hand_qty": 5}},
+    ]  # fmt: skip
+    # One that knows no pages says the same again and again.
+    async with answering(json.dumps([{"variants": variants}]).encode()) as client:
+        assert await shipbob.ShipBob(client, "http://bob", "token", "1").stock() == {"A": 9, "B": 4}
+
+
+async def test_what_is_no_page_is_a_failure() -> None:
+    circle = {"items": [{"invoice_id": 1, "invoice_type": "Shipping"}], "next": "c"}
+    async with answering(json.dumps(circle).encode()) as client:
+        with pytest.raises(ApiFailure, match="leads to itself"):
+            await shipbob.ShipBob(client, "http://bob", "token", "1").bills("2026-01-01")
+    page = {"edges": [{"node": {"on_hand": 1, "product": {"sku": "A"}}}], "pageInfo": {"hasNextPage": True, "endCursor": "c"}}
+    async with answering(json.dumps({"data": {"warehouse_products": {"data": page}}}).encode()) as client:
+        with pytest.raises(ApiFailure, match="leads to itself"):
+            await shiphero.ShipHero(client, "http://hero", "token", "1").stock()

@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, literal_column, select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, parcels_service_pb2
 from chassis.kernel.clock import DAY, to_timestamp
-from chassis.kernel.errors import FailedPrecondition
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument
 from chassis.kernel.ids import request_id
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
@@ -17,16 +17,18 @@ from services.fulfillment.store.parcels import CHARGES
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SHIPMENTS
 
 UNKNOWN_PARCEL = HoldKind("UNKNOWN_PARCEL", "integration", 8 * 3600, "finance")
+# PostgreSQL uses a partial index only where the statement itself says its condition.
+NAMED = (SHIPMENTS.c.reference != literal_column("''"),)
 DAYS = 28
 Charge = parcels_service_pb2.FreightCharge
 
 
 async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCarrierBillRequest) -> parcels_service_pb2.CarrierBill:
-    """A parcel's first line takes up what was accrued for it, later ones cost what they cost. Refusals: CURRENCY_DIFFERS."""
-    numbers = sorted({line.tracking_number for line in request.lines})
-    # A number is used again after years: the last parcel is meant.
-    found = await work.tx.find(SHIPMENTS, ("tracking_number",), [(one,) for one in numbers], order=("shipped_at",))
-    shipments = {row.tracking_number: row for row in found if row.carrier == request.carrier}
+    """A parcel's first line takes up what was accrued for it, later ones cost what they cost.
+
+    Refusals: INVALID_FIELD, CURRENCY_DIFFERS.
+    """
+    shipments = await _shipments(work, request)
     orders = await work.tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), {(row.fulfillment_order_id,) for row in shipments.values()})
     channels = {row.fulfillment_order_id: row for row in orders}
     earlier = await work.tx.find(CHARGES, ("shipment_id",), {(row.shipment_id,) for row in shipments.values()})
@@ -37,12 +39,13 @@ async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCar
     answer = parcels_service_pb2.CarrierBill(carrier=request.carrier, bill_number=request.bill_number)
     rows = []
     for index, line in enumerate(request.lines):
-        shipment = shipments.get(line.tracking_number)
+        shipment = shipments.get((line.reference, "") if line.reference else ("", line.tracking_number))
         charge_id = request_id("freight", request.carrier, request.bill_number, line.line_id)
         if shipment is None:
             answer.unknown.append(line.line_id)
-            text = f"bill {request.bill_number} of {request.carrier}, line {line.line_id}: no parcel has the number {line.tracking_number}"
-            work.hold(UNKNOWN_PARCEL, "carrier_bill", charge_id, text)
+            if not request.skip_unknown:
+                text = f"bill {request.bill_number} of {request.carrier}, line {line.line_id}: no parcel has the number {_name(line)}"
+                work.hold(UNKNOWN_PARCEL, "carrier_bill", charge_id, text)
             continue
         if shipment.currency_code != request.currency_code:
             text = f"currency_code: the parcel was quoted in {shipment.currency_code}"
@@ -55,7 +58,7 @@ async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCar
         rows.append(
             {
                 "charge_id": charge_id, "carrier": request.carrier, "bill_number": request.bill_number, "line_id": line.line_id,
-                "shipment_id": shipment.shipment_id, "tracking_number": line.tracking_number, "location_id": shipment.location_id,
+                "shipment_id": shipment.shipment_id, "tracking_number": shipment.tracking_number, "location_id": shipment.location_id,
                 "quoted_minor": quoted, "billed_minor": line.amount_minor, "currency_code": request.currency_code,
                 "recorded_at": work.now,
             }
@@ -65,6 +68,28 @@ async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCar
     wanted = [(request_id("freight", request.carrier, request.bill_number, line.line_id),) for line in request.lines]
     answer.charges.extend(_charge(row) for row in await work.tx.find(CHARGES, ("charge_id",), sorted(set(wanted)), order=("line_id",)))
     return answer
+
+
+async def _shipments(work: Work, request: parcels_service_pb2.RecordCarrierBillRequest) -> dict[tuple[str, str], Any]:
+    """Returns the parcels that are billed, by their carrier's number, or by what the location that bills calls them."""
+    for index, line in enumerate(request.lines):
+        if not _name(line):
+            text = f"lines[{index}]: name the parcel, by tracking_number or, on a location's bill, by reference"
+            raise InvalidArgument("INVALID_FIELD", text, field=f"lines[{index}].tracking_number")
+        if line.reference and not request.location_id:
+            text = "location_id: say which location's names the lines' references are"
+            raise InvalidArgument("INVALID_FIELD", text, field="location_id")
+    numbers = sorted({line.tracking_number for line in request.lines if not line.reference})
+    references = sorted({(line.reference, request.location_id) for line in request.lines if line.reference})
+    # A number is used again after years: the last parcel is meant.
+    found = await work.tx.find(SHIPMENTS, ("tracking_number",), [(one,) for one in numbers], order=("shipped_at",))
+    left = [row for row in found if row.carrier == request.carrier or row.location_id == request.location_id]
+    named = await work.tx.find(SHIPMENTS, ("reference", "location_id"), references, where=NAMED, order=("shipped_at",))
+    return {("", row.tracking_number): row for row in left} | {(row.reference, ""): row for row in named}
+
+
+def _name(line: parcels_service_pb2.CarrierBillLine) -> str:
+    return line.reference or line.tracking_number
 
 
 def _event(row: dict[str, Any], shipment: Any, order: Any) -> fulfillment_events_pb2.FreightBilled:

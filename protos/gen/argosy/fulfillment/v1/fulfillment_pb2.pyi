@@ -560,6 +560,7 @@ class Shipment(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     SHIPPED_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
     """The shipment's id."""
     fulfillment_order_id: _builtins.str
@@ -580,6 +581,8 @@ class Shipment(_message.Message):
     """What it costs."""
     currency_code: _builtins.str
     """ISO 4217 code."""
+    reference: _builtins.str
+    """What the location calls it; empty where it has no name of its own."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParcelLine]:
         """What is in it."""
@@ -608,10 +611,11 @@ class Shipment(_message.Message):
         lines: _abc.Iterable[Global___ParcelLine] | None = ...,
         shipped_at: _timestamp_pb2.Timestamp | None = ...,
         delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "shipped_at", b"shipped_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "currency_code", b"currency_code", "delivered_at", b"delivered_at", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "service", b"service", "shipment_id", b"shipment_id", "shipped_at", b"shipped_at", "tracking_number", b"tracking_number", "tracking_status", b"tracking_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "currency_code", b"currency_code", "delivered_at", b"delivered_at", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "reference", b"reference", "service", b"service", "shipment_id", b"shipment_id", "shipped_at", b"shipped_at", "tracking_number", b"tracking_number", "tracking_status", b"tracking_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -831,6 +831,7 @@ class ConfirmShipmentRequest(_message.Message):
     FREIGHT_MINOR_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     PARCEL_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     fulfillment_order_id: _builtins.str
@@ -847,6 +848,8 @@ class ConfirmShipmentRequest(_message.Message):
     """The state that this was decided on; refused with ETAG_MISMATCH where it changed since."""
     parcel_id: _builtins.str
     """The parcel that left, as it was packed: its lines, carrier, service, tracking number and freight. Empty where it was not packed here."""
+    reference: _builtins.str
+    """What the location calls the parcel, e.g. on its bill; empty where it has no name of its own."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_pb2.ParcelLine]:
         """What is in it; all that is left where empty."""
@@ -863,10 +866,11 @@ class ConfirmShipmentRequest(_message.Message):
         freight_minor: _builtins.int = ...,
         etag: _builtins.str = ...,
         parcel_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "parcel_id", b"parcel_id", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier", b"carrier", "etag", b"etag", "freight_minor", b"freight_minor", "fulfillment_order_id", b"fulfillment_order_id", "lines", b"lines", "parcel_id", b"parcel_id", "reference", b"reference", "request_id", b"request_id", "service", b"service", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

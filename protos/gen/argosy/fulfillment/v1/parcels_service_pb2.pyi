@@ -1165,22 +1165,26 @@ class CarrierBillLine(_message.Message):
     LINE_ID_FIELD_NUMBER: _builtins.int
     TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the bill."""
     tracking_number: _builtins.str
-    """The parcel's tracking number."""
+    """The parcel's tracking number; empty where it is named by `reference`."""
     amount_minor: _builtins.int
     """What is billed; below zero for a credit."""
+    reference: _builtins.str
+    """What the location calls the parcel that it bills; for bills of a location."""
     def __init__(
         self,
         *,
         line_id: _builtins.str = ...,
         tracking_number: _builtins.str = ...,
         amount_minor: _builtins.int = ...,
+        reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "line_id", b"line_id", "tracking_number", b"tracking_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_minor", b"amount_minor", "line_id", b"line_id", "reference", b"reference", "tracking_number", b"tracking_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1197,14 +1201,20 @@ class RecordCarrierBillRequest(_message.Message):
     BILL_NUMBER_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    SKIP_UNKNOWN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     carrier: _builtins.str
-    """The carrier."""
+    """The carrier, or the location that bills what its carriers cost."""
     bill_number: _builtins.str
     """The bill's number at the carrier's."""
     currency_code: _builtins.str
     """ISO 4217 code of all amounts here."""
+    location_id: _builtins.str
+    """The location that bills, whose name for a parcel is the lines' `reference`; empty for a carrier's bill."""
+    skip_unknown: _builtins.bool
+    """True where the bill is for others' parcels too: lines of parcels that nobody knows are answered and not held."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___CarrierBillLine]:
         """The lines."""
@@ -1217,10 +1227,12 @@ class RecordCarrierBillRequest(_message.Message):
         bill_number: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         lines: _abc.Iterable[Global___CarrierBillLine] | None = ...,
+        location_id: _builtins.str = ...,
+        skip_unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_number", b"bill_number", "carrier", b"carrier", "currency_code", b"currency_code", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_number", b"bill_number", "carrier", b"carrier", "currency_code", b"currency_code", "lines", b"lines", "location_id", b"location_id", "request_id", b"request_id", "skip_unknown", b"skip_unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1246,7 +1258,7 @@ class CarrierBill(_message.Message):
 
     @_builtins.property
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lines whose tracking number nobody knows: they are held, not booked."""
+        """Lines of parcels that nobody knows: they are not booked, and held unless they were to be skipped."""
 
     def __init__(
         self,

@@ -115,6 +115,8 @@ class Connection(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     EDI_OWN_ID_FIELD_NUMBER: _builtins.int
     EDI_PARTNER_ID_FIELD_NUMBER: _builtins.int
+    TAKES_STOCK_FIELD_NUMBER: _builtins.int
+    TAKES_BILLS_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel."""
     dialect: Global___Dialect.ValueType
@@ -139,6 +141,10 @@ class Connection(_message.Message):
     """Who we are in X12: qualifier and id, e.g. ZZ:ARGOSY."""
     edi_partner_id: _builtins.str
     """Who the warehouse is in X12."""
+    takes_stock: _builtins.bool
+    """True where a warehouse is asked every hour what it has on hand, and the books follow it."""
+    takes_bills: _builtins.bool
+    """True where a warehouse is asked every hour what it billed for freight, and its bills are booked."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -159,10 +165,12 @@ class Connection(_message.Message):
         location_id: _builtins.str = ...,
         edi_own_id: _builtins.str = ...,
         edi_partner_id: _builtins.str = ...,
+        takes_stock: _builtins.bool = ...,
+        takes_bills: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "previous_secret_holds", b"previous_secret_holds", "returns_location_id", b"returns_location_id", "takes_bills", b"takes_bills", "takes_stock", b"takes_stock", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,6 +197,8 @@ class SetConnectionRequest(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     EDI_OWN_ID_FIELD_NUMBER: _builtins.int
     EDI_PARTNER_ID_FIELD_NUMBER: _builtins.int
+    TAKES_STOCK_FIELD_NUMBER: _builtins.int
+    TAKES_BILLS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     channel_id: _builtins.str
@@ -219,6 +229,10 @@ class SetConnectionRequest(_message.Message):
     """Who we are in X12: qualifier and id, e.g. ZZ:ARGOSY."""
     edi_partner_id: _builtins.str
     """Who the warehouse is in X12."""
+    takes_stock: _builtins.bool
+    """True to ask a warehouse every hour what it has on hand, and to let the books follow it; ShipHero and ShipBob say so."""
+    takes_bills: _builtins.bool
+    """True to ask a warehouse every hour what it billed for freight, and to book its bills; ShipBob says so."""
     def __init__(
         self,
         *,
@@ -237,10 +251,12 @@ class SetConnectionRequest(_message.Message):
         location_id: _builtins.str = ...,
         edi_own_id: _builtins.str = ...,
         edi_partner_id: _builtins.str = ...,
+        takes_stock: _builtins.bool = ...,
+        takes_bills: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "api_url", b"api_url", "channel_id", b"channel_id", "coalesce_ms", b"coalesce_ms", "dialect", b"dialect", "edi_own_id", b"edi_own_id", "edi_partner_id", b"edi_partner_id", "end_previous_secret", b"end_previous_secret", "entity", b"entity", "external_location_id", b"external_location_id", "location_id", b"location_id", "mapping_id", b"mapping_id", "request_id", b"request_id", "returns_location_id", b"returns_location_id", "secret", b"secret", "takes_bills", b"takes_bills", "takes_stock", b"takes_stock"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,7 +139,7 @@ class FeedLine(_message.Message):
     quantity: _builtins.int
     """A picture's quantity, or by how much it changed."""
     lot: _builtins.str
-    """The lot; empty where the item has none."""
+    """The lot; empty where the item has none, or a picture says what there is of all its lots."""
     state: _stock_pb2.StockState.ValueType
     """AVAILABLE for what is good, promised or not; QUARANTINE or DAMAGED. AVAILABLE where unspecified."""
     reason: _builtins.str
@@ -313,7 +313,7 @@ class Discrepancy(_message.Message):
     applied: _builtins.int
     """By how much the books were changed."""
     kind: _builtins.str
-    """DIFFERENT where the books follow the feed; ON_ITS_WAY_OUT where what is missing may have left with what is released; PROMISED where it is promised to orders and was not taken; UNKNOWN_ITEM, KIT, STATE, NEGATIVE, DOUBLE or LOT_REQUIRED where nothing was done."""
+    """DIFFERENT where the books follow the feed; ON_ITS_WAY_OUT where what is missing may have left with what is released; ON_ITS_WAY_IN where what is more may be what is expected there; PROMISED where it is promised to orders and was not taken; UNKNOWN_ITEM, KIT, STATE, NEGATIVE, DOUBLE or LOT_REQUIRED where nothing was done. A picture may leave lots out: LOT_REQUIRED is where an item's lots together differ from it."""
     def __init__(
         self,
         *,

@@ -1,7 +1,7 @@
 """gRPC in front of a component: binds its pipeline to grpc.aio, with health and reflection, and drains at the end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -119,9 +119,12 @@ def _incoming(context: Any, marks: list[tuple[str, str]]) -> Incoming:
     )
 
 
-async def _abort(context: Any, refusal: Refusal, marks: list[tuple[str, str]]) -> None:
+def _refuse(context: Any, refusal: Refusal, marks: Sequence[tuple[str, str]] = ()) -> None:
+    """Sets a refusal as how the call ends; to abort it raises once more, and takes a tenth longer over the whole call."""
     status = rpc_status.to_status(to_status(refusal))
-    await context.abort(status.code, status.details, (*status.trailing_metadata, *marks))
+    context.set_code(status.code)
+    context.set_details(status.details)
+    context.set_trailing_metadata((*status.trailing_metadata, *marks))
 
 
 def _watch(component: Component, method: Method) -> Callable[[Any, Any], AsyncIterator[Any]]:
@@ -132,7 +135,7 @@ def _watch(component: Component, method: Method) -> Callable[[Any, Any], AsyncIt
                 async for one in answers:
                     yield one
         except Refusal as refusal:
-            await _abort(context, refusal, [])
+            _refuse(context, refusal)
 
     return answer
 
@@ -143,8 +146,8 @@ def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaita
         try:
             response = await component.pipeline.call(method, request, _incoming(context, marks))
         except Refusal as refusal:
-            await _abort(context, refusal, marks)
-            raise
+            _refuse(context, refusal, marks)
+            return method.response()
         if marks:
             context.set_trailing_metadata(marks)
         return response

@@ -1,6 +1,5 @@
 """Refusals on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo, there and back."""
 
-from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
@@ -8,6 +7,9 @@ from chassis.kernel.errors import Kind, Refusal, refusal_of
 
 DOMAIN = "argosy"
 VIOLATION = "violation."
+ERROR_INFO, BAD_REQUEST, RETRY_INFO = (
+    kind.DESCRIPTOR.full_name for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
+)
 # Trailing metadata of an answer that an earlier call with the same request_id got.
 REPLAYED = ("idempotent-replayed", "true")
 
@@ -32,8 +34,10 @@ def to_status(refusal: Refusal) -> status_pb2.Status:
 def from_status(status: status_pb2.Status) -> Refusal:
     """Returns a status as the refusal it was."""
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    known = {ERROR_INFO: info, BAD_REQUEST: bad, RETRY_INFO: retry}
     for detail in status.details:
-        _unpack(detail, info, bad, retry)
+        if (message := known.get(detail.type_url.rpartition("/")[2])) is not None:
+            message.ParseFromString(detail.value)
     metadata = dict(info.metadata)
     metadata.update({VIOLATION + v.field: v.description for v in bad.field_violations})
     kind = Kind(status.code) if status.code in Kind._value2member_map_ else Kind.INTERNAL
@@ -42,9 +46,3 @@ def from_status(status: status_pb2.Status) -> Refusal:
         field=bad.field_violations[0].field if bad.field_violations else "",
         retry_after_s=retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9,
     )  # fmt: skip
-
-
-def _unpack(detail: Any, info: error_details_pb2.ErrorInfo, bad: error_details_pb2.BadRequest, retry: error_details_pb2.RetryInfo) -> None:
-    for message in (info, bad, retry):
-        if detail.Is(message.DESCRIPTOR):
-            detail.Unpack(message)

@@ -8,7 +8,7 @@ written down is all that counts: whoever takes over goes on from there.
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,14 +26,14 @@ from chassis.kernel.clock import MINUTE, SECOND, from_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
-from chassis.runtime.component import Component
+from chassis.runtime.component import Component, cancelled
 from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause, Work
 from gateway.app import publications as book
 from gateway.channels.api import ApiFailure, ApiRefusal
 from gateway.channels.shopify_api import QUANTITIES_AT_ONCE, SKUS_AT_ONCE, STALE, ShopifyApi
 from gateway.store.tables import CHANNEL_STATES, CONNECTIONS, DISPATCHES, PUBLICATIONS
-from gateway.voice.each import end, serve_each
+from gateway.voice.each import serve_each
 from gateway.voice.egress import Egress
 
 LOOK_S = 0.1
@@ -65,7 +65,7 @@ class Publisher:
         """Works until cancelled."""
         async with self._egress.client(TIMEOUT_S) as client:
 
-            def voice(row: Any) -> Awaitable[None]:
+            def voice(row: Any) -> Coroutine[Any, Any, None]:
                 api = ShopifyApi(client, row.api_url, row.api_token, row.external_location_id)
                 return ChannelVoice(self._component, self._channels, api, row, self._lag).serve()
 
@@ -92,11 +92,11 @@ class ChannelVoice:
         """Works until cancelled."""
         await self._write(partial(book.save_state, channel_id=self._channel_id, values={}))
         self._failures = (await self._state()).failures
-        lines = [asyncio.ensure_future(self._forever(line)) for line in (self._watch, self._tell, self._read_back)]
+        lines = [asyncio.create_task(self._forever(line)) for line in (self._watch, self._tell, self._read_back)]
         try:
             await asyncio.gather(*lines)
         finally:
-            await end(lines)
+            await cancelled(lines)
 
     async def _forever(self, line: Callable[[], Awaitable[None]]) -> None:
         while True:

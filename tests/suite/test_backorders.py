@@ -202,6 +202,6 @@ async def test_what_is_ordered_before_it_is_sold_is_kept_and_leaves_on_its_day(s
         assert not found.lines[0].HasField("sellable_from")
         timeline = await calls.orders.GetTimeline(orders_service_pb2.GetTimelineRequest(order_id=first.order_id))
         text = " ".join(sentence.text for sentence in timeline.story)
-        assert "it was ordered before it is sold: 1 lines are sold from" in text
-        assert "1 lines are sold from now on" in text
+        assert "it was ordered before it is sold: 1 line is sold from" in text
+        assert "1 line is sold from now on" in text
         assert (await prove(suite.channels, settled=True)).breaks == []

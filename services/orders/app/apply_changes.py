@@ -9,6 +9,7 @@ from msgspec import Struct
 from argosy.orders.v1 import orders_events_pb2
 from chassis.kernel.clock import DAY, SECOND, day_of, to_timestamp
 from chassis.kernel.ids import new_id
+from chassis.kernel.words import counted
 from chassis.runtime.work import Stake, Work
 from services.orders.app.agree_refund import Tender, start_refund
 from services.orders.app.hold_kinds import hold_kind
@@ -233,7 +234,7 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
         order["pay_by"] = book.work.now + order["payment_days"] * DAY
     book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
     book.delivered[order_id] = False
-    book.record(order_id, "SHIPPED", f"{units} units with {shipment_id}")
+    book.record(order_id, "SHIPPED", f"{counted(units, 'unit')} with {shipment_id}")
     book.work.emit(event)
 
 
@@ -261,7 +262,7 @@ def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], re
         line["released"] = min(line["released"], line["reserved"])
     after = worth_left(order, list(lines.values()))
     units = sum(count.quantity // lines[count.line_id]["units"] for count in counts)
-    book.record(order_id, "CANCELLED", f"{units} units: {reason}")
+    book.record(order_id, "CANCELLED", f"{counted(units, 'unit')}: {reason}")
     book.work.emit(orders_events_pb2.LinesCancelled(order_id=order_id, channel_id=order["channel_id"], reason=reason, units=units))
     _pay_back(book, order_id, min(before - after, order["deposits_minor"] - after), reason)
 

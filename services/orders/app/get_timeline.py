@@ -10,6 +10,7 @@ from argosy.orders.v1 import order_pb2, orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.money import shown
+from chassis.kernel.words import counted
 from chassis.runtime.channels import Channels
 from chassis.runtime.pipeline import Looking
 from chassis.runtime.tx import Tx
@@ -91,7 +92,7 @@ async def _own(tx: Tx, order: order_pb2.Order) -> list[Moment]:
 def _decision(one: fulfillment_pb2.Decision) -> Moment:
     where = ", ".join(sorted({part.location_id for part in one.assignments})) or "nowhere"
     short = sum(part.quantity for part in one.short)
-    text = f"Sourced from {where} by policy {one.policy_version}, {len(one.candidates)} plans compared" + (
+    text = f"Sourced from {where} by policy {one.policy_version}, {counted(len(one.candidates), 'plan')} compared" + (
         f"; {short} short" if short else ""
     )
     return Moment(one.decision_id, one.decided_at.ToMicroseconds(), "fulfillment", "SOURCED", text, "sourcing", "decision", one.decision_id)
@@ -101,7 +102,7 @@ def _work(one: fulfillment_pb2.FulfillmentOrder) -> list[Moment]:
     units = sum(line.quantity for line in one.lines)
     own = (one.fulfillment_order_id, one.created_at.ToMicroseconds(), "fulfillment")
     about = ("", "fulfillment_order", one.fulfillment_order_id)
-    told = Moment(*own, "TOLD", f"{one.location_id} was told to {'keep' if one.pickup else 'ship'} {units} units", *about)
+    told = Moment(*own, "TOLD", f"{one.location_id} was told to {'keep' if one.pickup else 'ship'} {counted(units, 'unit')}", *about)
     if not one.HasField("ready_at"):
         return [told]
     name, at = f"{one.fulfillment_order_id}/ready", one.ready_at.ToMicroseconds()
@@ -110,12 +111,13 @@ def _work(one: fulfillment_pb2.FulfillmentOrder) -> list[Moment]:
 
 
 def _parcel(one: fulfillment_pb2.Shipment) -> list[Moment]:
+    units = sum(line.quantity for line in one.lines)
     facts = {
-        "units": sum(line.quantity for line in one.lines), "location_id": one.location_id, "carrier": one.carrier,
+        "units": units, "location_id": one.location_id, "carrier": one.carrier,
         "tracking_number": one.tracking_number, "collected": not one.carrier and one.HasField("delivered_at"),
     }  # fmt: skip
     freight = shown(one.freight_minor, one.currency_code)
-    text = f"Parcel with {facts['units']} units left {one.location_id} with {one.carrier or 'no carrier'}, {freight}"
+    text = f"Parcel with {counted(units, 'unit')} left {one.location_id} with {one.carrier or 'no carrier'}, {freight}"
     left = Moment(
         one.shipment_id, one.shipped_at.ToMicroseconds(), "fulfillment", "PARCEL", text, one.location_id, "shipment", one.shipment_id, facts
     )

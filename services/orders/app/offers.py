@@ -13,6 +13,7 @@ from chassis.kernel.clock import DAY, SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, Refusal
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import proportion, shown
+from chassis.kernel.words import counted
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database
 from chassis.runtime.pages import page
@@ -88,7 +89,7 @@ class Offers:
             )
         item_id, short = await self._impacts.offered(wish)
         if short:
-            text = f"of {request.channel_sku} {short} units are short as well; offer something that is there"
+            text = f"of {request.channel_sku} {counted(short, 'unit', 'is', 'are')} short as well; offer something that is there"
             raise FailedPrecondition("SUBSTITUTE_SHORT", text, field="channel_sku")
         impact = await self._impacts.of(wish)
         saving = impact.total_before_minor - impact.total_after_minor

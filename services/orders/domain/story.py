@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from chassis.kernel.clock import SECOND
+from chassis.kernel.words import counted
 
 HELD, GONE, LET_GO = "HOLD_", "LIFTED_", "LET_GO_"
 # What is told as it is written, after the date.
 PLAIN = {
-    "RESERVED": "{detail} were reserved",
+    "RESERVED": "stock was reserved: {detail}",
     "MOVED": "it was found to ship better from elsewhere: {detail}",
     "RELEASED": "it was given {detail}",
     "BACKORDERED": "{detail}",
     "PREORDERED": "it was ordered before it is sold: {detail}",
     "ON_SALE": "{detail}",
     "SALE_MOVED": "the day from which it is sold was moved {detail}",
-    "SUPPLY_CAME": "{detail} came and were reserved",
+    "SUPPLY_CAME": "supply came and was reserved: {detail}",
     "SHORT_PICK": "{detail}",
     "REJECTED": "a location would not ship it: {detail}",
     "STOCK_TAKEN": "its stock was given away {detail}",
@@ -83,10 +84,6 @@ def day(moment: int) -> str:
     return datetime.fromtimestamp(moment // SECOND, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def tell(told: Told, moments: Sequence[Moment]) -> list[Sentence]:
     """Returns the story, in the order in which things began; the last sentence says how it stands."""
     if not moments:
@@ -100,10 +97,10 @@ def tell(told: Told, moments: Sequence[Moment]) -> list[Sentence]:
 def _sentence(told: Told, moment: Moment, later: Sequence[Moment]) -> Iterator[Sentence]:
     match moment.kind:
         case "CAPTURED":
-            what = f"{_count(told.units, 'unit')} in {_count(told.lines, 'line')}, {told.worth}"
+            what = f"{counted(told.units, 'unit')} in {counted(told.lines, 'line')}, {told.worth}"
             yield Sentence(f"Order {told.number} of {told.channel_id} was taken on {day(moment.at)}: {what}.", [moment.entry_id])
         case "PARCEL" if moment.facts.get("collected"):
-            what, where = _count(moment.facts["units"], "unit"), moment.facts["location_id"]
+            what, where = counted(moment.facts["units"], "unit"), moment.facts["location_id"]
             yield Sentence(f"The customer collected {what} at {where} on {day(moment.at)}.", [moment.entry_id])
         case "PARCEL":
             yield _parcel(moment, later)
@@ -128,7 +125,7 @@ def _parcel(moment: Moment, later: Sequence[Moment]) -> Sentence:
     facts = moment.facts
     with_whom = f" with {facts['carrier']}" if facts["carrier"] else ""
     number = f" ({facts['tracking_number']})" if facts["tracking_number"] else ""
-    text = f"A parcel with {_count(facts['units'], 'unit')} left {facts['location_id']} on {day(moment.at)}{with_whom}{number}"
+    text = f"A parcel with {counted(facts['units'], 'unit')} left {facts['location_id']} on {day(moment.at)}{with_whom}{number}"
     arrived = next((one for one in later if one.kind == "ARRIVED" and one.subject_id == moment.subject_id), None)
     if arrived is None:
         return Sentence(f"{text}; it has not arrived yet.", [moment.entry_id])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chassis.kernel.clock import DAY, HOUR, MINUTE, day_of
 from chassis.kernel.process import Fired, HoldReleased, Next, Timer
+from chassis.kernel.words import counted
 from services.orders.domain.holds import blocked_step
 from services.orders.process.messages import (
     AskSale,
@@ -315,10 +316,13 @@ def _resolved(state: State, items: dict[str, Item], now: int) -> Step:
     known = replace(state, lines=lines, to_cancel=scaled, asking="", unsold=unsold)
     changes: Changes = (KeepItems(items),)
     if unsold and unsold != state.unsold:
-        changes = (*changes, Record("PREORDERED", f"{len(unsold)} lines are sold from {day_of(max(unsold.values()))} on"))
+        changes = (
+            *changes,
+            Record("PREORDERED", f"{counted(len(unsold), 'line', 'is', 'are')} sold from {day_of(max(unsold.values()))} on"),
+        )
     unknown = [key for key, line in lines.items() if not line.units and open_of(line)]
     if unknown:
-        following, more = hold(known, "UNKNOWN_SKU", f"{len(unknown)} lines have a SKU that is not known or not sold")
+        following, more = hold(known, "UNKNOWN_SKU", f"{counted(len(unknown), 'line', 'has', 'have')} a SKU that is not known or not sold")
         return following, changes + more
     return _ask(known, "tax"), changes
 
@@ -357,7 +361,7 @@ def _out_of_stock(state: State) -> Step:
         booked = BookCancellation([LineCount(key, quantity) for key, quantity in missing.items()], "short")
         short = any(line.waiting > line.backordered for line in lines.values())
         return replace(state, lines=lines, plans=0, short=short), (booked,)
-    return hold(replace(state, short=True), "OUT_OF_STOCK", f"{sum(missing.values())} units cannot be sourced")
+    return hold(replace(state, short=True), "OUT_OF_STOCK", f"{counted(sum(missing.values()), 'unit')} cannot be sourced")
 
 
 def _reserved(state: State, now: int) -> Step:
@@ -368,7 +372,7 @@ def _reserved(state: State, now: int) -> Step:
         lines[part.line_id] = replace(line, waiting=line.waiting - part.quantity, reserved=there)
     units = sum(part.quantity for part in state.plan)
     places = sorted({part.location_id for part in state.plan})
-    changes: Changes = (Record("RESERVED", f"{units} units at {', '.join(places)}"),)
+    changes: Changes = (Record("RESERVED", f"{counted(units, 'unit')} at {', '.join(places)}"),)
     following, more = lifted(replace(state, lines=lines, plan=[], plans=0, asking="", reserved_at=now))
     return following, changes + more
 
@@ -380,7 +384,7 @@ def _moved(state: State, message: Moved) -> Step:
         line = lines[one.line_id]
         reserved = less(line.reserved, one.from_location_id, one.quantity)
         lines[one.line_id] = replace(line, reserved={**reserved, one.to_location_id: reserved.get(one.to_location_id, 0) + one.quantity})
-    told = [f"{one.quantity} units from {one.from_location_id} to {one.to_location_id}" for one in message.moves]
+    told = [f"{counted(one.quantity, 'unit')} from {one.from_location_id} to {one.to_location_id}" for one in message.moves]
     changes: Changes = (Record("MOVED", ", ".join(told)),) if told else ()
     if message.moves == state.moves and state.arrives is not None:
         others = any(line.waiting or line.released or line.shipped for line in lines.values()) or bool(preordered(state))
@@ -410,7 +414,7 @@ def _caught_up(state: State, parts: list[Part]) -> State:
 
 def _shorted(state: State, parts: list[Part]) -> Step:
     """What a location does not find is sourced again, elsewhere."""
-    return _given_up(state, parts, "SHORT_PICK", f"{sum(part.quantity for part in parts)} units not found at {_places(parts)}")
+    return _given_up(state, parts, "SHORT_PICK", f"{counted(sum(part.quantity for part in parts), 'unit')} not found at {_places(parts)}")
 
 
 def _places(parts: list[Part]) -> str:

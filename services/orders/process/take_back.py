@@ -8,6 +8,7 @@ from collections import Counter
 
 from msgspec.structs import replace
 
+from chassis.kernel.words import counted
 from services.orders.process.messages import (
     BookCancellation,
     BookShipment,
@@ -48,7 +49,8 @@ def change_next(state: State) -> Going:
     settled = replace(state, change="", change_lines=[], change_policy=0, plan=[], plans=0, short=False)
     gone = sum(line.shipped + line.cancelled for line in state.lines.values()) - state.change_gone
     if gone or not open_units(state):
-        refused = f"{gone} units have shipped or were cancelled since it was asked" if gone else "nothing of it is left to ship"
+        since = f"{counted(gone, 'unit', 'has', 'have')} shipped or been cancelled since it was asked"
+        refused = since if gone else "nothing of it is left to ship"
         return settled, (SettleChange(state.change, refused),), ()
     released = [LineCount(key, total(line.released)) for key, line in state.lines.items() if line.released]
     if released:
@@ -150,7 +152,7 @@ def recalled(state: State, parts: list[Part], pending: int) -> Step:
     """The locations gave back `parts`, and were asked for `pending` units more that they had agreed to ship."""
     following, changes = _came_back(state, parts)
     if pending:
-        changes = (*changes, Record("CANCEL_ASKED", f"{pending} units: who has accepted them has to agree"))
+        changes = (*changes, Record("CANCEL_ASKED", f"{counted(pending, 'unit')}: who has accepted them has to agree"))
     return _answered(replace(following, awaited=following.awaited + pending), changes)
 
 
@@ -158,7 +160,7 @@ def recall_answered(state: State, parts: list[Part], kept: int, reason: str) -> 
     """A location that was asked gives back `parts`, and keeps `kept` units."""
     following, changes = _came_back(state, parts)
     if kept:
-        changes = (*changes, Record("CANCEL_DECLINED", f"{kept} units: {reason}"))
+        changes = (*changes, Record("CANCEL_DECLINED", f"{counted(kept, 'unit')}: {reason}"))
     units = kept + sum(part.quantity for part in parts)
     return _answered(replace(following, awaited=following.awaited - units), changes)
 
@@ -206,7 +208,7 @@ def _recall_over(state: State) -> Step:
         line = state.lines[one.line_id]
         to_cancel[one.line_id] = min(to_cancel.get(one.line_id, 0), line.waiting + total(line.reserved))
     following = replace(state, cancelling=[], to_cancel={key: quantity for key, quantity in to_cancel.items() if quantity})
-    return following, (Record("CANCEL_TOO_LATE", f"{kept} units were on their way already"),) if kept else ()
+    return following, (Record("CANCEL_TOO_LATE", f"{counted(kept, 'unit', 'was', 'were')} on the way already"),) if kept else ()
 
 
 def _change_over(state: State) -> Step:
@@ -216,7 +218,7 @@ def _change_over(state: State) -> Step:
     if not kept:
         return following, ()
     return replace(following, change="", change_lines=[], change_policy=0), (
-        SettleChange(state.change, f"{kept} units are on their way already"),
+        SettleChange(state.change, f"{counted(kept, 'unit', 'is', 'are')} on the way already"),
     )
 
 
@@ -241,7 +243,7 @@ def parcel_left(state: State, parcel: Shipped) -> Step:
     if not astray:
         return count_parcel(state, parcel)
     places = ", ".join(sorted({part.location_id for part in parcel.parts}))
-    text = f"{astray} units with {parcel.shipment_id}, which {places} was not to ship any more"
+    text = f"{counted(astray, 'unit')} with {parcel.shipment_id}, which {places} was not to ship any more"
     return replace(state, ahead=[*state.ahead, parcel]), (Record("SHIPPED_ASTRAY", text),)
 
 
@@ -306,7 +308,7 @@ def count_parcel(state: State, parcel: Shipped) -> Step:
     if "NO_ACK" in state.holds:
         changes = (*changes, LiftHold("NO_ACK"))
     if beyond:
-        text = f"{beyond} units left with {parcel.shipment_id}, more than the order wants: ask for them back, or charge for them"
+        text = f"{counted(beyond, 'unit')} left with {parcel.shipment_id}, more than the order wants: ask for them back, or charge for them"
         following, more = hold(following, "SHIPPED_UNASKED", text)
         changes += more
     return following, changes

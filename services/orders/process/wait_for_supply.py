@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from chassis.kernel.clock import day_of
+from chassis.kernel.words import counted
 from services.orders.process.messages import Demanded, KeepPromise, KeepSale, LiftHold, Part, Record, StockTaken
 from services.orders.process.order_state import Changes, Line, State, Step, hold, less, preordered
 
@@ -20,7 +21,7 @@ def demanded(state: State, message: Demanded) -> Step:
         # All of it was there, and is reserved: inventory says so by itself.
         return following, ()
     following, changes = dated(following, message.promised_at)
-    return following, (Record("BACKORDERED", f"{message.quantity} units wait for supply"), *changes)
+    return following, (Record("BACKORDERED", f"{counted(message.quantity, 'unit', 'waits', 'wait')} for supply"), *changes)
 
 
 def dated(state: State, promised_at: int | None) -> Step:
@@ -57,7 +58,7 @@ def supply_came(state: State, parts: list[Part]) -> Step:
             left = max(0, line.backordered - came)
             lines[part.line_id] = replace(line, waiting=line.waiting - came, reserved=there, backordered=left)
     following, changes = lifted(replace(state, lines=lines, plan=[], plans=0, surplus=surplus))
-    return following, (Record("SUPPLY_CAME", f"{sum(part.quantity for part in parts)} units"), *changes)
+    return following, (Record("SUPPLY_CAME", counted(sum(part.quantity for part in parts), "unit")), *changes)
 
 
 def stock_taken(state: State, message: StockTaken) -> Step:
@@ -71,7 +72,9 @@ def stock_taken(state: State, message: StockTaken) -> Step:
     following = replace(state, lines=lines, short=False, plans=0, plan=[])
     changes: Changes = (Record("STOCK_TAKEN", f"by order {message.taken_by}"),)
     if released:
-        following, more = hold(following, "STOCK_TAKEN", f"{released} units are with a location that order {message.taken_by} has now")
+        following, more = hold(
+            following, "STOCK_TAKEN", f"{counted(released, 'unit', 'is', 'are')} with a location that order {message.taken_by} has now"
+        )
         changes += more
     return following, changes
 
@@ -85,7 +88,7 @@ def sale_dated(state: State, moments: dict[str, int], now: int) -> Step:
     changes: Changes = (KeepSale({key: unsold.get(key, 0) for key in state.unsold}),)
     sold = len(state.unsold) - len(unsold)
     if sold:
-        changes = (*changes, Record("ON_SALE", f"{sold} lines are sold from now on"))
+        changes = (*changes, Record("ON_SALE", f"{counted(sold, 'line', 'is', 'are')} sold from now on"))
     later = preordered(following)
     if later and max(later.values()) > max(state.unsold.values()):
         changes = (*changes, Record("SALE_MOVED", f"to {day_of(max(later.values()))}"), KeepPromise(max(later.values()), True))

@@ -269,11 +269,11 @@ def test_a_change_comes_too_late_for_what_is_on_its_way() -> None:
     released = walk(*PLANNED, m.Reserved(), m.Released())
     following = f.decide(released.state, m.ChangeRequested("c"), 0)
     following = f.decide(following.state, m.Recalled([m.Part("a", "X", 1)]), 0)
-    assert m.SettleChange("c", "1 units are on their way already") in following.changes
+    assert m.SettleChange("c", "1 unit is on the way already") in following.changes
     assert asked(following) == [m.PlanOrder("o", [m.LineCount("a", 1)], [], False)]
     shipped = walk(*PLANNED, m.Reserved(), m.Released(), m.Shipped("s", [m.Part("a", "X", 1)]))
     following = f.decide(shipped.state, m.ChangeRequested("c"), 0)
-    assert m.SettleChange("c", "1 units have shipped or were cancelled since it was asked") in following.changes
+    assert m.SettleChange("c", "1 unit has shipped or been cancelled since it was asked") in following.changes
 
 
 def test_of_a_line_that_has_shipped_in_part_the_rest_goes_on_as_another() -> None:
@@ -353,7 +353,7 @@ def test_a_change_of_lines_that_comes_too_late_leaves_them() -> None:
     released = walk(*PLANNED, m.Reserved(), m.Released())
     following = f.decide(released.state, m.ChangeRequested("c", [m.LineCount("a", 0), m.LineCount("b", 1)]), 0)
     following = f.decide(following.state, m.Recalled([m.Part("a", "X", 1)]), 0)
-    assert m.SettleChange("c", "1 units are on their way already") in following.changes
+    assert m.SettleChange("c", "1 unit is on the way already") in following.changes
     assert (following.state.change_lines, list(following.state.lines)) == ([], ["a"])
 
 

@@ -29,7 +29,7 @@ def test_each_sentence_names_the_entries_that_it_tells_of() -> None:
             ["2", "5"],
         ),
         Sentence("On 2026-11-26 12:02 it was held for HIGH_RISK, until ann let it go on 2026-11-26 12:06: known.", ["4", "6"]),
-        Sentence("On 2026-11-26 12:07 2 units at BER were reserved.", ["7"]),
+        Sentence("On 2026-11-26 12:07 stock was reserved: 2 units at BER.", ["7"]),
         Sentence(
             "A parcel with 2 units left BER on 2026-11-26 13:00 with PARCELCO (T1) and arrived on 2026-11-27 03:00.", ["8", "9"]
         ),

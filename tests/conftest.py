@@ -1,11 +1,15 @@
 """What tests of several rooms need: a PostgreSQL for the run, settings for a suite on either database."""
 
 import asyncio
+import faulthandler
+import gc
 import os
 import shutil
+import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import asyncpg
 import pytest
@@ -16,7 +20,37 @@ from chassis.runtime.settings import SERVICES, Settings
 from suite.up import free_ports, migrate_all
 
 DATABASES = ("sqlite", "postgresql")
+# The longest test that is no soak takes a minute.
+LONGEST_S = 300
+TERMINAL = pytest.StashKey[TextIO]()
 set_up_logs("CRITICAL")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TERMINAL] = os.fdopen(os.dup(2), "w")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Ends the process of a test that hangs, and says where: it fails, and the others go on in another process."""
+    if item.get_closest_marker("soak"):
+        return (yield)
+    timer = threading.Timer(LONGEST_S, _end_hanging, (item.nodeid, item.config.stash[TERMINAL]))
+    timer.daemon = True
+    timer.start()
+    try:
+        return (yield)
+    finally:
+        timer.cancel()
+
+
+def _end_hanging(name: str, terminal: TextIO) -> None:
+    print(f"\n{name} hangs; these wait:", file=terminal)
+    for task in [one for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()]:
+        task.print_stack(file=terminal)
+    terminal.flush()
+    faulthandler.dump_traceback(file=terminal)
+    os._exit(1)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,16 @@ async def test_what_shiphero_took_in_is_received_once_however_often_it_says_so(s
         assert "2 of MUG-9, which PO-7 does not order" in hold.detail
         await own.release(hold)
         await until_read(own, 5)
+        # However many articles that nobody ordered came with them, those that were are received.
+        many = warehouse.come("PO-7", "MUG-1", 1)
+        for index in range(600):
+            many = warehouse.come("PO-7", f"ODD-{index}", 1)
+        assert await own.hook(many, ShipHero.headers(many, "m5b")) == 200
+        hold = await own.hold("COMMAND_REFUSED")
+        assert "and 590 more, which PO-7 does not order" in hold.detail
+        await own.release(hold)
+        await until_received(own, "PO-7", 10)
+        await until_read(own, 6)
         # One that is sent elsewhere is not received here, but once it is set right it is.
         unknown = warehouse.come("PO-8", "MUG-1", 3)
         assert await own.hook(unknown, ShipHero.headers(unknown, "m6")) == 200
@@ -96,7 +106,7 @@ async def test_what_shiphero_took_in_is_received_once_however_often_it_says_so(s
         await bought(own, "PO-8")
         await own.release(hold)
         await until_received(own, "PO-8", 3)
-        assert await received(own, "PO-7") == 9
+        assert await received(own, "PO-7") == 10
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from gateway.app.effects.carry_out import Answers, each
 from gateway.channels.commands import BackUnits, TakeBack
 from gateway.process.take_order import Done, Refused
 
+# SKUs asked for in one call, and told of in one sentence.
+MOST_SKUS, MOST_TOLD = 500, 10
 Return = returns_service_pb2.Return
 # A return that can still take something in, and one that is done.
 COMING = (
@@ -55,11 +57,12 @@ class Goods:
             raise FailedPrecondition(
                 "NOT_ORDERED", f"{asked.document} came to {asked.location_id}, its purchase order {asked.number} {why}"
             )
-        found = await self._items.FindItems(items_service_pb2.FindItemsRequest(skus=sorted(asked.units)))
-        lines, strange = share_out(orders[0].lines, {item.sku.upper(): item.item_id for item in found.items}, asked.units)
+        lines, strange = share_out(orders[0].lines, await self._find(sorted(asked.units)), asked.units)
         if strange and not asked.reviewed:
-            told = ", ".join(f"{count} of {sku}" for sku, count in strange.items())
-            raise FailedPrecondition("NOT_ORDERED", f"with {asked.document} came {told}, which {asked.number} does not order")
+            told = [f"{count} of {sku}" for sku, count in strange.items()]
+            more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+            text = f"with {asked.document} came {', '.join(told[:MOST_TOLD])}{more}, which {asked.number} does not order"
+            raise FailedPrecondition("NOT_ORDERED", text)
         if not lines:
             return
         request = purchasing_service_pb2.ReceivePurchaseOrderRequest(
@@ -74,6 +77,14 @@ class Goods:
             # Asked again after its answer was lost, it may be shared out otherwise: it is booked.
             if refusal.reason != "IDEMPOTENCY_KEY_REUSED":
                 raise
+
+    async def _find(self, skus: Sequence[str]) -> dict[str, str]:
+        """Returns the items that SKUs name."""
+        found: dict[str, str] = {}
+        for start in range(0, len(skus), MOST_SKUS):
+            page = await self._items.FindItems(items_service_pb2.FindItemsRequest(skus=skus[start : start + MOST_SKUS]))
+            found |= {item.sku.upper(): item.item_id for item in page.items}
+        return found
 
     async def take_back(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Lets returns stand as warehouses say: authorised, received, and back in stock where they say that it is good."""

@@ -4,11 +4,11 @@ Lines that agree with the books cost one look; only what differs is locked, judg
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from argosy.inventory.v1 import feeds_service_pb2, inventory_events_pb2
 from chassis.kernel.clock import MINUTE, from_timestamp, to_timestamp
@@ -18,7 +18,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.supply import COMING, fill
-from services.inventory.domain.feeding import GROUPS, Books, Verdict, judge_change, judge_picture
+from services.inventory.domain.feeding import GROUP_OF, GROUPS, Books, Verdict, judge_change, judge_picture
 from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import KEY, Document, StockBook
 from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, INBOUND, ITEMS, LOCATIONS, MOVEMENTS
@@ -30,6 +30,8 @@ COUNTED = ("pages", "lines", "changed", "discrepancies", "gain_minor", "loss_min
 # What follows the feed, or is looked at again with the next.
 SETTLED = ("DIFFERENT", "ON_ITS_WAY_OUT", "ON_ITS_WAY_IN")
 MASTER = ("item_id", "sku", "kit", "tracking")
+FED = "feed"
+NOTHING = (0, 0, 0)
 Spot = tuple[str, str, int]
 
 
@@ -59,7 +61,7 @@ async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeed
         book = await StockBook.open(work, [(line.spot[0], request.location_id) for line in differing], costs=True)
         judged.update(await _judge(work, request, as_of, differing, book))
         document_id = request_id("feed", request.source, request.location_id, request.feed_id, request.page)
-        document = Document("feed", document_id, f"{request.source} {request.feed_id}")
+        document = Document(FED, document_id, _reason(request))
         for line in differing:
             change = judged[line.spot].change
             value = _book(book, request.location_id, line.spot, change, document) if change else 0
@@ -180,29 +182,21 @@ async def _judge(
     location_id = request.location_id
     keys = sorted({(line.spot[0], location_id) for line in lines})
     in_all = {line.spot[0] for line in lines if line.all_lots}
-    there: defaultdict[Spot, int] = defaultdict(int)
     coming: defaultdict[str, int] = defaultdict(int)
     if book is None:
-        for item_id, lot, state, quantity in await work.tx.find(BALANCES, KEY, keys, only=("item_id", "lot", "state", "quantity")):
-            there[item_id, lot, state] += quantity
-            if lot and item_id in in_all:
-                there[item_id, "", state] += quantity
+        stand: Iterable[tuple[str, str, int, int]] = await work.tx.find(BALANCES, KEY, keys, only=("item_id", "lot", "state", "quantity"))
     else:
-        for item_id, lot, _ in {line.spot for line in lines}:
-            for state in State:
-                there[item_id, lot, state] = book.lot_quantity(item_id, location_id, lot, state)
+        stand = [(item_id, *one) for item_id, _ in keys for one in book.standing(item_id, location_id)]
         if request.kind == SNAPSHOT:
             for row in await work.tx.find(INBOUND, KEY, keys, only=("item_id", "quantity"), where=COMING):
                 coming[row.item_id] += row.quantity
-    since = await _moved_since(work, location_id, as_of, {line.spot[0] for line in lines}, in_all) if request.kind == SNAPSHOT else {}
+    there = _grouped(stand, in_all)
+    since = await _moved_since(work, request, as_of, {line.spot[0] for line in lines}, in_all) if request.kind == SNAPSHOT else {}
     verdicts = {}
     for line in lines:
-        item_id, lot, group = line.spot
-        books = Books(
-            sum(there[item_id, lot, state] for state in GROUPS[group]), there[item_id, lot, group],
-            there[item_id, lot, State.ALLOCATED] if group == State.AVAILABLE else 0, since.get(line.spot, 0),
-            coming[item_id] if group != State.DAMAGED else 0,
-        )  # fmt: skip
+        item_id, _, group = line.spot
+        now, free, allocated = there.get(line.spot, NOTHING)
+        books = Books(now, free, allocated, since.get(line.spot, 0), coming[item_id] if coming and group != State.DAMAGED else 0)
         verdict = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
         if line.all_lots and verdict.change:
             # It differs, and nobody says in which lot.
@@ -211,24 +205,47 @@ async def _judge(
     return verdicts
 
 
-async def _moved_since(work: Work, location_id: str, as_of: int, item_ids: set[str], in_all: set[str]) -> dict[Spot, int]:
-    """Returns by how much each group changed after the picture's moment. Ids are in the order of booking, give or take the
-    clocks, and nothing is booked before it happens.
-    """  # fmt: skip
-    query = select(MOVEMENTS).where(
-        MOVEMENTS.c.movement_id >= least_id(as_of - MINUTE), MOVEMENTS.c.location_id == location_id, MOVEMENTS.c.moved_at > as_of
-    )
-    moved: defaultdict[Spot, int] = defaultdict(int)
-    for row in await work.tx.read(query):
-        if row.item_id not in item_ids:
+def _grouped(stand: Iterable[tuple[str, str, int, int]], in_all: set[str]) -> dict[Spot, tuple[int, int, int]]:
+    """Returns what there is of each group: in all, in the state that the group is named by, and allocated."""
+    there: dict[Spot, tuple[int, int, int]] = {}
+    for item_id, lot, state, quantity in stand:
+        group = GROUP_OF.get(state)
+        if group is None:
             continue
-        for group, states in GROUPS.items():
-            change = (row.to_state in states) - (row.from_state in states)
-            if change:
-                moved[row.item_id, row.lot, group] += change * row.quantity
-                if row.lot and row.item_id in in_all:
-                    moved[row.item_id, "", group] += change * row.quantity
+        for one in ("", lot) if lot and item_id in in_all else (lot,):
+            now, free, allocated = there.get((item_id, one, group), NOTHING)
+            more = (quantity, quantity * (state == group), quantity * (state == State.ALLOCATED))
+            there[item_id, one, group] = (now + more[0], free + more[1], allocated + more[2])
+    return there
+
+
+async def _moved_since(
+    work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, as_of: int, item_ids: set[str], in_all: set[str]
+) -> dict[Spot, int]:
+    """Returns by how much each group changed after the picture's moment, by others than this feed. Ids are in the order of
+    booking, give or take the clocks, and nothing is booked before it happens.
+    """  # fmt: skip
+    columns = MOVEMENTS.c
+    query = select(columns.item_id, columns.lot, columns.from_state, columns.to_state, columns.quantity).where(
+        columns.movement_id >= least_id(as_of - MINUTE), columns.location_id == request.location_id, columns.moved_at > as_of,
+        or_(columns.document_type != FED, columns.reason != _reason(request)),
+    )  # fmt: skip
+    moved: defaultdict[Spot, int] = defaultdict(int)
+    for item_id, lot, from_state, to_state, quantity in await work.tx.read(query):
+        before, after = GROUP_OF.get(from_state), GROUP_OF.get(to_state)
+        if item_id not in item_ids or before == after:
+            continue
+        for one in ("", lot) if lot and item_id in in_all else (lot,):
+            if before is not None:
+                moved[item_id, one, before] -= quantity
+            if after is not None:
+                moved[item_id, one, after] += quantity
     return moved
+
+
+def _reason(request: feeds_service_pb2.ApplyStockFeedRequest) -> str:
+    """Returns why stock moves by this feed, the same on all its pages."""
+    return f"{request.source} {request.feed_id}"
 
 
 def _book(book: StockBook, location_id: str, spot: Spot, change: int, document: Document) -> int:

@@ -11,6 +11,7 @@ GROUPS: dict[int, tuple[State, ...]] = {
     State.QUARANTINE: (State.QUARANTINE,),
     State.DAMAGED: (State.DAMAGED,),
 }
+GROUP_OF: dict[int, int] = {state: group for group, states in GROUPS.items() for state in states}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ balance below zero cannot be written: changes of what is there are guarded updat
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -190,6 +190,10 @@ class StockBook:
     def lot_quantity(self, item_id: str, location_id: str, lot: str, state: State) -> int:
         """Returns how much of a lot is there in a state."""
         return self._balances.get((item_id, location_id), {}).get((lot, state), 0)
+
+    def standing(self, item_id: str, location_id: str) -> Iterator[tuple[str, int, int]]:
+        """Returns what is there as (lot, state, quantity)."""
+        return ((lot, state, quantity) for (lot, state), quantity in self._balances.get((item_id, location_id), {}).items())
 
     def holds(self, item_id: str, lot: str) -> bool:
         """Says whether some of a lot is at one of the keys at hand, what was moved here included."""

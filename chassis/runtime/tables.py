@@ -184,15 +184,11 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("must_leave_by", BigInteger),
             Column("rank", BigInteger, nullable=False, server_default="0"),
             Index("ix_holds_subject_id", "subject_id"),
-            Index(
-                "ix_holds_released_at", "released_at", postgresql_where=text("released_at IS NOT NULL"),
-                sqlite_where=text("released_at IS NOT NULL"),
-            ),
             Index("ix_holds_open", "due_at", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")),
             Index(
                 "ix_holds_rank", "rank", "hold_id", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")
             ),
-            # A queue in its order, and what its figures count, however many are open.
+            # A queue in its order, and what its figures count, however many are open or were let go in a day.
             Index(
                 "ix_holds_queue", "queue", "rank", "hold_id", postgresql_where=text("released_at IS NULL"),
                 sqlite_where=text("released_at IS NULL"),
@@ -201,7 +197,10 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
                 "ix_holds_figures", "queue", "due_at", "raised_at", "snoozed_until", "owner", "released_at",
                 postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL"),
             ),
-            Index("ix_holds_raised_at", "raised_at", "queue"),
+            Index(
+                "ix_holds_ended", "released_at", "queue", "raised_at", "due_at", postgresql_where=text("released_at IS NOT NULL"),
+                sqlite_where=text("released_at IS NOT NULL"),
+            ),
             Index(
                 "ix_holds_escalate_at", "escalate_at", postgresql_where=text("released_at IS NULL"),
                 sqlite_where=text("released_at IS NULL"),

@@ -194,7 +194,7 @@ async def measure_reserve(bench: Bench) -> list[Value]:
     if made != 2 * (200 + ROUNDS * CALLS):
         raise RuntimeError(f"{2 * (200 + ROUNDS * CALLS)} units were reserved, inventory counts {made}")
     return [
-        ratio("reserve / empty rpc", rates["spread"], rates["empty"], "calls/s", floor=0.60),
+        ratio("reserve / empty rpc", rates["spread"], rates["empty"], "calls/s", floor=0.70),
         ratio("hot / spread", rates["hot"], rates["spread"], "calls/s", floor=0.90),
         ratio("refused / hot", rates["refused"], rates["hot"], "calls/s", floor=0.90),
         ratio("reserve hot / classic hot", rates["hot"], rates["classic hot"], "calls/s", floor=4.5),

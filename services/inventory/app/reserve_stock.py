@@ -92,9 +92,13 @@ def need_available(book: StockBook, lines: Sequence[reservations_service_pb2.Res
     Who wants longer remaining life can use fewer lots, and those are among the lots of who wants less: so the demands for
     at least each life must fit into the lots that live as long.
     """
-    if len(lines) == 1 and not before and not book.components(lines[0].item_id):
-        key = (lines[0].item_id, lines[0].location_id)
-        _need(key, lines[0].quantity, book.sellable(*key, lines[0].min_life_days))
+    if not before and not any(line.min_life_days or book.components(line.item_id) for line in lines):
+        sums: dict[Key, int] = {}
+        for line in lines:
+            key = (line.item_id, line.location_id)
+            sums[key] = sums.get(key, 0) + line.quantity
+        for key, quantity in sums.items():
+            _need(key, quantity, book.sellable(*key))
         return
     wanted: defaultdict[Key, Counter[int]] = defaultdict(Counter)
     for line in lines:

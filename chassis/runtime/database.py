@@ -114,11 +114,7 @@ class Database:
                 yield tx
                 await tx.commit()
             except BaseException:
-                try:
-                    await tx.roll_back()
-                except BaseException:
-                    await connection.invalidate()
-                    raise
+                await _roll_back(tx, connection)
                 raise
 
     @asynccontextmanager
@@ -132,7 +128,7 @@ class Database:
             try:
                 yield tx
             finally:
-                await tx.roll_back()
+                await _roll_back(tx, connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -146,6 +142,17 @@ class Database:
             await kept.close()
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+async def _roll_back(tx: SqliteTx | PostgresTx, connection: AsyncConnection) -> None:
+    """Rolls back; a connection that cannot is not kept. One on which a wait was cancelled is none any more."""
+    if not is_alive(connection):
+        return
+    try:
+        await tx.roll_back()
+    except BaseException:
+        await connection.invalidate()
+        raise
 
 
 def is_alive(connection: AsyncConnection) -> bool:

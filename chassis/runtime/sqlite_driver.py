@@ -106,7 +106,7 @@ class OneHopCursor(AsyncAdapt_aiosqlite_cursor):
 
 
 class OneHopConnection(AsyncAdapt_aiosqlite_connection):
-    """A connection whose cursors are OneHopCursor."""
+    """A connection whose cursors are OneHopCursor, and that ends at once where who waited for it does not any more."""
 
     __slots__ = ("ahead",)
     _cursor_cls = OneHopCursor
@@ -125,6 +125,11 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
             return statement(self._connection._conn)
 
         return await self._connection._execute(run)  # type: ignore[no-any-return]
+
+    def terminate(self) -> None:
+        """Stops what runs, and closes after it, without waiting: a driver's close that is waited for and cancelled never ends."""
+        self._connection._conn.interrupt()
+        self._connection.stop()
 
 
 class Driver(Protocol):

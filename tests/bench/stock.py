@@ -167,6 +167,10 @@ async def _value(database: Database) -> None:
         "GROUP BY item_id, location_id"
     )
     async with database.write() as tx:
+        if database.dialect == "postgresql":
+            # It is no statement of a service: what those may not do is best here.
+            for setting in ("statement_timeout = 0", "enable_seqscan = on", "enable_hashjoin = on"):
+                await tx.write(text(f"SET LOCAL {setting}"))
         for into, chosen in (
             (
                 "cost_layers (layer_id, item_id, location_id, lot, held_for, line_id, quantity_in, quantity_left, value_in_minor, "

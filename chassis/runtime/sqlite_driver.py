@@ -4,6 +4,7 @@ What answers nothing, BEGIN and plain inserts of many rows, takes no hop of its 
 or of the commit, in theirs. What is wrong with it is raised there.
 """
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,7 +117,7 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
         self.ahead: list[Statement] = []
 
     async def hop(self, statement: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs what is to go ahead and the statement on the driver's thread."""
+        """Runs what is to go ahead and the statement on the driver's thread; who does not wait any more stops it."""
         ahead, self.ahead = self.ahead, []
 
         def run() -> T:
@@ -124,7 +125,11 @@ class OneHopConnection(AsyncAdapt_aiosqlite_connection):
                 earlier(self._connection._conn)
             return statement(self._connection._conn)
 
-        return await self._connection._execute(run)  # type: ignore[no-any-return]
+        try:
+            return await self._connection._execute(run)  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            self._connection._conn.interrupt()
+            raise
 
     def terminate(self) -> None:
         """Stops what runs, and closes after it, without waiting: a driver's close that is waited for and cancelled never ends."""

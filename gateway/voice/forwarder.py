@@ -6,28 +6,19 @@ A fulfilment order is told as it stands at that moment: what was called back bef
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import select, update
 
-from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2
-from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
-from argosy.fulfillment.v1.parcels_service_pb2_grpc import ParcelsServiceStub
+from argosy.fulfillment.v1 import fulfillment_pb2
 from argosy.gateway.v1 import connections_service_pb2
-from argosy.inventory.v1 import feeds_service_pb2, purchasing_service_pb2
-from argosy.inventory.v1.feeds_service_pb2_grpc import FeedsServiceStub
-from argosy.inventory.v1.purchasing_service_pb2_grpc import PurchasingServiceStub
-from argosy.orders.v1 import orders_service_pb2
-from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
-from chassis.kernel.clock import SECOND, to_timestamp
+from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import Refusal
-from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
@@ -40,18 +31,16 @@ from gateway.channels.commands import Unreadable
 from gateway.channels.shipbob import ShipBob
 from gateway.channels.shiphero import ShipHero
 from gateway.channels.shipstation import ShipStation
-from gateway.channels.warehouses import Bill, Handed, HandedLine, SaysStock, SendsBills, WarehouseApi
+from gateway.channels.warehouses import Handed, SaysStock, SendsBills, WarehouseApi
 from gateway.store.tables import CONNECTIONS, WAREHOUSE_MESSAGES, WAREHOUSE_ORDERS
 from gateway.voice.each import serve_each
 from gateway.voice.egress import Egress
+from gateway.voice.standing import Standing
 
 LOOK_S = 0.2
 AGAIN_S = 1.0
 TIMEOUT_S = 15.0
 AT_ONCE = 50
-WITHIN_S, LONG_S = 10, 30
-# Lines in one call.
-MOST_LINES, MOST_BILLED = 5000, 1000
 BILLED_DAYS = 35
 CAUSE = Cause("service:gateway", "warehouses", "warehouses")
 GIVEN = select(CONNECTIONS).where(CONNECTIONS.c.location_id != "")
@@ -62,10 +51,6 @@ APIS: dict[int, Callable[[httpx.AsyncClient, str, str, str], WarehouseApi]] = {
 }
 ENDED = (
     fulfillment_pb2.FULFILLMENT_STATUS_SHIPPED, fulfillment_pb2.FULFILLMENT_STATUS_CANCELLED, fulfillment_pb2.FULFILLMENT_STATUS_COLLECTED,
-)  # fmt: skip
-ON_THEIR_WAY = (
-    purchasing_service_pb2.PURCHASE_ORDER_STATUS_SENT, purchasing_service_pb2.PURCHASE_ORDER_STATUS_ACKNOWLEDGED,
-    purchasing_service_pb2.PURCHASE_ORDER_STATUS_PARTIALLY_RECEIVED,
 )  # fmt: skip
 # What an answer of another shape than was agreed ends in.
 NOT_UNDERSTOOD = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -93,89 +78,10 @@ class Forwarder:
         return WrittenWarehouse(self._component, asker, row, client)
 
 
-class Standing:
-    """Asks how a fulfilment order stands, and where it goes."""
-
-    def __init__(self, channels: Channels) -> None:
-        self._fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
-        self._orders = OrdersServiceStub(channels.to("orders"))
-        self._parcels = ParcelsServiceStub(channels.to("fulfillment"))
-        self._purchasing = PurchasingServiceStub(channels.to("inventory"))
-        self._feeds = FeedsServiceStub(channels.to("inventory"))
-
-    async def status(self, fulfillment_order_id: str) -> fulfillment_pb2.FulfillmentOrder:
-        """Returns a fulfilment order; raises a Refusal."""
-        request = fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=fulfillment_order_id)
-        return await self._fulfillment.GetFulfillmentOrder(request, timeout=WITHIN_S)
-
-    async def expected(self, location_id: str) -> list[str]:
-        """Returns the numbers of the purchase orders that are on their way to a location; raises a Refusal."""
-        numbers: list[str] = []
-        for status in ON_THEIR_WAY:
-            request = purchasing_service_pb2.ListPurchaseOrdersRequest(location_id=location_id, status=status, page_size=500)
-            while True:
-                page = await self._purchasing.ListPurchaseOrders(request, timeout=WITHIN_S)
-                numbers += [one.number for one in page.purchase_orders]
-                if not page.next_page_token:
-                    break
-                request.page_token = page.next_page_token
-        return numbers
-
-    async def follow(self, location_id: str, source: str, as_of: int, units: Mapping[str, int]) -> None:
-        """Lets the books follow what a location had of each SKU at a moment; raises a Refusal."""
-        feed_id, found = new_id(), sorted(units.items())
-        for page, start in enumerate(range(0, len(found), MOST_LINES), start=1):
-            lines = [feeds_service_pb2.FeedLine(sku=sku, quantity=quantity) for sku, quantity in found[start : start + MOST_LINES]]
-            request = feeds_service_pb2.ApplyStockFeedRequest(
-                request_id=new_id(), source=source, location_id=location_id, feed_id=feed_id, kind=feeds_service_pb2.FEED_KIND_SNAPSHOT,
-                as_of=to_timestamp(as_of), page=page, last=start + MOST_LINES >= len(found), lines=lines,
-            )  # fmt: skip
-            await self._feeds.ApplyStockFeed(request, timeout=LONG_S)
-
-    async def book_bill(self, location_id: str, source: str, bill: Bill) -> None:
-        """Books what a location billed for parcels that left it, each line once; it ships for others too. Raises a Refusal."""
-        for start in range(0, len(bill.lines), MOST_BILLED):
-            lines = [
-                parcels_service_pb2.CarrierBillLine(line_id=one.line_id, reference=one.number, amount_minor=one.amount_minor)
-                for one in bill.lines[start : start + MOST_BILLED]
-            ]
-            request = parcels_service_pb2.RecordCarrierBillRequest(
-                request_id=new_id(), carrier=source, bill_number=bill.number, currency_code=bill.currency_code, lines=lines,
-                location_id=location_id, skip_unknown=True,
-            )  # fmt: skip
-            await self._parcels.RecordCarrierBill(request, timeout=LONG_S)
-
-    async def handed(self, fulfillment_order_id: str, external_id: str) -> tuple[Handed, fulfillment_pb2.FulfillmentOrder]:
-        """Returns what a warehouse is told of a fulfilment order; raises a Refusal, ApiRefusal for one that it cannot have."""
-        own = await self.status(fulfillment_order_id)
-        if own.pickup:
-            raise ApiRefusal("the customer collects it there: a warehouse of others ships only")
-        order, ship_to = await asyncio.gather(
-            self._orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=own.order_id), timeout=WITHIN_S),
-            self._orders.GetShipTo(orders_service_pb2.GetShipToRequest(order_id=own.order_id), timeout=WITHIN_S),
-        )
-        lines = [
-            HandedLine(
-                number, line.line_id, line.sku, line.quantity - line.cancelled - line.shorted - line.shipped - line.recalling, line.shipped
-            )
-            for number, line in enumerate(own.lines, start=1)
-        ]
-        handed = Handed(
-            book.reference_of(fulfillment_order_id), external_id, order.external_order_id or order.order_id,
-            order.placed_at.ToJsonString(), ship_to.address, ship_to.email, own.method, _day(own.ship_by), _day(own.deliver_by), lines,
-        )  # fmt: skip
-        return handed, own
-
-
 def _why(failure: Exception) -> str:
     if isinstance(failure, Refusal):
         return f"{failure.reason}: {failure.message}"
     return f"its answer is not understood: {failure!r}" if isinstance(failure, NOT_UNDERSTOOD) else str(failure)
-
-
-def _day(moment: Timestamp) -> str:
-    """Returns the day of a moment; empty where nobody named one."""
-    return moment.ToDatetime().date().isoformat() if moment.seconds else ""
 
 
 class WarehouseVoice(ABC):

@@ -18,7 +18,7 @@ from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.supply import COMING, fill
-from services.inventory.domain.feeding import GROUP_OF, GROUPS, Books, Verdict, judge_change, judge_picture
+from services.inventory.domain.feeding import COME_AS, GROUP_OF, GROUPS, Books, Verdict, judge_change, judge_picture
 from services.inventory.domain.stock import State, Tracking
 from services.inventory.store.stock_book import KEY, Document, StockBook
 from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, INBOUND, ITEMS, LOCATIONS, MOVEMENTS
@@ -196,12 +196,9 @@ async def _judge(
     for line in lines:
         item_id, _, group = line.spot
         now, free, allocated = there.get(line.spot, NOTHING)
-        books = Books(now, free, allocated, since.get(line.spot, 0), coming[item_id] if coming and group != State.DAMAGED else 0)
-        verdict = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
-        if line.all_lots and verdict.change:
-            # It differs, and nobody says in which lot.
-            verdict = Verdict(0, "LOT_REQUIRED", verdict.booked)
-        verdicts[line.spot] = verdict
+        expected = coming[item_id] if coming and group in COME_AS else 0
+        books = Books(now, free, allocated, since.get(line.spot, 0), expected, line.all_lots)
+        verdicts[line.spot] = judge_picture(line.quantity, books) if request.kind == SNAPSHOT else judge_change(line.quantity, books)
     return verdicts
 
 

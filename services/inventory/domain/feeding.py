@@ -11,6 +11,8 @@ GROUPS: dict[int, tuple[State, ...]] = {
     State.QUARANTINE: (State.QUARANTINE,),
     State.DAMAGED: (State.DAMAGED,),
 }
+# As what goods that are expected may come.
+COME_AS = (State.AVAILABLE, State.QUARANTINE)
 GROUP_OF: dict[int, int] = {state: group for group, states in GROUPS.items() for state in states}
 
 
@@ -26,6 +28,8 @@ class Books:
     allocated: int = 0
     moved_since: int = 0
     coming: int = 0
+    # Whether the picture says what there is of all lots together.
+    all_lots: bool = False
 
     @property
     def then(self) -> int:
@@ -46,8 +50,14 @@ def judge_picture(reported: int, books: Books) -> Verdict:
     """Returns what a picture's line does.
 
     What is missing may have left with what is released and is not told yet, and what is more may be what is expected: that much
-    is reported and waits for the next picture. What is promised is not taken from orders.
+    is reported and waits for the next picture. What is promised is not taken from orders. Where all lots are said together
+    and differ, nobody says in which.
     """
+    verdict = _judge_lot(reported, books)
+    return Verdict(0, "LOT_REQUIRED", verdict.booked) if books.all_lots and verdict.change else verdict
+
+
+def _judge_lot(reported: int, books: Books) -> Verdict:
     difference = reported - books.then
     if not difference:
         return Verdict(0, "", books.then)

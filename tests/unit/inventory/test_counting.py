@@ -40,6 +40,14 @@ def test_too_little_of_one_lot_does_not_make_up_for_too_much_of_another() -> Non
         (5, Books(10, 6, allocated=4), -1, "ON_ITS_WAY_OUT"),
         # Nine are promised: they are not taken from their orders.
         (7, Books(10, 1), -1, "PROMISED"),
+        # Five are expected; they may have come and not be told yet.
+        (15, Books(10, 10, coming=5), 0, "ON_ITS_WAY_IN"),
+        (17, Books(10, 10, coming=5), 2, "ON_ITS_WAY_IN"),
+        (7, Books(10, 10, coming=5), -3, "DIFFERENT"),
+        # Of all lots together: they agree, or nobody says in which they differ.
+        (10, Books(10, 10, all_lots=True), 0, ""),
+        (12, Books(10, 10, all_lots=True), 0, "LOT_REQUIRED"),
+        (7, Books(10, 6, allocated=4, all_lots=True), 0, "ON_ITS_WAY_OUT"),
     ],
 )
 def test_a_picture_is_held_against_the_books_of_its_moment(reported: int, books: Books, change: int, kind: str) -> None:

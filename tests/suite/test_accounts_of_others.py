@@ -105,6 +105,13 @@ async def test_what_a_warehouse_bills_for_freight_is_booked_once(settings: Setti
             return sorted((one.shipment_id, one.bill_number, one.billed_minor) for one in listed.charges)
 
         assert await eventually(charges) == [(shipment.shipment_id, "77", -35), (shipment.shipment_id, "77", 549)]
+        # What was billed before anybody told that it left, is booked when it does.
+        later_id, later = await own.place("W-2")
+        await own.until_told(later.fulfillment_order_id, ORDER, TAKEN)
+        left = warehouse.ship(warehouses.reference_of(later.fulfillment_order_id), 500, 2)
+        assert await own.hook(left, ShipBob.headers(left, "m2")) == 200
+        await until_status(own.calls, later_id, order_pb2.ORDER_STATUS_SHIPPED)
+        assert sorted(billed for _, _, billed in await charges()) == [-35, 549, 800]
         # A bill that says nothing sensible waits for a person, once, and stands in nobody's way.
         warehouse.charge(78, 901, "1.00")
         warehouse.charge(78, 901, "1.00", currency_code="USD")
@@ -112,10 +119,10 @@ async def test_what_a_warehouse_bills_for_freight_is_booked_once(settings: Setti
         assert "invoice 78 is in EUR and USD" in hold.detail
         warehouse.charge(79, 901, "1.00")
 
-        async def three() -> bool:
-            return len(await charges()) == 3
+        async def four() -> bool:
+            return len(await charges()) == 4
 
-        await eventually(three)
+        await eventually(four)
         assert [one.reason for one in await holds(own, "gateway")] == ["WAREHOUSE_NOT_UNDERSTOOD"]
         assert await holds(own, "fulfillment") == []
 
@@ -144,7 +151,7 @@ async def test_a_bill_names_parcels_by_number_or_by_their_location(sqlite_settin
         # One that nobody knows is held; where the bill is for others too, it is only said.
         for skip, held in ((True, []), (False, ["UNKNOWN_PARCEL"])):
             request = parcels_service_pb2.RecordCarrierBillRequest(
-                request_id=new_id(), carrier="3pl", bill_number="77", currency_code="EUR", location_id="3PL", skip_unknown=skip,
+                request_id=new_id(), carrier="3pl", bill_number=f"78-{skip}", currency_code="EUR", location_id="3PL", skip_unknown=skip,
                 lines=[parcels_service_pb2.CarrierBillLine(line_id="1", amount_minor=1, reference="901")],
             )  # fmt: skip
             assert list((await own.calls.parcels.RecordCarrierBill(request)).unknown) == ["1"]

@@ -1,5 +1,6 @@
 """Parcels in the whole suite: packed, labelled, declared, shipped, handed over, followed, billed; each exactly once."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -211,6 +212,53 @@ async def _billed(calls: Calls, left: fulfillment_pb2.Shipment) -> None:
     balances = await eventually(booked)
     # The other parcel's 11.01 is still accrued; this one cost a euro more than was quoted.
     assert (balances["2310"], balances["5100"]) == (-1101, 1101 + 920)
+
+
+async def test_what_is_billed_before_its_parcel_left_is_booked_when_it_does(settings: Settings) -> None:
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 10})
+        line = parcels_service_pb2.CarrierBillLine
+
+        async def bill(number: str, currency_code: str) -> parcels_service_pb2.CarrierBill:
+            request = parcels_service_pb2.RecordCarrierBillRequest(
+                request_id=new_id(), carrier="PARCELCO", bill_number=number, currency_code=currency_code,
+                lines=[
+                    line(line_id="1", tracking_number="T-1", amount_minor=900), line(line_id="2", tracking_number="T-1", amount_minor=-30),
+                    line(line_id="3", tracking_number="T-9", amount_minor=100),
+                ],
+            )  # fmt: skip
+            return await calls.parcels.RecordCarrierBill(request)
+
+        async def held() -> Counter[str]:
+            found = await calls.holds("fulfillment").ListHolds(holds_service_pb2.ListHoldsRequest(service="fulfillment"))
+            return Counter(one.reason for one in found.holds)
+
+        # What is said again is neither kept nor held again.
+        for number, currency_code in (("B-1", "EUR"), ("B-1", "EUR"), ("B-2", "USD")):
+            answer = await bill(number, currency_code)
+            assert (list(answer.unknown), list(answer.other_currency), list(answer.charges)) == (["1", "2", "3"], [], [])
+        assert await held() == {"UNKNOWN_PARCEL": 6}
+        order_id, own = await place(calls, "B-1")
+        left = await calls.fulfillment.ConfirmShipment(
+            fulfillment_service_pb2.ConfirmShipmentRequest(
+                request_id=new_id(), fulfillment_order_id=own.fulfillment_order_id, carrier="PARCELCO", tracking_number="T-1"
+            )
+        )
+        listed = await calls.parcels.ListFreightCharges(parcels_service_pb2.ListFreightChargesRequest())
+        charges = sorted((one.shipment_id, one.bill_number, one.quoted_minor, one.billed_minor) for one in listed.charges)
+        quoted = left.freight_minor
+        assert quoted and charges == [(left.shipment_id, "B-1", 0, -30), (left.shipment_id, "B-1", quoted, 900)]
+        # The bill in another currency is held once, and its lines can be recorded in the one that was quoted.
+        assert await held() == {"UNKNOWN_PARCEL": 2, "BILLED_IN_OTHER_CURRENCY": 1}
+        assert list((await bill("B-2", "USD")).other_currency) == ["1", "2"]
+        assert await held() == {"UNKNOWN_PARCEL": 2, "BILLED_IN_OTHER_CURRENCY": 1}
+        assert [one.billed_minor for one in (await bill("B-2", "EUR")).charges] == [900, -30]
+        # What was booked is booked, whatever is said of it later.
+        again = await bill("B-2", "USD")
+        assert (list(again.other_currency), [one.currency_code for one in again.charges]) == ([], ["EUR", "EUR"])
+        await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        assert not (await prove(suite.channels)).breaks
 
 
 async def test_what_customs_would_stop_gets_no_label_and_what_was_called_back_is_unpacked(

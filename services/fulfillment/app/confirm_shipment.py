@@ -9,6 +9,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound, Refusal, need_un
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
+from services.fulfillment.app.parcels.bills import book_early_charges
 from services.fulfillment.app.parcels.leave import packed_parcels
 from services.fulfillment.app.save_lines import OpenOrder, open_orders
 from services.fulfillment.app.settle import settle
@@ -54,6 +55,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
     await packed.write(work.tx, shipments)
+    await book_early_charges(work, shipments, {fulfillment_order_id: order.row for fulfillment_order_id, order in orders.items()})
     return outcomes
 
 

@@ -5,6 +5,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 from services.fulfillment.store.tables import METADATA
 
 NOT_HANDED_OVER = text("status = 2 AND manifest_id = ''")
+NUMBERED = text("tracking_number <> ''")
+NAMED = text("reference <> ''")
 
 # From where locations ship; the address is the contract's as JSON. It is a company's, not a person's.
 ORIGINS = Table(
@@ -104,4 +106,21 @@ CHARGES = Table(
     UniqueConstraint("carrier", "bill_number", "line_id"),
     Index("ix_freight_charges_recorded_at", "recorded_at"),
     Index("ix_freight_charges_carrier", "carrier", "charge_id"),
+)  # fmt: skip
+
+# Lines of bills for parcels that nobody knows yet.
+EARLY_CHARGES = Table(
+    "early_charges", METADATA,
+    Column("charge_id", String(40), primary_key=True),
+    Column("carrier", String(60), nullable=False),
+    Column("bill_number", String(100), nullable=False),
+    Column("line_id", String(100), nullable=False),
+    Column("tracking_number", String(100), nullable=False),
+    Column("reference", String(100), nullable=False),
+    Column("location_id", String(64), nullable=False),
+    Column("billed_minor", BigInteger, nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("recorded_at", BigInteger, nullable=False, index=True),
+    Index("ix_early_charges_number", "tracking_number", postgresql_where=NUMBERED, sqlite_where=NUMBERED),
+    Index("ix_early_charges_reference", "reference", "location_id", postgresql_where=NAMED, sqlite_where=NAMED),
 )  # fmt: skip

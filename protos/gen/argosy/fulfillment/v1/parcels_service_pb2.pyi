@@ -1214,7 +1214,7 @@ class RecordCarrierBillRequest(_message.Message):
     location_id: _builtins.str
     """The location that bills, whose name for a parcel is the lines' `reference`; empty for a carrier's bill."""
     skip_unknown: _builtins.bool
-    """True where the bill is for others' parcels too: lines of parcels that nobody knows are answered and not held."""
+    """True where the bill is for others' parcels too: lines of parcels that nobody knows are answered, wait, and are not held."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___CarrierBillLine]:
         """The lines."""
@@ -1248,6 +1248,7 @@ class CarrierBill(_message.Message):
     BILL_NUMBER_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    OTHER_CURRENCY_FIELD_NUMBER: _builtins.int
     carrier: _builtins.str
     """The carrier."""
     bill_number: _builtins.str
@@ -1258,7 +1259,11 @@ class CarrierBill(_message.Message):
 
     @_builtins.property
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lines of parcels that nobody knows: they are not booked, and held unless they were to be skipped."""
+        """Lines of parcels that nobody knows yet: they are booked once their parcel leaves, and held until then unless they were to be skipped."""
+
+    @_builtins.property
+    def other_currency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lines in another currency than their parcel was quoted in: they are not booked, and the bill is held."""
 
     def __init__(
         self,
@@ -1267,10 +1272,11 @@ class CarrierBill(_message.Message):
         bill_number: _builtins.str = ...,
         charges: _abc.Iterable[Global___FreightCharge] | None = ...,
         unknown: _abc.Iterable[_builtins.str] | None = ...,
+        other_currency: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_number", b"bill_number", "carrier", b"carrier", "charges", b"charges", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_number", b"bill_number", "carrier", b"carrier", "charges", b"charges", "other_currency", b"other_currency", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

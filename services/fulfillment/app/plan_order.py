@@ -94,7 +94,7 @@ async def _decide(batch: Batch, questions: Sequence[Question]) -> list[tuple[Dec
 
 async def _solve(contest: Contest) -> Answer | None:
     """Returns what is found in time; None where the solver fails: what was planned in turn holds then."""
-    asked = (contest.asks, contest.known, contest.stock, LIMIT_S)
+    asked = (contest.asks, contest.known, contest.stock, LIMIT_S, contest.kept_back)
     try:
         if len(contest.asks) <= A_FEW:
             return optimise(*asked)

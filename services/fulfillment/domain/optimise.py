@@ -110,10 +110,13 @@ class _Model:
         return programme
 
 
-def optimise(asks: Sequence[Ask], known: Sequence[Sequence[Share]], stock: Stock, limit_s: Seconds) -> Answer:
+def optimise(
+    asks: Sequence[Ask], known: Sequence[Sequence[Share]], stock: Stock, limit_s: Seconds, kept_back: Sequence[Stock] = ()
+) -> Answer:
     """Returns where each order ships from, within what (item, location) `stock` has; what is `known` where time is up.
 
-    The places of each ask promise what all of the batch may have together; `known` fits the stock.
+    The places of each ask promise what all of the batch may have together; `known` fits the stock. `kept_back` says for each
+    order of how many units it must leave others the stock: those that must leave as much or more share the rest.
     """
     model = _Model()
     places = [_some(ask, own) for ask, own in zip(asks, known, strict=True)]
@@ -122,13 +125,7 @@ def optimise(asks: Sequence[Ask], known: Sequence[Sequence[Share]], stock: Stock
     worth = 1 + max((ask.terms.most_locations * max(own) + ask.terms.balance_minor for ask, own in zip(asks, costs, strict=True) if own))
     for ask, some, own in zip(asks, places, costs, strict=True):
         model.orders.append(_add_order(model, ask, some, own, worth))
-    taking: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for order in model.orders:
-        for column, share in order.units:
-            taking[share.item_id, share.location_id].append(column)
-    for key, columns in sorted(taking.items()):
-        if sum(model.upper[column] for column in columns) > stock[key]:
-            model.row(BELOW_ALL, max(0, stock[key]), columns, [1] * len(columns))
+    _share_stock(model, stock, known, kept_back or [{}] * len(asks))
     values, distance = model.solve(_start(model, known), limit_s)
     shares = [[share._replace(quantity=values[column]) for column, share in order.units if values[column]] for order in model.orders]
     found, before = _judged(asks, shares), _judged(asks, known)
@@ -136,6 +133,24 @@ def optimise(asks: Sequence[Ask], known: Sequence[Sequence[Share]], stock: Stock
     cost = worth * (wanted + found[0]) + found[1]
     gap_ppm = distance * MILLION // max(1, cost)
     return Answer(shares, gap_ppm) if found < before else Answer([list(own) for own in known], gap_ppm)
+
+
+def _share_stock(model: _Model, stock: Stock, known: Sequence[Sequence[Share]], kept_back: Sequence[Stock]) -> None:
+    """Lets all take together no more than there is, and those that others' units are kept back from no more than the rest."""
+    taking: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    for order, own, kept in zip(model.orders, known, kept_back, strict=True):
+        before = {(share.line_id, share.location_id): share.quantity for share in own}
+        for column, share in order.units:
+            key = share.item_id, share.location_id
+            taking[key].append((column, kept.get(key, 0), before.get((share.line_id, share.location_id), 0)))
+    for key, units in sorted(taking.items()):
+        for least in sorted({0, *(kept for _, kept, _ in units)}):
+            own_units = [one for one in units if one[1] >= least]
+            # What is reserved already stays, even where it would not be given today.
+            most = max(0, stock[key] - least, sum(before for _, _, before in own_units))
+            columns = [column for column, _, _ in own_units]
+            if sum(model.upper[column] for column in columns) > most:
+                model.row(BELOW_ALL, most, columns, [1] * len(columns))
 
 
 def _judged(asks: Sequence[Ask], shares: Sequence[Sequence[Share]]) -> tuple[int, int]:

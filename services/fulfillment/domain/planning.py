@@ -249,10 +249,19 @@ class Batch:
         """Returns what an order may have of an item: what its shipping method is not kept back from."""
         if not self.kept_back:
             return stock[item_id, location_id]
-        of_any = self.kept_back.get((item_id, location_id, ""), 0)
-        open_units = stock[item_id, location_id] - self.kept_back.get((item_id, location_id, question.method), of_any)
+        open_units = stock[item_id, location_id] - self._kept_from(question, (item_id, location_id))
         held = sum(share.quantity for share in question.held if (share.item_id, share.location_id) == (item_id, location_id))
         return max(open_units, min(held, stock[item_id, location_id]))
+
+    def _kept_from(self, question: Question, key: Key) -> int:
+        """Returns how much of an item at a location is kept back from an order's shipping method."""
+        return self.kept_back.get((*key, question.method), self.kept_back.get((*key, ""), 0))
+
+    def _kept_from_all(self, question: Question, ask: Ask) -> Mapping[Key, int]:
+        if not self.kept_back:
+            return {}
+        keys = [(want.item_id, place.location_id) for want in ask.wants for place in ask.places]
+        return {key: kept for key in keys if (kept := self._kept_from(question, key))}
 
     def _place(self, question: Question, location: Location, promisable: Mapping[str, int], own: Dates, full: int) -> Place:
         more = self.world.surcharge(location.location_id, question.country_code, question.postal_prefix, question.currency_code)
@@ -286,11 +295,12 @@ class Batch:
 
     def _contested(self, decided: Sequence[Decided]) -> set[int]:
         """Returns the orders that want what is too little, and those that share an item with one of them."""
-        taken = Counter[Key]()
+        taken: defaultdict[Key, Counter[int]] = defaultdict(Counter)
         for one in decided:
             for share in one.shares:
-                taken[share.item_id, share.location_id] += share.quantity
-        scarce = {item_id for (item_id, location_id), quantity in taken.items() if quantity > self.stock[item_id, location_id]}
+                key = share.item_id, share.location_id
+                taken[key][self._kept_from(one.question, key) if self.kept_back else 0] += share.quantity
+        scarce = {key[0] for key, by_kept in taken.items() if _is_too_much(by_kept, self.stock[key])}
         wanting = defaultdict(set)
         for index, one in enumerate(decided):
             for want in one.question.wants:
@@ -313,7 +323,8 @@ class Batch:
         asks = [self._over(decided[index], left) for index in contested]
         if not any(len(ask.places) > 1 for ask in asks):
             return None
-        return Contest(asks, [list(decided[index].shares) for index in contested], left)
+        kept_back = [self._kept_from_all(decided[index].question, ask) for index, ask in zip(contested, asks, strict=True)]
+        return Contest(asks, [list(decided[index].shares) for index in contested], left, kept_back)
 
     def _over(self, one: Decided, left: Mapping[Key, int]) -> Ask:
         """Returns an order's question over all that the contested may have, not only what those before it left."""
@@ -331,11 +342,12 @@ class Batch:
 
 
 class Contest(NamedTuple):
-    """Orders that want the same stock, a plan for them that fits, and the stock."""
+    """Orders that want the same stock, a plan for them that fits, the stock, and for each what is kept back from it."""
 
     asks: list[Ask]
     known: list[list[Share]]
     stock: Mapping[Key, int]
+    kept_back: Sequence[Mapping[Key, int]]
 
 
 def together(decided: Sequence[Decided], contested: Sequence[int], contest: Contest, answer: Answer) -> None:
@@ -347,6 +359,11 @@ def together(decided: Sequence[Decided], contested: Sequence[int], contest: Cont
         candidates = [plan, *others] if plan is not None else others
         one.outcome = Outcome(plan, candidates[:MOST_CANDIDATES], ask.short(shares))
         one.how, one.gap_ppm = "TOGETHER", answer.gap_ppm
+
+
+def _is_too_much(taken: Mapping[int, int], units: int) -> bool:
+    """Says whether units taken, by how many had to be left to others, are more than there are, or than those may share."""
+    return any(sum(own for kept, own in taken.items() if kept >= least) > units - least for least in taken)
 
 
 def _take(left: dict[Key, int], decided: Decided) -> None:

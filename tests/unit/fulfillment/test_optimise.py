@@ -64,10 +64,10 @@ def question(number: int, *items: str) -> Question:
     return Question(str(number), "web", "", "DE", "", "101", "", "EUR", wants)
 
 
-def batch(stock: dict[tuple[str, str], int]) -> Batch:
+def batch(stock: dict[tuple[str, str], int], kept_back: dict[tuple[str, str, str], int] | None = None) -> Batch:
     policy = Policy(1, [Strategy("all", "", frozenset(), TERMS, False)])
     places = {place: Location(place, "WAREHOUSE", "DE", "DE01") for _, place in stock}
-    return Batch(policy, World({("", "EUR"): RATES}), places, stock, 0)
+    return Batch(policy, World({("", "EUR"): RATES}), places, stock, 0, kept_back or {})
 
 
 def test_who_comes_first_leaves_the_place_to_who_needs_it() -> None:
@@ -80,7 +80,7 @@ def test_who_comes_first_leaves_the_place_to_who_needs_it() -> None:
     assert {share.location_id for share in decided[1].shares} == {"X", "Y"}
     contest = sourcing.contest(decided, contested)
     assert contest is not None
-    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5))
+    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5, contest.kept_back))
     assert [{share.location_id for share in one.shares} for one in decided] == [{"Y"}, {"X"}]
     assert [one.how for one in decided] == ["TOGETHER", "TOGETHER"]
     assert decided[0].outcome.candidates[0] == decided[0].outcome.chosen
@@ -100,7 +100,7 @@ def test_what_is_reserved_stays_unless_another_place_is_better_for_all_together(
     decided, contested = sourcing.in_turn([one, two])
     contest = sourcing.contest(decided, contested)
     assert contest is not None
-    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5))
+    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5, contest.kept_back))
     first, second = ({share.location_id for share in each.shares} for each in decided)
     assert second == {"X"}
     assert first < {"Y", "Z"}
@@ -125,7 +125,7 @@ def test_many_orders_take_no_more_than_there_is_and_cost_no_more_than_in_turn(se
     contest = sourcing.contest(decided, contested)
     assert contest is not None
     before = judged(contest.asks, contest.known)
-    answer = optimise(contest.asks, contest.known, contest.stock, 2)
+    answer = optimise(contest.asks, contest.known, contest.stock, 2, contest.kept_back)
     assert judged(contest.asks, answer.shares) <= before
     together(decided, contested, contest, answer)
     taken: dict[tuple[str, str], int] = {}
@@ -144,3 +144,25 @@ def test_a_lone_order_is_sourced_the_same_way() -> None:
     alone = source(ask).chosen
     assert alone is not None
     assert judged([ask], optimise([ask], [[]], {("A", "X"): 1, ("A", "Y"): 1}, 5).shares) == (-2, alone.total_minor)  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(("stock", "contested"), [(6, True), (9, False)])
+def test_what_is_kept_back_from_a_method_is_kept_back_from_all_its_orders(stock: int, contested: bool) -> None:
+    """Four units are for express: the others share the rest, and are contested where that is too little."""
+    sourcing = batch({("A", "X"): stock}, {("A", "X", ""): 4, ("A", "X", "EXPRESS"): 0})
+    questions = [*(question(number, "A") for number in range(5)), question(9, "A")._replace(method="EXPRESS")]
+    decided, found = sourcing.in_turn(questions)
+    assert bool(found) is contested
+    assert [len(one.shares) for one in decided] == [int(number < stock - 4) for number in range(5)] + [1]
+
+
+def test_together_they_take_no_more_than_is_left_to_their_methods() -> None:
+    slow = [Ask([Want(str(number), "A", 1, 0)], [Place("X", "DE", {"A": 2})], RATES, TERMS) for number in range(3)]
+    fast = [Ask([Want(str(number), "A", 1, 0)], [Place("X", "DE", {"A": 4})], RATES, TERMS) for number in range(7, 9)]
+    kept_back: list[dict[tuple[str, str], int]] = [{("A", "X"): 2}] * 3 + [{}] * 2
+    answer = optimise([*slow, *fast], [[]] * 5, {("A", "X"): 4}, 5, kept_back)
+    taken = [len(own) for own in answer.shares]
+    assert (sum(taken[:3]), sum(taken[3:])) == (2, 2)
+    # What is reserved already stays.
+    known = [[Share(str(number), "A", "X", 1)] for number in range(3)]
+    assert optimise(slow, known, {("A", "X"): 3}, 5, kept_back[:3]).shares == known

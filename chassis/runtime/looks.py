@@ -5,7 +5,8 @@ left is found by the look.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -32,6 +33,15 @@ class Looks:
         self._waiting[name] = (waiting, max(round(every_s / LOOK_S), 1))
         self._statements.clear()
         return self._events.setdefault(name, asyncio.Event())
+
+    @contextmanager
+    def looking(self, name: str, waiting: Select[Any]) -> Iterator[asyncio.Event]:
+        """Adds a look for as long as somebody waits for it."""
+        try:
+            yield self.add(name, waiting)
+        finally:
+            del self._waiting[name], self._events[name]
+            self._statements.clear()
 
     def wake(self, names: Iterable[str]) -> None:
         """Says that what these wait for is there."""

@@ -18,6 +18,7 @@ from gateway.app.warehouses import (
     SENT,
     SHORT,
     TAKEN,
+    add_messages,
     answer_cancellation,
     change_message,
     lines_meant,
@@ -53,7 +54,7 @@ async def hear(work: Work, delivery: Any, connection: Any) -> Outcome:
         answer = message_row(work, connection.channel_id, ACKNOWLEDGEMENT, content=content)
         # Read again, a delivery is not acknowledged a second time.
         messages.append({**answer, "message_id": request_id("acknowledgement", delivery.delivery_id)})
-    await work.tx.insert(WAREHOUSE_MESSAGES, messages, once=True)
+    await add_messages(work, messages)
     for receipt in heard.receipts:
         await _receive(work, connection.channel_id, receipt)
     started, foreign = 0, 0

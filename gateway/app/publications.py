@@ -39,6 +39,16 @@ UNTOLD = HoldKind("CHANNEL_NOT_TOLD", "integration", 3600, "integration")
 Change = Callable[[dict[str, Any]], None]
 
 
+def telling(channel_id: str) -> str:
+    """Names the look for what a channel is to be told."""
+    return f"publications:{channel_id}"
+
+
+def reading_back(channel_id: str) -> str:
+    """Names the look for whether a channel is to be read back."""
+    return f"read-back:{channel_id}"
+
+
 def pause(attempts: int) -> int:
     """Returns how long to leave a thing alone after so many attempts in vain, in microseconds: 2, 4, 8 … 300 s."""
     return min(PAUSE_US << min(attempts, 20), LONGEST_PAUSE_US)
@@ -117,7 +127,10 @@ async def change(work: Work, channel_id: str, changes: Mapping[str, Change]) -> 
     found = await work.tx.find(PUBLICATIONS, KEY, [(channel_id, sku) for sku in sorted(changes)], order=KEY, lock=True)
     rows = [dict(row._mapping) for row in found]
     for row in rows:
+        due_at = row["due_at"]
         changes[row["channel_sku"]](row)
+        if row["due_at"] is not None and (due_at is None or row["due_at"] < due_at):
+            work.wake(telling(channel_id))
     await work.tx.change(PUBLICATIONS, KEY, [{name: row[name] for name in (*KEY, *CHANGING)} for row in rows])
     return rows
 
@@ -131,6 +144,7 @@ async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
         await take_listings(work, channel_id, list(latest.values()))
         marks = [{"channel_id": channel_id, "channel_sku": sku, "changed_at": work.now} for sku in sorted(latest)]
         await work.tx.change(PUBLICATIONS, KEY, marks)
+        work.wake(telling(channel_id))
 
 
 async def found_out(work: Work, channel_id: str, rows: Sequence[Any]) -> None:
@@ -192,6 +206,8 @@ async def on_shipped(work: Work, events: Sequence[Received]) -> None:
         if (one := event.message).channel_id in tellable
     ]  # fmt: skip
     await work.tx.insert(DISPATCHES, rows, once=True)
+    for channel_id in sorted(tellable):
+        work.wake(telling(channel_id))
 
 
 async def record_dispatch(work: Work, shipment_id: str, external_id: str, error: str, *, final: bool) -> None:
@@ -257,6 +273,7 @@ async def reconcile_channel(
     own = CHANNEL_STATES.c.channel_id == request.channel_id
     if not await work.tx.write(update(CHANNEL_STATES).where(own).values(reconcile_due_at=work.now)):
         raise NotFound("NO_SUCH_CONNECTION", f"the channel {request.channel_id} is not told anything", field="channel_id")
+    work.wake(reading_back(request.channel_id))
     return publications_service_pb2.ReconcileChannelResponse()
 
 

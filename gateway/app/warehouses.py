@@ -69,7 +69,7 @@ async def on_events(work: Work, events: Sequence[Received]) -> None:
         message_row(work, channels[one.location_id], _kind(one), one.fulfillment_order_id, asks=isinstance(one, EVENTS[1]))
         for event in ours if (one := event.message).fulfillment_order_id in known and one.fulfillment_order_id not in said
     ]  # fmt: skip
-    await work.tx.insert(WAREHOUSE_MESSAGES, rows)
+    await add_messages(work, rows)
 
 
 def _kind(event: Any) -> int:
@@ -88,6 +88,18 @@ async def _said_no(work: Work, rejected: Sequence[Any]) -> set[str]:
     own = (EXTERNAL_STEPS.c.external_order_id.in_(sorted(by_reference)), or_(step == SHORT, step.startswith(f"{REJECTED.lower()}/")))
     rows = await work.tx.read(select(EXTERNAL_STEPS.c.external_order_id).where(*own))
     return {by_reference[row.external_order_id] for row in rows}
+
+
+def telling(channel_id: str) -> str:
+    """Names the look for what a warehouse is to be told."""
+    return f"warehouse:{channel_id}"
+
+
+async def add_messages(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes messages down, each once; who tells them is woken."""
+    await work.tx.insert(WAREHOUSE_MESSAGES, rows, once=True)
+    for channel_id in sorted({row["channel_id"] for row in rows}):
+        work.wake(telling(channel_id))
 
 
 def message_row(work: Work, channel_id: str, kind: int, fulfillment_order_id: str = "", content: bytes = b"", *, asks: bool = False) -> Any:

@@ -7,13 +7,14 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Select, exists, or_, select, update
 
 from argosy.fulfillment.v1 import fulfillment_pb2
 from argosy.gateway.v1 import connections_service_pb2
@@ -22,6 +23,7 @@ from chassis.kernel.errors import Refusal
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
+from chassis.runtime.statements import NOW
 from chassis.runtime.work import Cause, Work
 from gateway.app import warehouses as book
 from gateway.app.deliveries import keep
@@ -37,7 +39,6 @@ from gateway.voice.each import serve_each
 from gateway.voice.egress import Egress
 from gateway.voice.standing import Standing
 
-LOOK_S = 0.2
 AGAIN_S = 1.0
 TIMEOUT_S = 15.0
 AT_ONCE = 50
@@ -78,6 +79,16 @@ class Forwarder:
         return WrittenWarehouse(self._component, asker, row, client)
 
 
+def _to_tell(channel_id: str) -> Select[Any]:
+    """Finds a warehouse that is to be told something, or asked what became of an order."""
+    messages, orders = WAREHOUSE_MESSAGES.c, WAREHOUSE_ORDERS.c
+    waits = or_(
+        exists().where(messages.channel_id == channel_id, messages.due_at <= NOW),
+        exists().where(orders.channel_id == channel_id, orders.look_at <= NOW),
+    )
+    return select(CONNECTIONS.c.channel_id).where(CONNECTIONS.c.channel_id == channel_id, waits)
+
+
 def _why(failure: Exception) -> str:
     if isinstance(failure, Refusal):
         return f"{failure.reason}: {failure.message}"
@@ -87,6 +98,8 @@ def _why(failure: Exception) -> str:
 class WarehouseVoice(ABC):
     """One warehouse: what is due is told in the order in which it came up."""
 
+    _due: asyncio.Event
+
     def __init__(self, component: Component, asker: Standing, connection: Any) -> None:
         self._component = component
         self._asker = asker
@@ -95,19 +108,29 @@ class WarehouseVoice(ABC):
 
     async def serve(self) -> None:
         """Works until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            try:
-                await self._look()
-            except Exception as error:
-                log.warning("a warehouse is looked after again", channel=self._channel_id, error=repr(error))
-                await asyncio.sleep(AGAIN_S)
+        with self._component.looks.looking(book.telling(self._channel_id), _to_tell(self._channel_id)) as self._due:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._rest_s()):
+                        await self._due.wait()
+                self._due.clear()
+                try:
+                    await self._look()
+                except Exception as error:
+                    log.warning("a warehouse is looked after again", channel=self._channel_id, error=repr(error))
+                    await asyncio.sleep(AGAIN_S)
+
+    def _rest_s(self) -> float | None:
+        """Returns for how long nothing but what is found due need be done."""
+        return None
 
     async def _look(self) -> None:
         due = (WAREHOUSE_MESSAGES.c.channel_id == self._channel_id, WAREHOUSE_MESSAGES.c.due_at <= wall_clock())
         query = select(WAREHOUSE_MESSAGES).where(*due).order_by(WAREHOUSE_MESSAGES.c.message_id).limit(AT_ONCE)
         async with self._component.database.read() as tx:
             messages = await tx.read(query)
+        if len(messages) == AT_ONCE:
+            self._due.set()
         for message in messages:
             try:
                 await self._tell(message)
@@ -169,6 +192,9 @@ class CalledWarehouse(WarehouseVoice):
         super().__init__(component, asker, connection)
         self._api = api
         self._ask_at = wall_clock()
+
+    def _rest_s(self) -> float:
+        return (self._ask_at - wall_clock()) / SECOND
 
     async def _look(self) -> None:
         await super()._look()

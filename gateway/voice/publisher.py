@@ -9,12 +9,13 @@ import asyncio
 import json
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
 from opentelemetry import metrics
-from sqlalchemy import select
+from sqlalchemy import Select, exists, func, or_, select
 
 from argosy.catalog.v1 import channels_service_pb2
 from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
@@ -28,6 +29,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component, cancelled
 from chassis.runtime.host import wall_clock
+from chassis.runtime.statements import NOW
 from chassis.runtime.work import Cause, Work
 from gateway.app import publications as book
 from gateway.channels.api import ApiFailure, ApiRefusal
@@ -36,7 +38,7 @@ from gateway.store.tables import CHANNEL_STATES, CONNECTIONS, DISPATCHES, PUBLIC
 from gateway.voice.each import serve_each
 from gateway.voice.egress import Egress
 
-LOOK_S = 0.1
+GATHER_S = 0.1
 TIMEOUT_S = 10.0
 AGAIN_S = 1.0
 PAGE = 500
@@ -48,6 +50,23 @@ OPEN_US, LONGEST_OPEN_US = 5 * SECOND, 5 * MINUTE
 CAUSE = Cause("service:gateway", "publications", "publications")
 TOLD = select(CONNECTIONS).where(CONNECTIONS.c.api_url != "", CONNECTIONS.c.location_id == "")
 log = structlog.get_logger()
+
+
+def _to_tell(channel_id: str) -> Select[Any]:
+    """Finds a channel that is to be told something, unless it is left alone for failing."""
+    publications, dispatches = PUBLICATIONS.c, DISPATCHES.c
+    waits = or_(
+        exists().where(publications.channel_id == channel_id, publications.due_at <= NOW),
+        exists().where(publications.channel_id == channel_id, publications.changed_at > publications.found_at),
+        exists().where(dispatches.channel_id == channel_id, dispatches.due_at <= NOW),
+    )
+    return select(CHANNEL_STATES.c.channel_id).where(CHANNEL_STATES.c.channel_id == channel_id, CHANNEL_STATES.c.open_until <= NOW, waits)
+
+
+def _to_read_back(channel_id: str) -> Select[Any]:
+    """Finds a channel that is to be read back, unless it is left alone for failing."""
+    own = CHANNEL_STATES.c
+    return select(own.channel_id).where(own.channel_id == channel_id, own.open_until <= NOW, own.reconcile_due_at <= NOW)
 
 
 class Publisher:
@@ -75,6 +94,9 @@ class Publisher:
 class ChannelVoice:
     """One channel's three lines."""
 
+    _due: asyncio.Event
+    _unread: asyncio.Event
+
     def __init__(self, component: Component, channels: Channels, api: ShopifyApi, connection: Any, lag: metrics.Histogram) -> None:
         self._component = component
         self._channel_id = connection.channel_id
@@ -92,11 +114,16 @@ class ChannelVoice:
         """Works until cancelled."""
         await self._write(partial(book.save_state, channel_id=self._channel_id, values={}))
         self._failures = (await self._state()).failures
-        lines = [asyncio.create_task(self._forever(line)) for line in (self._watch, self._tell, self._read_back)]
-        try:
-            await asyncio.gather(*lines)
-        finally:
-            await cancelled(lines)
+        looks, own = self._component.looks, self._channel_id
+        with (
+            looks.looking(book.telling(own), _to_tell(own)) as self._due,
+            looks.looking(book.reading_back(own), _to_read_back(own)) as self._unread,
+        ):
+            lines = [asyncio.create_task(self._forever(line)) for line in (self._watch, self._tell, self._read_back)]
+            try:
+                await asyncio.gather(*lines)
+            finally:
+                await cancelled(lines)
 
     async def _forever(self, line: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -170,7 +197,7 @@ class ChannelVoice:
 
     async def _tell(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await self._until_due()
             if not await self._closed():
                 continue
             await self._find_out()
@@ -179,6 +206,20 @@ class ChannelVoice:
                 await self._tell_parcels()
             except ApiFailure as failure:
                 await self._failed(failure)
+
+    async def _until_due(self) -> None:
+        """Rests until the look finds something, or for what is due later; what comes within a moment is told together."""
+        await asyncio.sleep(GATHER_S)
+        due = (PUBLICATIONS.c.channel_id == self._channel_id, PUBLICATIONS.c.due_at.is_not(None))
+        soonest = select(func.min(PUBLICATIONS.c.due_at)).where(*due).scalar_subquery()
+        query = select(CHANNEL_STATES.c.open_until, soonest.label("due_at")).where(CHANNEL_STATES.c.channel_id == self._channel_id)
+        async with self._component.database.read() as tx:
+            row = (await tx.read(query))[0]
+        rest_s = (max(row.due_at, row.open_until) - wall_clock()) / SECOND if row.due_at is not None else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._due.wait()
+        self._due.clear()
 
     async def _closed(self) -> bool:
         """Says whether the channel may be called: not while it is left alone for failing."""
@@ -327,7 +368,8 @@ class ChannelVoice:
 
     async def _read_back(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await self._unread.wait()
+            self._unread.clear()
             state = await self._state()
             if state.reconcile_due_at > wall_clock() or state.open_until > wall_clock():
                 continue

@@ -82,3 +82,28 @@ async def test_a_database_that_was_away_is_asked_again(database: Database, monke
         assert len(asked) >= 2
     finally:
         looking.cancel()
+
+
+async def test_a_look_ends_with_who_waits_for_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(database, lambda: 0)
+    look, asked = looks._look, []
+
+    async def noted(names: tuple[str, ...]) -> list[str]:
+        asked.append(names)
+        return await look(names)
+
+    monkeypatch.setattr(looks, "_look", noted)
+    always = looks.add("always", select(TOMBSTONES.c.owner_id))
+    looking = asyncio.ensure_future(looks.serve())
+    try:
+        await bury(database, "x", 1)
+        for _ in range(2):
+            with looks.looking("for a while", select(TOMBSTONES.c.owner_id)) as found:
+                await asyncio.wait_for(found.wait(), 10 * LOOK_S)
+            looks.wake(["for a while"])
+            asked.clear()
+            always.clear()
+            await asyncio.wait_for(always.wait(), 10 * LOOK_S)
+            assert asked == [("always",)]
+    finally:
+        looking.cancel()

@@ -1,5 +1,6 @@
 """What Shopify is told: quantities that follow the stock and survive everything the channel does, and parcels, each once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -210,6 +211,27 @@ async def test_a_channel_that_fails_is_left_alone_for_a_while(
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_OPEN)
         assert shop.calls <= called + 1
         await until_shown(calls, shop, 50)
+
+
+async def test_who_has_nothing_to_tell_asks_nothing(sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is found by the service's one look, not by each channel's own."""
+    asked, closed = 0, publisher.ChannelVoice._closed
+
+    async def counted(self: publisher.ChannelVoice) -> bool:
+        nonlocal asked
+        asked += 1
+        return await closed(self)
+
+    monkeypatch.setattr(publisher.ChannelVoice, "_closed", counted)
+    shop = Shop({"MUG-1": 0})
+    async with told_shop(sqlite_settings, shop) as (calls, item_id):
+        await until_shown(calls, shop, 50)
+        await asyncio.sleep(1)
+        before = asked
+        await asyncio.sleep(1.5)
+        assert asked == before > 0
+        await adjust(calls, item_id, 1)
+        await until_shown(calls, shop, 51)
 
 
 async def test_a_busy_shop_is_called_no_faster_than_it_allows(sqlite_settings: Settings) -> None:

@@ -19,6 +19,7 @@ from chassis.kernel.ids import request_id
 from chassis.kernel.money import proportion
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from suite.floor import Floor
 from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64
@@ -26,6 +27,7 @@ MOST_LINES = 500
 SETUP_ACTOR = (("argosy-actor", "merchandiser"),)
 CHECK_ACTOR = (("argosy-actor", "merchandising-lead"),)
 TRIES = 300
+RELEASED, PICKED = fulfillment_pb2.FULFILLMENT_STATUS_RELEASED, fulfillment_pb2.FULFILLMENT_STATUS_PICKED
 DISPOSITIONS = (
     returns_service_pb2.DISPOSITION_RESTOCK,
     returns_service_pb2.DISPOSITION_RESTOCK,
@@ -47,6 +49,11 @@ class DemoDay:
     orders: dict[str, str] = field(default_factory=dict)
     dice: random.Random = field(default_factory=random.Random)
 
+    def __post_init__(self) -> None:
+        """The first location keeps bins."""
+        dice = random.Random(self.day.seed + 2)  # noqa: S311 - the same seed must make the same day
+        self.floor = Floor(self.calls, LOCATIONS[0][0], self.rid, dice)
+
     def rid(self, *parts: object) -> str:
         """Returns the request id of a step: the same day again sends the same ids."""
         return request_id("demo", self.day.seed, *parts)
@@ -63,7 +70,7 @@ class DemoDay:
         await self.take_returns()
 
     async def set_up(self) -> None:
-        """Items through their governed life, channels, locations, taxes, rates, and opening stock."""
+        """Items through their governed life, channels, locations, taxes, rates, and opening stock, of which some lies in bins."""
         calls = self.calls
         for channel_id, name in self.day.channels.items():
             await calls.sales_channels.CreateChannel(
@@ -96,6 +103,8 @@ class DemoDay:
                 )  # fmt: skip
         await self._set_up_items()
         await self._receive_opening_stock()
+        place = self.floor.location_id
+        await self.floor.open({self.items[a.sku]: a.stock[place] for a in self.day.articles if a.stock.get(place)})
 
     async def _set_up_items(self) -> None:
         articles = self.day.articles
@@ -202,23 +211,29 @@ class DemoDay:
             return
 
     async def work_warehouses(self, label: str) -> None:
-        """Picks and ships what is released until nothing is on its way; a little is not found, some leaves in two parcels."""
+        """Picks and ships what is released until nothing is on its way; a little is not found."""
         done = 0
-        while found := await self._released():
-            await _at_once([partial(self._pick, order) for order in found])
-            await self._ship([order.fulfillment_order_id for order in found])
-            done += len(found)
+        while waiting := await self._waiting():
+            await self.floor.walk()
+            to_pick = [one for one in waiting if one.status == RELEASED and one.location_id != self.floor.location_id]
+            await _at_once([partial(self._pick, order) for order in to_pick])
+            # What was walked is found picked the next time.
+            picked = [*to_pick, *(one for one in waiting if one.status == PICKED)]
+            await self._ship([order.fulfillment_order_id for order in picked])
+            done += len(picked)
             self.progress(label, done, done + 1)
         self.progress(label, max(done, 1), max(done, 1))
 
-    async def _released(self) -> Sequence[fulfillment_pb2.FulfillmentOrder]:
-        """Returns what waits for the warehouses; where nothing does, what does once nothing is on its way."""
-        request = fulfillment_service_pb2.ListFulfillmentOrdersRequest(status=fulfillment_pb2.FULFILLMENT_STATUS_RELEASED, page_size=200)
-        found = (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
-        if not found:
-            await prove(self.calls.channels, settled=True)
-            found = (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders
-        return found
+    async def _waiting(self) -> Sequence[fulfillment_pb2.FulfillmentOrder]:
+        """Returns what waits in the warehouses; where nothing does, what does once nothing is on its way."""
+        if found := await self._standing():
+            return found
+        await prove(self.calls.channels, settled=True)
+        return await self._standing()
+
+    async def _standing(self) -> list[fulfillment_pb2.FulfillmentOrder]:
+        asked = [fulfillment_service_pb2.ListFulfillmentOrdersRequest(status=one, page_size=200) for one in (RELEASED, PICKED)]
+        return [one for request in asked for one in (await self.calls.fulfillment.ListFulfillmentOrders(request)).fulfillment_orders]
 
     async def _pick(self, order: fulfillment_pb2.FulfillmentOrder) -> None:
         lines = []

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argosy.finance.v1 import finance_service_pb2
-from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2, warehouse_service_pb2
 from argosy.gateway.v1 import deliveries_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
@@ -36,6 +36,7 @@ async def show_day(console: Console, calls: Calls) -> None:
     await _orders(console, calls)
     await _holds(console, calls)
     await _splits(console, calls)
+    await _picking(console, calls)
     await _stock(console, calls)
     await _returns(console, calls)
     await _margin(console, calls)
@@ -150,6 +151,18 @@ async def _splits(console: Console, calls: Calls) -> None:
     table = _table("Parcels per shipped order", ("parcels", "right"), ("orders", "right"))
     for parcels, count in sorted(Counter(per_order.values()).items()):
         table.add_row(str(parcels), str(count))
+    console.print(table)
+
+
+async def _picking(console: Console, calls: Calls) -> None:
+    figures = await calls.warehouse.GetWarehouseFigures(warehouse_service_pb2.GetWarehouseFiguresRequest())
+    columns = (("picker", "left"), ("lists", "right"), ("picks", "right"), ("units", "right"), ("not found", "right"), ("found", "right"))
+    table = _table("Picked from bins", *columns)
+    for one in figures.workers:
+        found = f"{one.accuracy_ppm / 1_000_000:.1%}" if one.lists else ""
+        table.add_row(
+            one.worker.removeprefix("user:") or "together", *(f"{n:,}" for n in (one.lists, one.picks, one.units, one.shorted)), found
+        )
     console.print(table)
 
 

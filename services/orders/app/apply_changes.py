@@ -93,7 +93,9 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
             detail = await settle(work, book.orders[order_id], book.lines[order_id], change.change_id, change.refused)
             book.record(order_id, "CHANGE_REFUSED" if change.refused else "CHANGED", detail)
             book.changed.add(order_id)
-            book.before.update({line_id: _cells(line) for line_id, line in book.lines[order_id].items()})
+            # New lines are written; what this batch made of the others before is not yet.
+            for line_id, line in book.lines[order_id].items():
+                book.before.setdefault(line_id, _cells(line))
         else:
             _apply(book, order_id, change)
     await _write(book)

@@ -18,6 +18,12 @@ class LineCount(Struct, frozen=True):
     quantity: int
 
 
+class Taken(LineCount, frozen=True):
+    """Units of a line that are to be taken back from a location; from wherever they are where that is empty."""
+
+    location_id: str = ""
+
+
 # -- told
 
 
@@ -291,7 +297,7 @@ class CancelReservation(Struct, frozen=True, tag=True):
     """Ask inventory to take this back."""
 
     order_id: str
-    lines: list[LineCount]
+    lines: list[Taken]
     reason: str
 
 

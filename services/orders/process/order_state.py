@@ -4,7 +4,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chassis.kernel.process import Do
-from services.orders.process.messages import Counts, LineCount, Move, Part, RaiseHold, Shipped, StockTaken, SupplyCame
+from services.orders.process.messages import Counts, LineCount, Move, Part, RaiseHold, Shipped, StockTaken, SupplyCame, Taken
 
 SHIP_AVAILABLE, SHIP_COMPLETE, CANCEL_SHORT, HOLD_SHORT, BACKORDER = 1, 2, 3, 4, 5
 
@@ -37,7 +37,7 @@ class State(Struct, frozen=True):
     excluded: list[str] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
     to_cancel: dict[str, int] = field(default_factory=dict)
-    cancelling: list[LineCount] = field(default_factory=list)
+    cancelling: list[Taken] = field(default_factory=list)
     cancel_reason: str = ""
     # Units that locations are asked to give back and have not answered for; below zero where they answered first.
     awaited: int = 0

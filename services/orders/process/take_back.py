@@ -22,6 +22,7 @@ from services.orders.process.messages import (
     ResolveItems,
     SettleChange,
     Shipped,
+    Taken,
 )
 from services.orders.process.order_state import (
     Changes,
@@ -55,7 +56,7 @@ def change_next(state: State) -> Going:
     released = [LineCount(key, total(line.released)) for key, line in state.lines.items() if line.released]
     if released:
         return go(state, "recall_all", RecallOrder(state.order_id, released, CHANGED))
-    reserved = [LineCount(key, total(line.reserved)) for key, line in state.lines.items() if line.reserved]
+    reserved = [Taken(key, count, place) for key, line in state.lines.items() for place, count in sorted(line.reserved.items())]
     if reserved:
         return go(state, "unreserve_all", CancelReservation(state.order_id, reserved, CHANGED))
     waits = next((key for key, line in state.lines.items() if line.backordered), "")
@@ -119,8 +120,7 @@ def cancel_next(state: State) -> Going:
     state = replace(state, lines=lines, to_cancel=to_cancel)
     # What was planned for units that do not ship is planned no more.
     state = replace(state, plan=whole_units(state, state.plan))
-    reserved = [LineCount(key, min(quantity, total(lines[key].reserved))) for key, quantity in to_cancel.items()]
-    reserved = [line for line in reserved if line.quantity]
+    reserved = [one for key, quantity in to_cancel.items() for one in _taken(key, lines[key].reserved, quantity)]
     if reserved:
         taken = CancelReservation(state.order_id, reserved, state.cancel_reason)
         following, _, do = go(replace(state, cancelling=reserved), "unreserve", taken)
@@ -129,23 +129,31 @@ def cancel_next(state: State) -> Going:
     released = [line for line in released if line.quantity]
     if released:
         recall = RecallOrder(state.order_id, released, state.cancel_reason)
-        following, _, do = go(replace(state, cancelling=released), "recall", recall)
+        following, _, do = go(replace(state, cancelling=[Taken(one.line_id, one.quantity) for one in released]), "recall", recall)
         return following, changes, do
     return replace(state, to_cancel={}), changes, ()
+
+
+def _taken(line_id: str, places: dict[str, int], quantity: int) -> list[Taken]:
+    """Returns from where so many units are taken back: inventory, which has an order of its own, must take the same."""
+    found = []
+    for place, count in sorted(places.items()):
+        if part := min(count, quantity):
+            found.append(Taken(line_id, part, place))
+            quantity -= part
+    return found
 
 
 def reservation_cancelled(state: State) -> Step:
     """What inventory took back is cancelled."""
     lines = dict(state.lines)
     for one in state.cancelling:
-        line, left, reserved = lines[one.line_id], one.quantity, dict(lines[one.line_id].reserved)
-        for place in sorted(reserved):
-            part = min(left, reserved[place])
-            reserved = less(reserved, place, part)
-            left -= part
+        line = lines[one.line_id]
+        reserved = less(line.reserved, one.location_id, one.quantity)
         lines[one.line_id] = replace(line, reserved=reserved, cancelled=line.cancelled + one.quantity)
-    booked = BookCancellation(state.cancelling, state.cancel_reason)
-    return replace(state, lines=lines, cancelling=[], asking="", to_cancel=_rest(state, state.cancelling)), (booked,)
+    cancelled = [LineCount(one.line_id, one.quantity) for one in state.cancelling]
+    booked = BookCancellation(cancelled, state.cancel_reason)
+    return replace(state, lines=lines, cancelling=[], asking="", to_cancel=_rest(state, cancelled)), (booked,)
 
 
 def recalled(state: State, parts: list[Part], pending: int) -> Step:
@@ -181,7 +189,7 @@ def _came_back(state: State, parts: list[Part]) -> Step:
     following = replace(state, lines=lines, to_cancel=_rest(state, back))
     if state.asking == "recall":
         left = {key: quantity - counts[key] for key, quantity in cancelling.items()}
-        following = replace(following, cancelling=[LineCount(key, quantity) for key, quantity in left.items()])
+        following = replace(following, cancelling=[Taken(key, quantity) for key, quantity in left.items()])
     return following, (BookCancellation(back, state.cancel_reason),) if back else ()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chassis.kernel.clock import DAY
 from chassis.kernel.process import Fired, HoldReleased, Next, Timer
@@ -84,9 +85,22 @@ def test_what_is_cancelled_while_it_is_moved_is_cancelled_from_where_it_is() -> 
     planned = m.Planned([m.Part("a", "Y", 3)], [])
     cancel = m.CancelRequested([m.LineCount("a", 1)], "changed my mind")
     end = let_go_later(planned, cancel, m.Moved([m.Move("a", "X", "Y", 3)]))
-    assert asked(end) == [m.CancelReservation("o", [m.LineCount("a", 1)], "changed my mind")]
+    assert asked(end) == [m.CancelReservation("o", [m.Taken("a", 1, "Y")], "changed my mind")]
     end = f.decide(end.state, m.ReservationCancelled(), LATER)
     assert asked(end) == [m.ReleaseOrder("o", [m.Part("a", "Y", 2)])]
+
+
+def test_what_is_cancelled_is_taken_from_where_it_is_said_to_be() -> None:
+    """Supply came elsewhere: inventory, which would begin with what was reserved first, is told where to take from."""
+    plan = m.Planned([m.Part("a", "Y", 1), m.Part("a", "X", 1)], [])
+    held = walk(*READY[:3], m.Validated(["HIGH_RISK"]), plan, m.Reserved())
+    end = f.decide(held.state, m.CancelRequested([m.LineCount("a", 1)], "changed my mind"), 0)
+    assert asked(end) == [m.CancelReservation("o", [m.Taken("a", 1, "X")], "changed my mind")]
+    # Where more is by the time of the answer, it stays.
+    line = replace(end.state.lines["a"], reserved={"W": 3, "X": 1, "Y": 1})
+    end = f.decide(replace(end.state, lines={"a": line}), m.ReservationCancelled(), 0)
+    assert (end.state.lines["a"].reserved, end.state.lines["a"].cancelled) == ({"W": 3, "Y": 1}, 1)
+    assert m.BookCancellation([m.LineCount("a", 1)], "changed my mind") in end.changes
 
 
 def test_a_unit_of_the_channel_may_be_many_of_stock() -> None:
@@ -292,7 +306,7 @@ def test_of_a_line_that_has_shipped_in_part_the_rest_goes_on_as_another() -> Non
 def test_a_change_of_what_is_reserved_reserves_again() -> None:
     held = walk(*READY[:3], m.Validated(["HIGH_RISK"]), m.Planned([m.Part("a", "X", 2)], []), m.Reserved())
     following = f.decide(held.state, m.ChangeRequested("c"), 0)
-    assert asked(following) == [m.CancelReservation("o", [m.LineCount("a", 2)], CHANGED)]
+    assert asked(following) == [m.CancelReservation("o", [m.Taken("a", 2, "X")], CHANGED)]
     following = f.decide(following.state, m.ReservationCancelled(), 0)
     assert (following.state.lines["a"].waiting, following.state.lines["a"].reserved) == (2, {})
     assert asked(following) == [m.ResolveItems("o")]

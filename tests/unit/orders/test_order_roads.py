@@ -121,17 +121,13 @@ class World:
                     self.reserved[part.line_id, part.location_id] -= part.quantity
                     self.released[part.line_id, part.location_id] += part.quantity
                 return m.Released()
-            case m.CancelReservation(_, lines):
-                for one in lines:
-                    self.take(self.reserved, one)
-                return m.ReservationCancelled()
-            case m.RecallOrder(_, lines):
-                return self.recall(lines)
-            case m.GiveBack(_, parts):
+            case m.CancelReservation(_, parts) | m.GiveBack(_, parts):
                 for part in parts:
                     self.reserved[part.line_id, part.location_id] -= part.quantity
                     self.stock[part.line_id, part.location_id] += part.quantity
                 return m.ReservationCancelled()
+            case m.RecallOrder(_, lines):
+                return self.recall(lines)
             case m.PlaceDemand(_, line_id, quantity):
                 return self.demand(line_id, quantity)
             case m.CancelDemand(_, line_id):

@@ -209,32 +209,17 @@ class AskOthers:
     async def cancel_reservation(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks inventory to take back."""
         del database
-        line = reservations_service_pb2.CancelLine
-        return await self._take_back(
-            [
-                (effect, [line(line_id=one.line_id, quantity=one.quantity) for one in effect.asked.lines], effect.asked.reason)
-                for effect in effects
-            ]
-        )
+        return await self._take_back([(effect, effect.asked.lines, effect.asked.reason) for effect in effects])
 
     async def give_back(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks inventory to take back what came too late."""
         del database
-        line = reservations_service_pb2.CancelLine
-        return await self._take_back(
-            [
-                (
-                    effect,
-                    [line(line_id=one.line_id, quantity=one.quantity, location_id=one.location_id) for one in effect.asked.parts],
-                    "late",
-                )
-                for effect in effects
-            ]
-        )
+        return await self._take_back([(effect, effect.asked.parts, "late") for effect in effects])
 
-    async def _take_back(self, asked: Sequence[tuple[Effect, Sequence[reservations_service_pb2.CancelLine], str]]) -> Answers:
-        batch = reservations_service_pb2.BatchCancelReservationRequest()
-        for effect, lines, reason in asked:
+    async def _take_back(self, asked: Sequence[tuple[Effect, Sequence[m.Part | m.Taken], str]]) -> Answers:
+        batch, line = reservations_service_pb2.BatchCancelReservationRequest(), reservations_service_pb2.CancelLine
+        for effect, parts, reason in asked:
+            lines = [line(line_id=one.line_id, quantity=one.quantity, location_id=one.location_id) for one in parts]
             batch.requests.add(request_id=effect.request_id, owner_id=effect.asked.order_id, lines=lines, reason=reason)
         answer = await ReservationsServiceStub(self._channels.to("inventory")).BatchCancelReservation(batch, timeout=LONG_S)
         return [_answer(result, "unreserve", lambda _: m.ReservationCancelled()) for result in answer.results]

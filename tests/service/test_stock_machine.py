@@ -243,17 +243,19 @@ class StockMachine(RuleBasedStateMachine):
 
     @rule(item=st.sampled_from(ITEMS), place=st.sampled_from(PLACES), said=st.integers(0, 30))
     def see(self, item: str, place: str, said: int) -> None:
-        """A picture: what is promised is not taken from its orders."""
-        held = sum(order[item, place] for order in self.orders.values())
+        """A picture: what is promised is not taken from its orders, and what is more may be what is on its way there."""
+        spot, name = (item, place), self.name[item]
+        booked = self.free[spot] + sum(order[spot] for order in self.orders.values())
+        coming = sum(one.lines[0].shipped for one in self.moving if one.lines[0].item_id == name) if place == "HAM" else 0
         request = feeds_service_pb2.ApplyStockFeedRequest(
             request_id=new_id(), source=new_id(), location_id=place, feed_id=new_id(), kind=feeds_service_pb2.FEED_KIND_SNAPSHOT, page=1,
-            last=True, lines=[feeds_service_pb2.FeedLine(sku=self.name[item], quantity=said)],
+            last=True, lines=[feeds_service_pb2.FeedLine(sku=name, quantity=said)],
         )  # fmt: skip
-        if not self.run(self.room.balances(self.name[item])):
+        if not self.run(self.room.balances(name)):
             return
         request.as_of.CopyFrom(to_timestamp(self.run(self.room.moment())))
         self.run(self.room.calls.feeds.ApplyStockFeed(request))
-        self.free[item, place] = max(0, said - held)
+        self.free[spot] += max(0, said - booked - coming) if said > booked else -min(booked - said, self.free[spot])
 
     @invariant()
     def the_proof_holds_and_the_model_agrees(self) -> None:

@@ -5,6 +5,7 @@ A broker is a pipe: what it loses, the relay sends again. Every message carries 
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -209,7 +210,9 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self.streams: dict[str, list[tuple[str, ops_pb2.EventRecord]]] = {}
-        self.floors: dict[tuple[str, str], int] = {}
+        # Up to where each consumer was delivered, and what of it was not acknowledged.
+        self.delivered: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.unacknowledged: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
         self.generation = 0
         self.connections = 0
         self.arrived = asyncio.Event()
@@ -237,40 +240,46 @@ class MemoryBus:
     def lose(self) -> None:
         """Loses every stream and every consumer's place, as a deleted store does."""
         self.streams.clear()
-        self.floors.clear()
+        self.delivered.clear()
+        self.unacknowledged.clear()
         self.generation += 1
         self.connections += 1
 
 
 class MemorySubscription:
-    """A consumer's place in a list; what was fetched and not acknowledged comes again to the next subscription."""
+    """A consumer's place in a list; what was fetched and not acknowledged comes again, to whoever fetches next."""
 
     def __init__(self, bus: MemoryBus, consumer: str, producer: str, aggregates: Sequence[str]) -> None:
         self._bus = bus
         self._key = (consumer, producer)
         self._prefixes = tuple(f"argosy.{producer}.v1.{aggregate}." for aggregate in aggregates)
-        self._generation = bus.generation
-        self._place = bus.floors.get(self._key, 0)
 
     async def fetch(self, most: int, wait_s: float) -> Sequence["MemoryDelivery"]:
         """Returns what lies behind the consumer's place."""
-        if self._generation != self._bus.generation:
-            self._generation, self._place = self._bus.generation, 0
-        stream = self._bus.streams.get(self._key[1], [])
-        if self._place >= len(stream):
-            self._bus.arrived.clear()
+        bus, key, generation = self._bus, self._key, self._bus.generation
+        place = min(bus.unacknowledged[key], default=bus.delivered[key] + 1) - 1
+        if place >= len(bus.streams.get(key[1], [])):
+            bus.arrived.clear()
             try:
-                await asyncio.wait_for(self._bus.arrived.wait(), wait_s)
+                await asyncio.wait_for(bus.arrived.wait(), wait_s)
             except TimeoutError:
                 return []
-        start, self._place = self._place, min(len(stream), self._place + most)
-        taken = enumerate(stream[start : self._place], start + 1)
-        return [
-            MemoryDelivery(record, partial(self._passed, place)) for place, (subject, record) in taken if subject.startswith(self._prefixes)
+            if generation != bus.generation:
+                return []
+        stream = bus.streams.get(key[1], [])
+        bus.delivered[key] = max(bus.delivered[key], min(len(stream), place + most))
+        taken = [
+            (at, record)
+            for at, (subject, record) in enumerate(stream[place : place + most], place + 1)
+            if subject.startswith(self._prefixes)
         ]
+        bus.unacknowledged[key].update(at for at, _ in taken)
+        return [MemoryDelivery(record, partial(self._passed, generation, at)) for at, record in taken]
 
-    def _passed(self, place: int) -> None:
-        self._bus.floors[self._key] = max(place, self._bus.floors.get(self._key, 0))
+    def _passed(self, generation: int, place: int) -> None:
+        # What is said of a store that was lost says nothing of the next one.
+        if generation == self._bus.generation:
+            self._bus.unacknowledged[self._key].discard(place)
 
 
 @dataclass

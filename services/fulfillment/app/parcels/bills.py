@@ -58,7 +58,7 @@ async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCar
                 text = f"bill {request.bill_number} of {request.carrier}, line {line['line_id']}: no parcel has the number {_name(line)[0]}"
                 work.hold(UNKNOWN_PARCEL, "carrier_bill", line["charge_id"], text)
     await work.tx.write(delete(EARLY_CHARGES).where(EARLY_CHARGES.c.recorded_at < work.now - KEPT_DAYS * DAY))
-    await work.tx.insert(EARLY_CHARGES, waiting)
+    await work.tx.insert(EARLY_CHARGES, waiting, once=True)
     of_parcels = sorted({(shipment.fulfillment_order_id,) for _, shipment in found})
     orders = await work.tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), of_parcels)
     other = await _book(work, found, {row.fulfillment_order_id: row for row in orders})

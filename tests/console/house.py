@@ -128,16 +128,16 @@ async def plan_ahead(calls: Calls) -> None:
 
 
 async def work_the_floor(calls: Calls) -> None:
-    """Lets the first location keep bins, puts goods of one article away, and makes a wave of an order for it."""
+    """Puts goods of one article away at the location that keeps bins, and makes a wave of an order for it."""
     locations = (await calls.stock.ListLocations(stock_service_pb2.ListLocationsRequest(page_size=1))).locations
     place = locations[0].location_id
     item_id = await publish_item(calls, "BIN-1", length_mm=90, width_mm=80, height_mm=100, weight_g=350)
     await receive(calls, item_id, place, 20, 9_000)
-    await calls.stock.KeepBins(stock_service_pb2.KeepBinsRequest(request_id=new_id(), location_id=place))
     for position, name in enumerate(("A-01", "A-02", "B-01"), 1):
-        await eventually(partial(_set_bin, calls, place, name, position))
-    move = warehouse_service_pb2.MoveBinStockRequest(request_id=new_id(), location_id=place, item_id=item_id, quantity=15, to_bin="A-01")
-    await calls.warehouse.MoveBinStock(move)
+        await calls.warehouse.SetBin(
+            warehouse_service_pb2.SetBinRequest(request_id=new_id(), location_id=place, bin=name, zone=name[0], position=position)
+        )
+    await eventually(partial(_put_away, calls, place, item_id))
     for name, size in (("S", (200, 150, 100)), ("M", (400, 300, 200))):
         await calls.parcels.SetCarton(
             parcels_service_pb2.SetCartonRequest(
@@ -183,11 +183,13 @@ async def order_to_collect(calls: Calls) -> str:
     return (await until_released(calls, placed.order_id))[0].fulfillment_order_id
 
 
-async def _set_bin(calls: Calls, location_id: str, name: str, position: int) -> bool:
-    """Says whether the bin is set up: the location's dock may not be known yet."""
-    request = warehouse_service_pb2.SetBinRequest(request_id=new_id(), location_id=location_id, bin=name, zone=name[0], position=position)
+async def _put_away(calls: Calls, location_id: str, item_id: str) -> bool:
+    """Says whether the goods are put away: they may not be known on the dock yet."""
+    move = warehouse_service_pb2.MoveBinStockRequest(
+        request_id=new_id(), location_id=location_id, item_id=item_id, quantity=15, to_bin="A-01"
+    )
     try:
-        await calls.warehouse.SetBin(request)
+        await calls.warehouse.MoveBinStock(move)
     except FailedPrecondition:
         return False
     return True

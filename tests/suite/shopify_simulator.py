@@ -1,6 +1,7 @@
 """A Shopify shop's Admin API on loopback, as far as we call it, with all its moods: it throttles, fails and lies.
 
-Written to Shopify's own description of the calls; a mood is used once each time it is named in `moods`.
+Written to Shopify's own description of the calls; a mood is used once each time it is named in `moods`, by the next call, a lie by
+the next that sets quantities.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class Shop:
         if request.headers.get("x-shopify-access-token") != TOKEN:
             return JSONResponse({"errors": "[API] Invalid API key"}, 401)
         body = await request.json()
-        mood = self.moods.pop(0) if self.moods else ""
+        mood = self._mood(body["query"])
         if mood == "hang":
             await asyncio.sleep(60)
         if mood == "500":
@@ -59,6 +60,11 @@ class Shop:
         if mood == "drop answer":
             return PlainTextResponse("", 502)
         return JSONResponse({"data": data, **self._cost()})
+
+    def _mood(self, query: str) -> str:
+        if not self.moods or (self.moods[0] == "lie" and "inventorySetQuantities" not in query):
+            return ""
+        return self.moods.pop(0)
 
     def _pay(self) -> bool:
         now = time.monotonic()

@@ -167,12 +167,19 @@ async def test_a_channel_that_lies_is_found_out_and_repaired(sqlite_settings: Se
     shop = Shop({"MUG-1": 0})
     async with told_shop(sqlite_settings, shop) as (calls, item_id):
         await until_shown(calls, shop, 50)
+        await eventually(lambda: read_back(calls))
         shop.moods.append("lie")
         await adjust(calls, item_id, 1)
         await eventually(lambda: acknowledged(calls, 51))
         assert shop.shown["MUG-1"] == 50, "it said yes and did nothing: only reading back finds that"
         await calls.publications.ReconcileChannel(publications_service_pb2.ReconcileChannelRequest(request_id=new_id(), channel_id="web"))
         assert (await until_shown(calls, shop, 51)).repairs == 1
+
+
+async def read_back(calls: Calls) -> bool:
+    """Says whether the channel was read back, as it is when it is connected."""
+    figures = await calls.publications.GetPublicationFigures(publications_service_pb2.GetPublicationFiguresRequest())
+    return figures.channels[0].HasField("reconciled_at")
 
 
 async def acknowledged(calls: Calls, quantity: int) -> bool:

@@ -63,8 +63,9 @@ class Looks:
             await asyncio.sleep(LOOK_S)
 
     async def _look(self, names: tuple[str, ...]) -> list[str]:
-        if names not in self._statements:
-            self._statements[names] = select(*(self._waiting[name][0].exists() for name in names))
+        # What is looked for may change while a connection is waited for.
+        if (statement := self._statements.get(names)) is None:
+            statement = self._statements[names] = select(*(self._waiting[name][0].exists() for name in names))
         async with self._database.read() as tx:
-            found = (await tx.read(self._statements[names], {"now": self._clock()}))[0]
+            found = (await tx.read(statement, {"now": self._clock()}))[0]
         return [name for name, there in zip(names, found, strict=True) if there]

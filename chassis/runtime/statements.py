@@ -112,12 +112,12 @@ def fresh(names: Names, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 @lru_cache(MANY)
-def find(dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, lock: bool) -> Executable:
+def find(dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, lock: bool, share: bool = False) -> Executable:
     """SELECT the rows whose columns `by` are among those given."""
     wanted = given(dialect, "wanted", kinds(table, by))
     query = select(*(table.c[name] for name in only or table.c.keys())).where(_same(table, wanted, by), *where)
     query = query.order_by(*(table.c[name] for name in order))
-    return query.with_for_update(of=table) if lock else query
+    return query.with_for_update(of=table, read=share) if lock or share else query
 
 
 @lru_cache(MANY)

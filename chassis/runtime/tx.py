@@ -43,16 +43,18 @@ class Tx(ABC):
 
     async def find(
         self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]], *,
-        only: Names = (), where: Condition = (), order: Names = (), lock: bool = False,
+        only: Names = (), where: Condition = (), order: Names = (), lock: bool = False, share: bool = False,
     ) -> Sequence[Any]:  # fmt: skip
         """Returns the rows whose columns `by` equal one of the keys, locked in their `order` where `lock` is set.
+
+        With `share`, others may read them so too, and nobody may change them before this transaction has ended.
 
         `only` names the columns wanted, all where empty; `where` are conditions beside, constants of their module.
         """
         wanted = list(keys)
         if not wanted:
             return []
-        one = statements.ready(self.dialect, table, statements.find(self.dialect, table, by, only, where, order, lock))
+        one = statements.ready(self.dialect, table, statements.find(self.dialect, table, by, only, where, order, lock, share))
         cells = one.cells(statements.parameters(self.dialect, "wanted", by, wanted))
         make = statements.row_type(only or tuple(table.c.keys()))._make
         return [make(row) for row in await self._fetch(one, cells)]

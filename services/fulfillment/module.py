@@ -144,6 +144,7 @@ def build(channels: Channels) -> Service:
         periodics=(
             Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),
             Periodic("end_pickups", 60.0, pickup.end_pickups, pickup.EXPIRED),
+            Periodic("book_crossed", 30.0, bills.book_crossed, bills.CROSSED),
         ),
         on_hold_released=forms.on_hold_released,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -107,3 +108,16 @@ async def test_a_look_ends_with_who_waits_for_it(database: Database, monkeypatch
             assert asked == [("always",)]
     finally:
         looking.cancel()
+
+
+async def test_what_is_looked_for_may_change_while_it_is_looked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, read = Looks(database, lambda: 0), database.read
+    await bury(database, "x", 1)
+    looks.add("any", select(TOMBSTONES.c.owner_id))
+
+    def read_late() -> Any:
+        looks.add("later", select(TOMBSTONES.c.owner_id))
+        return read()
+
+    monkeypatch.setattr(database, "read", read_late)
+    assert await looks._look(("any",)) == ["any"]

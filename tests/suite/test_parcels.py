@@ -15,8 +15,11 @@ from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
+from chassis.runtime.work import Cause
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from services.fulfillment.app import confirm_shipment
+from services.fulfillment.app.parcels import bills
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_released, until_status
 from tests.listener import listening
@@ -259,6 +262,39 @@ async def test_what_is_billed_before_its_parcel_left_is_booked_when_it_does(sett
         assert (list(again.other_currency), [one.currency_code for one in again.charges]) == ([], ["EUR", "EUR"])
         await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
         assert not (await prove(suite.channels)).breaks
+
+
+async def test_what_is_billed_in_the_moment_in_which_it_leaves_is_booked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sees_nothing(*_: Any) -> None:
+        """Another replica's transaction, which began before the bill was recorded."""
+
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 10})
+        line = parcels_service_pb2.CarrierBillLine
+        lines = [line(line_id="1", tracking_number="T-1", amount_minor=900), line(line_id="2", tracking_number="T-9", amount_minor=100)]
+        answer = await calls.parcels.RecordCarrierBill(
+            parcels_service_pb2.RecordCarrierBillRequest(
+                request_id=new_id(), carrier="PARCELCO", bill_number="B-1", currency_code="EUR", lines=lines
+            )
+        )
+        assert list(answer.unknown) == ["1", "2"]
+        _, own = await place(calls, "B-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(confirm_shipment, "book_early_charges", sees_nothing)
+            left = await calls.fulfillment.ConfirmShipment(
+                fulfillment_service_pb2.ConfirmShipmentRequest(
+                    request_id=new_id(), fulfillment_order_id=own.fulfillment_order_id, carrier="PARCELCO", tracking_number="T-1"
+                )
+            )
+        every = parcels_service_pb2.ListFreightChargesRequest()
+        assert not (await calls.parcels.ListFreightCharges(every)).charges
+        for _ in range(2):
+            await suite.running["fulfillment"].component.writer.run(bills.book_crossed, Cause("service", "test", "test"))
+            (charge,) = (await calls.parcels.ListFreightCharges(every)).charges
+            assert (charge.shipment_id, charge.line_id, charge.billed_minor) == (left.shipment_id, "1", 900)
+        found = await calls.holds("fulfillment").ListHolds(holds_service_pb2.ListHoldsRequest(service="fulfillment"))
+        assert [one.reason for one in found.holds] == ["UNKNOWN_PARCEL"]
 
 
 async def test_what_customs_would_stop_gets_no_label_and_what_was_called_back_is_unpacked(

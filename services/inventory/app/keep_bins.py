@@ -22,8 +22,8 @@ async def keep_bins(work: Work, request: stock_service_pb2.KeepBinsRequest) -> s
         raise NotFound("NO_SUCH_LOCATION", f"there is no location {location_id}", field="location_id")
     if not rows[0].bins:
         await work.tx.write(update(LOCATIONS).where(LOCATIONS.c.location_id == location_id).values(bins=1))
+        # Whoever books there holds the location until then, so that this is all, and what is booked from now on is told.
         there = BALANCES.c.location_id == location_id
-        await work.tx.read(select(BALANCES.c.quantity).where(there).with_for_update())
         key = (BALANCES.c.item_id, BALANCES.c.lot)
         summed = select(*key, func.sum(BALANCES.c.quantity).label("quantity")).group_by(*key).order_by(*key)
         on_hand = await work.tx.read(summed.where(there, BALANCES.c.state.in_(ON_HAND), BALANCES.c.quantity > 0))

@@ -104,7 +104,9 @@ class StockBook:
         items = {key[:1] for key in asked} | {key[:1] for key in tracked}
         self.items.update({row.item_id: row for row in await tx.find(ITEMS, KEY[:1], sorted(items))})
         places = sorted({key[1:] for key in asked})
-        self.locations.update({row.location_id: row for row in await tx.find(LOCATIONS, KEY[1:], places)})
+        # What may be booked is told to whoever keeps a location's bins: nobody begins to before it is.
+        located = await tx.find(LOCATIONS, KEY[1:], places, order=KEY[1:], share=everything)
+        self.locations.update({row.location_id: row for row in located})
 
     async def _read_layers(self, keys: Sequence[Key]) -> None:
         tx = self._work.tx

@@ -5,16 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import case, delete, func, literal_column, select
+from sqlalchemy import case, delete, func, literal_column, or_, select
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2, parcels_service_pb2
-from chassis.kernel.clock import DAY, to_timestamp
+from chassis.kernel.clock import DAY, MINUTE, to_timestamp
 from chassis.kernel.errors import InvalidArgument
 from chassis.kernel.ids import request_id
 from chassis.kernel.words import counted
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.statements import NOW
 from chassis.runtime.work import HoldKind, Work
 from services.fulfillment.store.parcels import CHARGES, EARLY_CHARGES
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS, SHIPMENTS
@@ -25,6 +26,20 @@ OTHER_CURRENCY = HoldKind("BILLED_IN_OTHER_CURRENCY", "integration", 8 * 3600, "
 NAMED = (SHIPMENTS.c.reference != literal_column("''"),)
 NAMED_EARLY = (EARLY_CHARGES.c.reference != literal_column("''"),)
 NUMBERED = (EARLY_CHARGES.c.tracking_number != literal_column("''"),)
+_IS_NAMED = SHIPMENTS.c.reference == EARLY_CHARGES.c.reference, SHIPMENTS.c.location_id == EARLY_CHARGES.c.location_id
+_IS_NUMBERED = (
+    SHIPMENTS.c.tracking_number == EARLY_CHARGES.c.tracking_number,
+    or_(SHIPMENTS.c.carrier == EARLY_CHARGES.c.carrier, SHIPMENTS.c.location_id == EARLY_CHARGES.c.location_id),
+)
+# Lines whose parcel another replica confirmed in the moment in which they were recorded: neither saw what the other wrote.
+CROSSED = select(EARLY_CHARGES.c.charge_id).where(
+    EARLY_CHARGES.c.recorded_at > NOW - 10 * MINUTE,
+    or_(
+        select(SHIPMENTS.c.shipment_id).where(*NUMBERED, *_IS_NUMBERED).exists(),
+        select(SHIPMENTS.c.shipment_id).where(*NAMED, *NAMED_EARLY, *_IS_NAMED).exists(),
+    ),
+)
+AT_ONCE = 500
 DAYS = 28
 # How long a line waits for its parcel; of a bill for many, most are never ours.
 KEPT_DAYS = 120
@@ -59,9 +74,7 @@ async def record_carrier_bill(work: Work, request: parcels_service_pb2.RecordCar
                 work.hold(UNKNOWN_PARCEL, "carrier_bill", line["charge_id"], text)
     await work.tx.write(delete(EARLY_CHARGES).where(EARLY_CHARGES.c.recorded_at < work.now - KEPT_DAYS * DAY))
     await work.tx.insert(EARLY_CHARGES, waiting, once=True)
-    of_parcels = sorted({(shipment.fulfillment_order_id,) for _, shipment in found})
-    orders = await work.tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), of_parcels)
-    other = await _book(work, found, {row.fulfillment_order_id: row for row in orders})
+    other = await _book(work, found, await _orders(work, found))
     charges = await work.tx.find(CHARGES, ("charge_id",), ids, order=("line_id",))
     return parcels_service_pb2.CarrierBill(
         carrier=request.carrier, bill_number=request.bill_number, charges=map(_charge, charges), unknown=unknown, other_currency=other
@@ -79,9 +92,30 @@ async def book_early_charges(work: Work, shipments: Sequence[dict[str, Any]], or
     if not billed:
         return
     parcels = _by_name([SimpleNamespace(**row) for row in shipments])
-    lines = [dict(row._mapping) for row in sorted(billed, key=lambda row: (row.recorded_at, row.bill_number, row.line_id))]
-    found = [(line, parcel) for line in lines if (parcel := parcels.get(_name(line))) and _is_billed_by(parcel, line)]
+    found = [(line, parcel) for line in _in_order(billed) if (parcel := parcels.get(_name(line))) and _is_billed_by(parcel, line)]
     await _book(work, found, orders)
+
+
+async def book_crossed(work: Work) -> None:
+    """Books what was billed for parcels that left in the same moment."""
+    ids = [(row.charge_id,) for row in await work.tx.read(CROSSED.limit(AT_ONCE), {"now": work.now})]
+    bills = defaultdict(list)
+    for line in _in_order(await work.tx.find(EARLY_CHARGES, ("charge_id",), ids)):
+        bills[line["carrier"], line["bill_number"], line["location_id"]].append(line)
+    for lines in bills.values():
+        shipments = await _shipments(work, lines)
+        found = [(line, shipment) for line in lines if (shipment := shipments.get(_name(line)))]
+        await _book(work, found, await _orders(work, found))
+
+
+def _in_order(billed: Iterable[Any]) -> list[Line]:
+    return [dict(row._mapping) for row in sorted(billed, key=lambda row: (row.recorded_at, row.bill_number, row.line_id))]
+
+
+async def _orders(work: Work, found: Iterable[tuple[Line, Any]]) -> dict[str, Any]:
+    of_parcels = sorted({(shipment.fulfillment_order_id,) for _, shipment in found})
+    rows = await work.tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), of_parcels)
+    return {row.fulfillment_order_id: row for row in rows}
 
 
 async def _book(work: Work, found: Sequence[tuple[Line, Any]], orders: Mapping[str, Any]) -> list[str]:

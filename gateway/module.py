@@ -24,6 +24,7 @@ from chassis.runtime.inbox import Received
 from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.work import Work
 from chassis.runtime.writer import each
 from gateway.app import (
@@ -81,8 +82,9 @@ async def on_listing_changed(work: Work, events: Sequence[Received]) -> None:
     await publications.on_listing_changed(work, events)
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; its effects call orders and returns."""
+    del settings
     carry_out = CarryOut(channels)
     goods = Goods(channels)
     egress, mail = Egress(), Mail()

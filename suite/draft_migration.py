@@ -13,11 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
-from chassis.runtime.auth import Tokens
-from chassis.runtime.channels import DirectChannels
 from chassis.runtime.database import Database
 from chassis.runtime.migrations import config_for, folder_of, migrate
-from suite.modules import BUILDS
+from suite.modules import composed
 
 HEAD = '''"""{title}."""
 
@@ -43,7 +41,7 @@ def differences(connection: Connection, metadata: MetaData) -> tuple[str, str]:
 
 async def draft(service: str, slug: str) -> Path:
     """Writes the draft and returns its path."""
-    metadata = BUILDS[service](DirectChannels(Tokens(service, ""))).metadata
+    metadata = composed(service).metadata
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite+aiosqlite:///{folder}/{service}.db")
         await migrate(service, database)

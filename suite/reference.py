@@ -16,12 +16,10 @@ from argosy.inventory.v1 import inventory_events_pb2
 from argosy.orders.v1 import orders_events_pb2
 from argosy.returns.v1 import returns_events_pb2
 from chassis.kernel.errors import CLASSES
-from chassis.runtime.auth import Tokens
-from chassis.runtime.channels import DirectChannels
 from chassis.runtime.contracts import EventType, event_type, events_in
 from gateway.http.openapi import Comments
 from gateway.http.problem import BY_REASON, STATUSES
-from suite.modules import BUILDS
+from suite.modules import BUILDS, composed
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs/generated"
@@ -32,8 +30,8 @@ KINDS = {cls.__name__: kind for kind, cls in CLASSES.items()}
 def events_page(comments: Comments) -> str:
     """Returns the event catalogue."""
     listeners: dict[type[Message], list[str]] = defaultdict(list)
-    for name, build in BUILDS.items():
-        for cls in build(DirectChannels(Tokens("suite", "x" * 32))).reactions:
+    for name in BUILDS:
+        for cls in composed(name).reactions:
             listeners[cls].append(name)
     lines = ["# Events", "", "Every event is past tense, says all that a listener needs, and carries no personal data.", ""]
     for module in EVENTS:

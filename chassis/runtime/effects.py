@@ -4,8 +4,8 @@ An effect's request id never changes, so that one which was performed and not re
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -26,8 +26,26 @@ from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Writer
 
 MOST = 256
+# So many of what is asked of providers outside are under way at a time.
+AT_ONCE = 16
 LONGEST_PAUSE_S = 30
+T = TypeVar("T")
 log = structlog.get_logger()
+
+
+async def few_at_once(asking: Iterable[Awaitable[T]]) -> list[T]:
+    """Waits for all, a few at a time, so that who is slow keeps few others waiting. Raises what one raised once all have ended."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def wait(one: Awaitable[T]) -> T:
+        async with room:
+            return await one
+
+    answers = await asyncio.gather(*(wait(one) for one in asking), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers  # type: ignore[return-value]
 
 
 class Effect:

@@ -26,7 +26,7 @@ from chassis.runtime.telemetry import Metrics, Telemetry
 
 # SQLite's thread has the answer and needs the interpreter to hand it over: the usual 5 ms of waiting are a transaction's length.
 SWITCH_S = 0.0005
-Build = Callable[[Channels], Service]
+Build = Callable[[Channels, Settings], Service]
 
 
 def wall_clock() -> int:
@@ -90,7 +90,15 @@ async def run_service(
     await bus.connect()
     telemetry = Telemetry(name, settings.trace_ratio, processor=processor)
     component = Component(
-        build(channels), database, bus, channels, Authenticator(secret, resolve(channels)), settings, telemetry, metrics, wall_clock
+        build(channels, settings),
+        database,
+        bus,
+        channels,
+        Authenticator(secret, resolve(channels)),
+        settings,
+        telemetry,
+        metrics,
+        wall_clock,
     )
     server = Server(component, f"{settings.host}:{settings.ports[name]}")
     component.start()

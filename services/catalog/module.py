@@ -3,6 +3,7 @@
 from argosy.catalog.v1 import categories_service_pb2, channels_service_pb2, items_service_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.service import Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each, each_call
 from services.catalog.app import (
     advance_item,
@@ -23,8 +24,9 @@ from services.catalog.clients.sku_use import SkuUse
 from services.catalog.store.tables import CHASSIS, METADATA
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; it asks orders what a change would have touched."""
+    del settings
     use = SkuUse(channels)
     return Service(
         name="catalog",

@@ -6,6 +6,7 @@ from argosy.inventory.v1 import inventory_events_pb2
 from argosy.orders.v1 import orders_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each
 from services.finance.app import find_facts, read_books, tax
 from services.finance.app.post_events import post_events
@@ -34,9 +35,9 @@ BOOKED = (
 )
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; it calls no other."""
-    del channels
+    del channels, settings
     return Service(
         name="finance",
         metadata=METADATA,

@@ -12,6 +12,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each, each_call
 from services.fulfillment.app import (
     acknowledge,
@@ -32,6 +33,7 @@ from services.fulfillment.app import (
 )
 from services.fulfillment.app.parcels import bills, customs, forms, labels, manifests, packing, set_up
 from services.fulfillment.app.warehouse import bins, figures, picks, waves
+from services.fulfillment.clients.carriers import Carriers
 from services.fulfillment.process import form, label
 from services.fulfillment.store.tables import CHASSIS, METADATA
 
@@ -44,9 +46,10 @@ CONTRACTS = (
 )
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; before it plans or quotes it asks inventory what can be promised, before a wave what is kept."""
-    planned_waves, carriers, declared = waves.Waves(channels), labels.Labels(channels), customs.Customs(channels)
+    planned_waves, declared, carriers = waves.Waves(channels), customs.Customs(channels), Carriers(settings)
+    asked_labels, asked_forms = labels.Labels(channels, carriers), forms.Forms(carriers)
     return Service(
         name="fulfillment",
         metadata=METADATA,
@@ -134,9 +137,9 @@ def build(channels: Channels) -> Service:
         processes=(
             ProcessType(
                 label.NAME, label.State, 1, label.decide, labels.apply_labels,
-                {label.AskRate: carriers.ask_rates, label.BuyRate: carriers.buy_rates, label.GiveBack: carriers.give_back},
+                {label.AskRate: asked_labels.ask_rates, label.BuyRate: asked_labels.buy_rates, label.GiveBack: asked_labels.give_back},
             ),
-            ProcessType(form.NAME, form.State, 1, form.decide, forms.apply_forms, {form.AskForm: forms.ask_forms}),
+            ProcessType(form.NAME, form.State, 1, form.decide, forms.apply_forms, {form.AskForm: asked_forms.ask_forms}),
         ),
         facts={"P1": bins.find_bins},
         approvals=(policies.ACTIVATION,),

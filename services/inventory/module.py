@@ -18,6 +18,7 @@ from argosy.returns.v1 import returns_events_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.gather import Gathered
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each
 from services.inventory.app import (
     adjust_stock,
@@ -62,9 +63,9 @@ from services.inventory.app import (
 from services.inventory.store.tables import CHASSIS, METADATA
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; it calls no other."""
-    del channels
+    del channels, settings
     promises = get_availability.Promises()
     changes = watch_availability.Changes(promises)
     planner = planning.Planner()

@@ -8,6 +8,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.pipeline import Asks
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Periodic, Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each, each_call
 from services.orders.app import (
     add_tender,
@@ -35,13 +36,15 @@ from services.orders.app import (
 from services.orders.app import pay_refund as pay
 from services.orders.app import take_payment as take
 from services.orders.app.effects.ask_others import AskOthers
+from services.orders.clients.payments import Payments
 from services.orders.process import fulfil_order, messages, order_state, pay_refund, take_payment
 from services.orders.store.tables import CHASSIS, METADATA
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; its effects call catalog, finance, fulfillment and inventory."""
     ask, order_changes, order_offers = AskOthers(channels), changes.Changes(channels), offers.Offers(channels)
+    payments = Payments(settings)
     return Service(
         name="orders",
         metadata=METADATA,
@@ -128,11 +131,11 @@ def build(channels: Channels) -> Service:
             ),
             ProcessType(
                 pay_refund.NAME, pay_refund.State, 1, pay_refund.decide, pay.apply_refund_changes,
-                {pay_refund.RefundTender: pay.refund_tenders},
+                {pay_refund.RefundTender: pay.Refunds(payments).refund_tenders},
             ),
             ProcessType(
                 take_payment.NAME, take_payment.State, 1, take_payment.decide, take.apply_payments,
-                {take_payment.AskProvider: take.ask_providers},
+                {take_payment.AskProvider: take.Takings(payments).ask_providers},
             ),
         ),
         facts={"P2": find_facts.demand, "P6": find_facts.forgotten, "P7": find_facts.money},

@@ -4,6 +4,7 @@ from argosy.returns.v1 import returns_service_pb2
 from chassis.runtime.channels import Channels
 from chassis.runtime.process import ProcessType
 from chassis.runtime.service import Service
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import each
 from services.returns.app import (
     apply_changes,
@@ -19,8 +20,9 @@ from services.returns.process import settle_return
 from services.returns.store.tables import CHASSIS, METADATA
 
 
-def build(channels: Channels) -> Service:
+def build(channels: Channels, settings: Settings) -> Service:
     """Returns the service; it asks orders for lines and for refunds."""
+    del settings
     orders = Orders(channels)
     return Service(
         name="returns",

@@ -10,19 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from chassis.runtime.auth import Tokens
-from chassis.runtime.channels import DirectChannels
 from chassis.runtime.contracts import Method, methods_of
 from chassis.runtime.ops import CONTRACTS
 from chassis.runtime.service import Service
 from gateway.http.openapi import document
 from gateway.http.routes import Routes, contracts
-from suite.modules import BUILDS
+from suite.modules import BUILDS, composed
 from suite.reference import OUT, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = [method for contract in contracts() for method in methods_of(contract)]
-SERVICES: list[Service] = [build(DirectChannels(Tokens("suite", "x" * 32))) for build in BUILDS.values()]
+SERVICES: list[Service] = [composed(name) for name in BUILDS]
 SMALL = {"ListAccounts", "ListRoles"}  # a chart of accounts is given whole, and so are the roles
 DOCUMENT = json.loads((ROOT / "gateway/http/openapi.json").read_text())
 

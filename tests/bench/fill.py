@@ -7,11 +7,9 @@ from contextlib import closing
 from sqlalchemy import Table, cast, func, insert, literal, select, text, true
 from sqlalchemy.types import Integer, String
 
-from chassis.runtime.auth import Tokens
-from chassis.runtime.channels import DirectChannels
 from chassis.runtime.database import Database
 from chassis.runtime.settings import SERVICES, Settings
-from suite.modules import BUILDS
+from suite.modules import composed
 
 # What runs, or is a setting, is not history.
 LEFT = {
@@ -29,7 +27,7 @@ LEFT = {
 async def multiply(settings: Settings, times: int, mark: str = "~", services: Sequence[str] = SERVICES) -> int:
     """Writes every row of history `times` - 1 more times and returns how many orders there are; a second time needs another mark."""
     for service in services:
-        metadata = BUILDS[service](DirectChannels(Tokens("suite", "x" * 32))).metadata
+        metadata = composed(service).metadata
         database = Database(settings.database_for(service))
         try:
             for table in metadata.sorted_tables:
@@ -39,7 +37,7 @@ async def multiply(settings: Settings, times: int, mark: str = "~", services: Se
         finally:
             await database.close()
     database = Database(settings.database_for("orders"))
-    orders = BUILDS["orders"](DirectChannels(Tokens("suite", "x" * 32))).metadata.tables["orders"]
+    orders = composed("orders").metadata.tables["orders"]
     async with database.read() as tx:
         count = (await tx.read(select(func.count()).select_from(orders)))[0][0]
     await database.close()

@@ -38,8 +38,8 @@ class Bench:
         """Makes a component that does not run yet; the caller starts what it needs."""
         database = Database(self.settings.database_for(service))
         made = Component(
-            BUILDS[service](self.channels), database, self.bus, self.channels, Authenticator(self.settings.service_secret, _nobody),
-            self.settings, Telemetry(service, 0), Metrics(), wall_clock,
+            BUILDS[service](self.channels, self.settings), database, self.bus, self.channels,
+            Authenticator(self.settings.service_secret, _nobody), self.settings, Telemetry(service, 0), Metrics(), wall_clock,
         )  # fmt: skip
         self._stack.push_async_callback(made.stop)
         self.channels.pipelines[service] = (made.pipeline, made.methods)

@@ -250,9 +250,9 @@ class World:
     def start(self, service: str) -> None:
         """Starts a service on its file."""
         database: Any = InlineDatabase(self._folder / f"{service}.db", self.dice)
-        build = BUILDS[service](self.channels)
+        settings = Settings(service_secret=SECRET)
         component = Component(
-            build, database, self.bus, self.channels, Authenticator(SECRET, _nobody), Settings(service_secret=SECRET),
+            BUILDS[service](self.channels, settings), database, self.bus, self.channels, Authenticator(SECRET, _nobody), settings,
             Telemetry(service, 0), Metrics(), self.clock,
         )  # fmt: skip
         component.start()

@@ -32,12 +32,11 @@ BOUGHT, FAILED, VOIDED = (
 
 
 @pytest.fixture
-async def carriers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Carriers]:
+async def carriers(sqlite_settings: Settings) -> AsyncIterator[Carriers]:
     """A provider of labels that the suite asks."""
     found = Carriers()
     async with listening(found.app()) as url:
-        monkeypatch.setenv("ARGOSY_CARRIER_URL", url)
-        monkeypatch.setenv("ARGOSY_CARRIER_SECRET", KEY)
+        sqlite_settings.carrier_url, sqlite_settings.carrier_secret = url, KEY
         yield found
 
 

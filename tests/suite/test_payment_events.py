@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.ops.v1 import holds_service_pb2
@@ -63,12 +62,11 @@ def reasons(holds: list[holds_service_pb2.Hold]) -> list[str]:
 
 
 @asynccontextmanager
-async def shop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+async def shop(settings: Settings) -> AsyncIterator[Shop]:
     bank = Bank()
     async with listening(bank.app()) as url:
-        monkeypatch.setenv("ARGOSY_PAYMENT_PROVIDER_URL", url)
-        monkeypatch.setenv("ARGOSY_PAYMENT_PROVIDER_SECRET", SECRET)
-        async with running_suite(settings) as suite:
+        asking = settings.model_copy(update={"payment_provider_url": url, "payment_provider_secret": SECRET})
+        async with running_suite(asking) as suite:
             calls = Calls(suite.channels)
             await open_shop(calls, {"BER": 20})
             connection = connections_service_pb2.SetConnectionRequest(
@@ -88,10 +86,8 @@ def pending(bank: Bank, number: str) -> orders_service_pb2.CreateOrderRequest:
     return placed
 
 
-async def test_an_order_waits_until_the_provider_says_that_it_can_be_paid_and_captures_are_counted_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with shop(settings, monkeypatch) as own:
+async def test_an_order_waits_until_the_provider_says_that_it_can_be_paid_and_captures_are_counted_once(settings: Settings) -> None:
+    async with shop(settings) as own:
         # Faster than the order, and twice.
         bank, calls = own.bank, own.calls
         bank.authorise("W-1", 1785)
@@ -120,8 +116,8 @@ async def test_an_order_waits_until_the_provider_says_that_it_can_be_paid_and_ca
         assert (await tender_of(calls, placed.order_id)) == done
 
 
-async def test_what_is_done_at_the_provider_by_hand_is_recorded_or_held(sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with shop(sqlite_settings, monkeypatch) as own:
+async def test_what_is_done_at_the_provider_by_hand_is_recorded_or_held(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as own:
         bank, calls = own.bank, own.calls
         placed = await calls.orders.CreateOrder(authorised(bank, "W-1", 1))
         await until_released(calls, placed.order_id)
@@ -150,10 +146,8 @@ async def test_what_is_done_at_the_provider_by_hand_is_recorded_or_held(sqlite_s
         assert any("was lost" in one.detail for one in holds)
 
 
-async def test_an_authorisation_that_goes_while_goods_are_to_ship_is_a_hold(
-    sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with shop(sqlite_settings, monkeypatch) as own:
+async def test_an_authorisation_that_goes_while_goods_are_to_ship_is_a_hold(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as own:
         bank, calls = own.bank, own.calls
         failed = await calls.orders.CreateOrder(pending(bank, "W-1"))
         gone = await calls.orders.CreateOrder(authorised(bank, "W-2", 1))
@@ -175,8 +169,8 @@ async def test_an_authorisation_that_goes_while_goods_are_to_ship_is_a_hold(
         assert reasons(await own.holds()) == ["AUTH_EXPIRED", "AWAITING_PAYMENT"]
 
 
-async def test_what_is_let_go_because_it_is_renewed_is_no_news(sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with shop(sqlite_settings, monkeypatch) as own:
+async def test_what_is_let_go_because_it_is_renewed_is_no_news(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as own:
         # The provider renews, does not say so, and tells that the payment before is gone.
         bank, calls = own.bank, own.calls
         bank.moods = ["done, not said"]
@@ -199,10 +193,8 @@ async def test_what_is_let_go_because_it_is_renewed_is_no_news(sqlite_settings: 
         assert (await tender_of(calls, placed.order_id)).state == AUTHORISED
 
 
-async def test_what_is_not_signed_or_signed_long_ago_is_refused_and_the_rest_is_not_ours(
-    sqlite_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with shop(sqlite_settings, monkeypatch) as own:
+async def test_what_is_not_signed_or_signed_long_ago_is_refused_and_the_rest_is_not_ours(sqlite_settings: Settings) -> None:
+    async with shop(sqlite_settings) as own:
         bank = own.bank
         bank.authorise("W-1", 100)
         event = bank.event("payment_intent.succeeded", "W-1")

@@ -25,12 +25,11 @@ AUTHORISED, CAPTURED, VOIDED = (
 
 
 @pytest.fixture
-async def bank(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bank]:
+async def bank(sqlite_settings: Settings) -> AsyncIterator[Bank]:
     """A provider that the suite asks."""
     found = Bank()
     async with listening(found.app()) as url:
-        monkeypatch.setenv("ARGOSY_PAYMENT_PROVIDER_URL", url)
-        monkeypatch.setenv("ARGOSY_PAYMENT_PROVIDER_SECRET", SECRET)
+        sqlite_settings.payment_provider_url, sqlite_settings.payment_provider_secret = url, SECRET
         yield found
 
 

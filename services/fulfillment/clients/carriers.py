@@ -7,7 +7,7 @@ bought. Measures are inches and ounces, amounts are texts in the currency's own 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
@@ -15,6 +15,7 @@ from babel.numbers import get_currency_precision
 
 from argosy.common.v1 import address_pb2
 from chassis.kernel.errors import Unavailable
+from chassis.runtime.settings import Settings
 
 WITHIN_S = 10.0
 # The carrier did not do it, and may if it is asked again.
@@ -232,7 +233,14 @@ def _failure(told: Mapping[str, Any], status: int) -> str:
     return f"{said.get('code', status)}: {said.get('message', 'no reason was given')}"
 
 
-@cache
-def multi_carrier(url: str, secret: str) -> MultiCarrier:
-    """Returns the one client of a provider."""
-    return MultiCarrier(url, secret)
+class Carriers:
+    """Who is asked for labels."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def provider(self) -> MultiCarrier | None:
+        """The provider, where one is set up; carriers have rate cards otherwise."""
+        found = self._settings
+        return MultiCarrier(found.carrier_url, found.carrier_secret) if found.carrier_url else None

@@ -11,36 +11,40 @@ from argosy.orders.v1 import orders_events_pb2
 from chassis.kernel.errors import Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database
-from chassis.runtime.effects import Effect
+from chassis.runtime.effects import Effect, few_at_once
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.orders.app.hold_kinds import hold_kind
-from services.orders.clients.payments import port_of
+from services.orders.clients.payments import Payments
 from services.orders.process.messages import RaiseHold
 from services.orders.process.pay_refund import KeepPayment, TenderFailed, TenderPaid
 from services.orders.store.tables import HISTORY, ORDERS, REFUNDS, TENDERS
 
 
-async def refund_tenders(effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
-    """Pays each part through its tender's adapter, outside any transaction, under the effect's own key."""
-    async with database.read() as tx:
-        tenders = {row.tender_id: row for row in await tx.find(TENDERS, ("tender_id",), {(effect.asked.tender_id,) for effect in effects})}
-        orders = await _orders(tx, tenders.values())
-    answers: list[Struct | None] = []
-    for effect in effects:
-        tender = tenders[effect.asked.tender_id]
-        try:
+class Refunds:
+    """Asks who moves the money to give it back."""
+
+    def __init__(self, payments: Payments) -> None:
+        self._payments = payments
+
+    async def refund_tenders(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
+        """Pays each part through its tender's adapter, outside any transaction, under the effect's own key."""
+        wanted = {(effect.asked.tender_id,) for effect in effects}
+        async with database.read() as tx:
+            tenders = {row.tender_id: row for row in await tx.find(TENDERS, ("tender_id",), wanted)}
+            orders = await _orders(tx, tenders.values())
+
+        async def pay(effect: Effect) -> Struct | None:
+            tender = tenders[effect.asked.tender_id]
             amount, currency = effect.asked.amount_minor, orders[tender.order_id].currency_code
-            result = await port_of(tender.adapter).refund(tender.reference, amount, currency, effect.request_id)
-        except Unavailable:
-            # Nobody knows whether it worked: it is asked again under the same key.
-            answers.append(None)
-            continue
-        if result.failure:
-            answers.append(TenderFailed(tender.tender_id, result.failure))
-        else:
-            answers.append(TenderPaid(tender.tender_id, result.reference))
-    return answers
+            try:
+                result = await self._payments.port_of(tender.adapter).refund(tender.reference, amount, currency, effect.request_id)
+            except Unavailable:
+                # Nobody knows whether it worked: it is asked again under the same key.
+                return None
+            return TenderFailed(tender.tender_id, result.failure) if result.failure else TenderPaid(tender.tender_id, result.reference)
+
+        return await few_at_once(map(pay, effects))
 
 
 async def apply_refund_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:

@@ -11,11 +11,11 @@ from chassis.kernel.clock import DAY
 from chassis.kernel.errors import Unavailable
 from chassis.kernel.ids import new_id
 from chassis.runtime.database import Database
-from chassis.runtime.effects import Effect
+from chassis.runtime.effects import Effect, few_at_once
 from chassis.runtime.statements import NOW
 from chassis.runtime.work import Stake, Work
 from services.orders.app.hold_kinds import hold_kind
-from services.orders.clients.payments import port_of
+from services.orders.clients.payments import Payments
 from services.orders.process import take_payment
 from services.orders.process.messages import RaiseHold
 from services.orders.process.take_payment import CAPTURE, RENEW, VOID, Declined, Done, KeepMoney
@@ -48,23 +48,29 @@ def ask_provider(work: Work, order_id: str, tender_id: str, kind: str, amount_mi
     work.start(take_payment.NAME, payment_id, state, take_payment.Begin())
 
 
-async def ask_providers(effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
-    """Asks the provider of each tender, outside any transaction, under the effect's own key."""
-    async with database.read() as tx:
-        tenders = {row.tender_id: row for row in await tx.find(TENDERS, KEY, {(effect.asked.tender_id,) for effect in effects})}
-        orders = {row.order_id: row for row in await tx.find(ORDERS, ("order_id",), {(row.order_id,) for row in tenders.values()})}
-    answers: list[Struct | None] = []
-    for effect in effects:
-        tender = tenders[effect.asked.tender_id]
-        try:
-            move = getattr(port_of(tender.adapter), effect.asked.kind)
-            result = await move(tender.reference, effect.asked.amount_minor, orders[tender.order_id].currency_code, effect.request_id)
-        except Unavailable:
-            # Nobody knows whether it worked: it is asked again under the same key.
-            answers.append(None)
-            continue
-        answers.append(Declined(result.failure) if result.failure else Done(result.reference, result.expires_at))
-    return answers
+class Takings:
+    """Asks who moves the money to take it, to let it go, or to authorise it again."""
+
+    def __init__(self, payments: Payments) -> None:
+        self._payments = payments
+
+    async def ask_providers(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
+        """Asks the provider of each tender, outside any transaction, under the effect's own key."""
+        async with database.read() as tx:
+            tenders = {row.tender_id: row for row in await tx.find(TENDERS, KEY, {(effect.asked.tender_id,) for effect in effects})}
+            orders = {row.order_id: row for row in await tx.find(ORDERS, ("order_id",), {(row.order_id,) for row in tenders.values()})}
+
+        async def ask(effect: Effect) -> Struct | None:
+            tender = tenders[effect.asked.tender_id]
+            try:
+                move = getattr(self._payments.port_of(tender.adapter), effect.asked.kind)
+                result = await move(tender.reference, effect.asked.amount_minor, orders[tender.order_id].currency_code, effect.request_id)
+            except Unavailable:
+                # Nobody knows whether it worked: it is asked again under the same key.
+                return None
+            return Declined(result.failure) if result.failure else Done(result.reference, result.expires_at)
+
+        return await few_at_once(map(ask, effects))
 
 
 async def apply_payments(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:

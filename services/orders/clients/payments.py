@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
@@ -101,17 +101,20 @@ class Provider:
         await self._client.aclose()
 
 
-@cache
-def provider(url: str, secret: str) -> Provider:
-    """Returns the one client of a provider."""
-    return Provider(url, secret)
+class Payments:
+    """Who moves the money of tenders."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
-def port_of(adapter: int) -> PaymentPort:
-    """Returns who moves the money; raises Unavailable where a provider is wanted and none is set up."""
-    if adapter != order_pb2.PAYMENT_ADAPTER_PROVIDER:
-        return ToldPayments()
-    settings = Settings()
-    if not settings.payment_provider_url:
-        raise Unavailable("NO_PROVIDER", "no payment provider is set up: set ARGOSY_PAYMENT_PROVIDER_URL")
-    return provider(settings.payment_provider_url, settings.payment_provider_secret)
+    def port_of(self, adapter: int) -> PaymentPort:
+        """Returns who moves a tender's money; raises Unavailable where a provider is wanted and none is set up."""
+        if adapter != order_pb2.PAYMENT_ADAPTER_PROVIDER:
+            return ToldPayments()
+        if not self._settings.payment_provider_url:
+            raise Unavailable("NO_PROVIDER", "no payment provider is set up: set ARGOSY_PAYMENT_PROVIDER_URL")
+        return self._provider
+
+    @cached_property
+    def _provider(self) -> Provider:
+        return Provider(self._settings.payment_provider_url, self._settings.payment_provider_secret)

@@ -1,6 +1,5 @@
 """Forms of manifests: asked of the provider after the manifest is closed, outside every transaction."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +10,9 @@ from argosy.fulfillment.v1 import parcels_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.kernel.process import HoldReleased
 from chassis.runtime.database import Database
-from chassis.runtime.effects import Effect
-from chassis.runtime.settings import Settings
+from chassis.runtime.effects import Effect, few_at_once
 from chassis.runtime.work import HoldKind, Work
-from services.fulfillment.clients.carriers import multi_carrier
+from services.fulfillment.clients.carriers import Carriers
 from services.fulfillment.process import form
 from services.fulfillment.store.parcels import MANIFESTS, PARCELS
 
@@ -22,26 +20,31 @@ NONE, PENDING, MADE, FAILED = (getattr(parcels_service_pb2, f"FORM_STATUS_{name}
 FORM_FAILED = HoldKind("FORM_FAILED", "node", 3600, "operations")
 
 
-async def ask_forms(effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
-    """Asks for forms."""
-    return await asyncio.gather(*(_ask(effect.asked.manifest_id, database) for effect in effects))
+class Forms:
+    """Asks the provider of labels."""
 
+    def __init__(self, carriers: Carriers) -> None:
+        self._carriers = carriers
 
-async def _ask(manifest_id: str, database: Database) -> Struct | None:
-    settings = Settings()
-    if not settings.carrier_url:
-        return form.Refused("no provider of labels is set: ARGOSY_CARRIER_URL")
-    async with database.read() as tx:
-        rows = await tx.find(PARCELS, ("manifest_id",), [(manifest_id,)], only=("parcel_id", "label_reference"), order=("parcel_id",))
-    references = [row.label_reference for row in rows if row.label_reference]
-    if len(references) < len(rows):
-        return form.Refused(f"{len(rows) - len(references)} of its {len(rows)} parcels have no label of the provider")
-    try:
-        made = await multi_carrier(settings.carrier_url, settings.carrier_secret).form(references)
-    except Refusal as refusal:
-        # Nobody knows whether it worked, or it is still being made: it is asked again.
-        return None if refusal.transient else form.Refused(f"{refusal.reason}: {refusal.message}")
-    return form.Refused(made.failure) if made.failure else form.Made(made.url)
+    async def ask_forms(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
+        """Asks for forms."""
+        return await few_at_once(self._ask(effect.asked.manifest_id, database) for effect in effects)
+
+    async def _ask(self, manifest_id: str, database: Database) -> Struct | None:
+        provider = self._carriers.provider
+        if provider is None:
+            return form.Refused("no provider of labels is set: ARGOSY_CARRIER_URL")
+        async with database.read() as tx:
+            rows = await tx.find(PARCELS, ("manifest_id",), [(manifest_id,)], only=("parcel_id", "label_reference"), order=("parcel_id",))
+        references = [row.label_reference for row in rows if row.label_reference]
+        if len(references) < len(rows):
+            return form.Refused(f"{len(rows) - len(references)} of its {len(rows)} parcels have no label of the provider")
+        try:
+            made = await provider.form(references)
+        except Refusal as refusal:
+            # Nobody knows whether it worked, or it is still being made: it is asked again.
+            return None if refusal.transient else form.Refused(f"{refusal.reason}: {refusal.message}")
+        return form.Refused(made.failure) if made.failure else form.Made(made.url)
 
 
 async def apply_forms(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:

@@ -11,8 +11,7 @@ from chassis.kernel.errors import FailedPrecondition, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.channels import Channels
 from chassis.runtime.database import Database
-from chassis.runtime.effects import Effect
-from chassis.runtime.settings import Settings
+from chassis.runtime.effects import Effect, few_at_once
 from chassis.runtime.work import Work
 from services.fulfillment.app.parcels.customs import Customs, Facts, facts_of
 from services.fulfillment.app.parcels.packing import (
@@ -28,7 +27,7 @@ from services.fulfillment.app.parcels.packing import (
     shown,
 )  # fmt: skip
 from services.fulfillment.app.world import load_prices
-from services.fulfillment.clients.carriers import CarrierPort, Declared, LabelResult, RateResult, ToLabel, multi_carrier
+from services.fulfillment.clients.carriers import CarrierPort, Carriers, Declared, LabelResult, RateResult, ToLabel
 from services.fulfillment.domain.planning import World
 from services.fulfillment.domain.sourcing import cheapest
 from services.fulfillment.process import label
@@ -97,20 +96,21 @@ class RateCard:
 class Labels:
     """Asks carriers."""
 
-    def __init__(self, channels: Channels) -> None:
+    def __init__(self, channels: Channels, carriers: Carriers) -> None:
         self._customs = Customs(channels)
+        self._carriers = carriers
 
     async def ask_rates(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
         """Asks what parcels cost; what customs would stop is not sold a label."""
-        return [await self._answer(self._rate(effect.asked, database)) for effect in effects]
+        return await few_at_once(self._answer(self._rate(effect.asked, database)) for effect in effects)
 
     async def buy_rates(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
         """Buys labels."""
-        return [await self._answer(self._buy(effect.asked, database)) for effect in effects]
+        return await few_at_once(self._answer(self._buy(effect.asked, database)) for effect in effects)
 
     async def give_back(self, effects: Sequence[Effect], database: Database) -> Sequence[Struct | None]:
         """Gives labels back."""
-        return [await self._answer(self._void(effect.asked, database)) for effect in effects]
+        return await few_at_once(self._answer(self._void(effect.asked, database)) for effect in effects)
 
     async def _answer(self, asking: Any) -> Struct | None:
         try:
@@ -134,7 +134,7 @@ class Labels:
         declaration = await self._customs.declare(facts)
         if declaration.missing:
             return label.Refused(f"customs wants: {'; '.join(declaration.missing)}")
-        if Settings().carrier_url and facts.origin is None:
+        if self._carriers.provider is not None and facts.origin is None:
             return label.Refused(f"from where {facts.parcel.location_id} ships is not set: POST /v1/origins")
         box = facts.carton
         declared = [
@@ -163,11 +163,10 @@ class Labels:
         return label.Refused(failure) if failure else label.Voided()
 
     async def _port(self, parcel_id: str, database: Database) -> tuple[Facts, CarrierPort]:
-        settings = Settings()
         async with database.read() as tx:
             facts = await facts_of(tx, parcel_id)
-            if settings.carrier_url:
-                return facts, multi_carrier(settings.carrier_url, settings.carrier_secret)
+            if self._carriers.provider is not None:
+                return facts, self._carriers.provider
             orders = await tx.find(FULFILLMENT_ORDERS, ("fulfillment_order_id",), [(facts.parcel.fulfillment_order_id,)])
             return facts, RateCard(await load_prices(tx), orders[0])
 

@@ -15,6 +15,7 @@ from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import orders_service_pb2
 from argosy.returns.v1 import returns_service_pb2
+from chassis.kernel.words import share
 from chassis.runtime.settings import SERVICES
 from gateway.app.prove import CHECKS, Proof
 from gateway.calls import Calls
@@ -34,6 +35,7 @@ def money(amount_minor: int, currency_code: str) -> str:
 async def show_day(console: Console, calls: Calls) -> None:
     """Prints what happened."""
     await _orders(console, calls)
+    await _flow(console, calls)
     await _holds(console, calls)
     await _splits(console, calls)
     await _picking(console, calls)
@@ -117,7 +119,18 @@ async def _orders(console: Console, calls: Calls) -> None:
     total = sum(figures.by_status.values())
     table = _table("Orders by state", ("state", "left"), ("orders", "right"), ("share", "right"))
     for status, count in sorted(figures.by_status.items()):
-        table.add_row(status, str(count), f"{count / total:.0%}")
+        table.add_row(status, str(count), share(count, total))
+    console.print(table)
+
+
+async def _flow(console: Console, calls: Calls) -> None:
+    figures = await calls.orders.GetFlowFigures(orders_service_pb2.GetFlowFiguresRequest(days=1))
+    columns = ("ended", "touchless", "held", "cancelled", "split", "to the warehouse, p50", "p95")
+    table = _table("How orders flowed", ("channel", "left"), *((name, "right") for name in columns))
+    for flow in [*figures.channels, figures.whole]:
+        shares = [share(flow.touchless, flow.shipped), share(flow.held, flow.ended), share(flow.cancelled, flow.ended)]
+        shares += [share(flow.split, flow.shipped), *(f"{one} s" for one in (flow.to_warehouse.p50_s, flow.to_warehouse.p95_s))]
+        table.add_row(flow.channel_id or "all", str(flow.ended), *shares)
     console.print(table)
 
 
@@ -207,9 +220,8 @@ async def _margin(console: Console, calls: Calls) -> None:
         ("", "right"),
     )
     for one in answer.channels:
-        share = f"{one.margin_minor / one.revenue_minor:.0%}" if one.revenue_minor else ""
         amounts = (one.revenue_minor, one.cost_minor, one.freight_minor, one.margin_minor)
-        table.add_row(one.channel_id, *(money(amount, one.currency_code) for amount in amounts), share)
+        table.add_row(one.channel_id, *(money(amount, one.currency_code) for amount in amounts), share(one.margin_minor, one.revenue_minor))
     console.print(table)
 
 

@@ -1,4 +1,5 @@
-"""An installation of an earlier version is upgraded with what it holds: stock keeps its value, items their likeness."""
+"""An installation of an earlier version is upgraded with what it holds: stock keeps its value, items their likeness, orders what
+they took."""
 
 from alembic import command
 from sqlalchemy import Connection, text
@@ -38,7 +39,24 @@ BEFORE = {
         "updated_at) VALUES ('cup', 'CUP', 'Blue cup', 'Harbour', 'EA', '', 0, 0, 0, 0, '', '', '', 0, '', 4, '', 1, 1, 1)",
     ),
 }
-EARLIER = {"inventory": "0002", "catalog": "0001"}
+# An order that ended after it was held, in two parcels, and one that is with its location.
+ORDERS = (
+    "INSERT INTO orders (order_id, channel_id, external_order_id, content_hash, customer_id, entity, currency_code, status, country_code, "
+    "region, postal_prefix, ship_to, note, cart_id, shipping_minor, shipping_tax_minor, tax_charged, total_minor, captured_minor, "
+    "refunded_minor, deposits_minor, receivable_minor, shipping_refunded, shortage_policy, version, placed_at, created_at) "
+    "VALUES ('{id}', 'web', '{id}', '', '', 'DE01', 'EUR', {status}, 'DE', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 100, 100)"
+)
+TOLD = "INSERT INTO order_history (entry_id, order_id, at, kind, detail, actor) VALUES ('{id}-{at}', '{id}', {at}, '{kind}', '', '')"
+BEFORE["orders"] = (
+    *(ORDERS.format(id=order_id, status=status) for order_id, status in (("old", 6), ("open", 2))),
+    *(TOLD.format(id=order_id, at=at, kind=kind) for order_id, at, kind in (
+        ("old", 200, "RELEASED"), ("old", 250, "RELEASED"), ("old", 900, "COMPLETED"), ("open", 300, "RELEASED"),
+    )),
+    *(f"INSERT INTO order_shipments (shipment_id, order_id, delivered) VALUES ('s{n}', 'old', 1)" for n in range(2)),
+    "INSERT INTO holds (hold_id, queue, reason, subject_type, subject_id, blocks, detail, owner_role, owner, raised_at, due_at, "
+    "released_at, resolution) VALUES ('h', 'data', 'TAX_MISMATCH', 'order', 'old', '', '', '', '', 150, 150, 160, '')",
+)  # fmt: skip
+EARLIER = {"inventory": "0002", "catalog": "0001", "orders": "0018"}
 
 
 async def upgraded(settings: Settings, service: str) -> Database:
@@ -80,5 +98,15 @@ async def test_items_are_compared_with_new_ones(bare_settings: Settings) -> None
         async with database.read() as tx:
             row = (await tx.read(text("SELECT likeness, published, tracking, units FROM items")))[0]
             assert tuple(row) == ("blue cup harbour", 1, 1, "[]")
+    finally:
+        await database.close()
+
+
+async def test_orders_that_ended_are_counted_as_their_history_tells(bare_settings: Settings) -> None:
+    database = await upgraded(bare_settings, "orders")
+    try:
+        async with database.read() as tx:
+            rows = await tx.read(text("SELECT released_at, ended_at, was_held, was_changed, parcels FROM orders ORDER BY order_id"))
+        assert [tuple(row) for row in rows] == [(200, 900, 1, 0, 2), (300, None, 0, 0, 0)]
     finally:
         await database.close()

@@ -1,12 +1,13 @@
 """What lists and figures say, on both databases: filters, balances after each movement, counts by due time and by hour."""
 
 import time
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from argosy.finance.v1 import finance_service_pb2
-from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
@@ -134,3 +135,54 @@ async def test_of_two_who_work_on_one_parcel_the_second_is_told(settings: Settin
                     lines=[fulfillment_service_pb2.PickedLine(line_id=work.lines[0].line_id, picked=1)],
                 )
             )  # fmt: skip
+
+
+async def test_how_orders_flowed_is_counted_when_they_end_each_once(settings: Settings) -> None:
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 20})
+
+        async def placed(number: str, quantity: int = 1, **values: Any) -> str:
+            return (await calls.orders.CreateOrder(order(number, quantity, **values))).order_id
+
+        async def shipped(order_id: str) -> None:
+            await until_released(calls, order_id)
+            await ship_all(calls, order_id)
+            await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
+
+        async def flow(**asked: Any) -> orders_service_pb2.FlowFigures:
+            return await calls.orders.GetFlowFigures(orders_service_pb2.GetFlowFiguresRequest(**asked))
+
+        nothing = await flow()
+        assert (nothing.days, nothing.whole.ended, list(nothing.channels)) == (28, 0, [])
+        # One that needs nobody, in two parcels; one that waits for money that came late; one that is cancelled; one that stays.
+        plain = await placed("F-1", 2)
+        (own,) = await until_released(calls, plain)
+        for _ in range(2):
+            await calls.fulfillment.ConfirmShipment(
+                fulfillment_service_pb2.ConfirmShipmentRequest(
+                    request_id=new_id(), fulfillment_order_id=own.fulfillment_order_id, carrier="PARCELCO",
+                    lines=[fulfillment_pb2.ParcelLine(line_id=own.lines[0].line_id, quantity=1)],
+                )
+            )  # fmt: skip
+        await until_status(calls, plain, order_pb2.ORDER_STATUS_SHIPPED)
+        unpaid = await placed("F-2", paid=False)
+        await until_status(calls, unpaid, order_pb2.ORDER_STATUS_ON_HOLD)
+        total = (await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=unpaid))).total_minor
+        late = orders_service_pb2.TenderInput(method="card", state=order_pb2.TENDER_STATE_CAPTURED, amount_minor=total)
+        await calls.orders.AddTender(orders_service_pb2.AddTenderRequest(request_id=new_id(), order_id=unpaid, tender=late))
+        await shipped(unpaid)
+        cancelled = await placed("F-3")
+        await until_released(calls, cancelled)
+        await calls.orders.CancelOrder(orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=cancelled, reason="a test"))
+        await until_status(calls, cancelled, order_pb2.ORDER_STATUS_CANCELLED)
+        await placed("F-4", paid=False)
+        found = await flow(days=1)
+        whole = found.whole
+        assert (whole.ended, whole.shipped, whole.touchless, whole.held, whole.changed) == (3, 2, 1, 1, 0)
+        assert (whole.cancelled, whole.split) == (1, 1)
+        assert (whole.to_warehouse.orders, whole.to_shipped.orders, whole.backlog.orders) == (2, 2, 1)
+        assert whole.to_warehouse.p50_s <= whole.to_warehouse.p95_s <= whole.to_shipped.p95_s
+        (own_channel,) = found.channels
+        assert own_channel.channel_id == "web" and own_channel.ended == 3
+        assert (await flow(channel_id="other")).whole.ended == 0

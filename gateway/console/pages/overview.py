@@ -23,13 +23,15 @@ from gateway.console.visit import Notice, Visit, action
 
 BANDS = ("overdue", "within_hour", "within_four_hours", "later")
 MOST_DEAD = 500
+FLOW_DAYS = 7
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows the whole; what the person may not see is left out."""
     calls = visit.calls
-    figures, holds, stock, dead, proof, channels, margin = await asyncio.gather(
+    figures, flow, holds, stock, dead, proof, channels, margin = await asyncio.gather(
         visit.ask_if("orders.orders.read", calls.orders.GetFigures, orders_service_pb2.GetFiguresRequest()),
+        visit.ask_if("orders.orders.read", calls.orders.GetFlowFigures, orders_service_pb2.GetFlowFiguresRequest(days=FLOW_DAYS)),
         _holds(visit),
         visit.ask_if("inventory.stock.read", calls.stock.GetStockFigures, stock_service_pb2.GetStockFiguresRequest()),
         _dead(visit),
@@ -44,7 +46,7 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         "overview.html", notice, status, states=_states(figures), holds=holds, bands=BANDS, stock=stock, dead=dead, proof=proof,
         checks=CHECKS, channels=channels.channels if channels is not None else None,
         margins=margin.channels if margin is not None else None, hours=bars(hours, "Orders taken in each of the last 24 hours, UTC"),
-        taken=sum(count for _, count in hours),
+        taken=sum(count for _, count in hours), flow=flow,
     )  # fmt: skip
 
 

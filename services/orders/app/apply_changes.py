@@ -1,6 +1,6 @@
 """Writes what the process of an order changed, for many orders at once: lines, money, holds, history, status."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +22,10 @@ from services.orders.domain.status import Quantities, derive
 from services.orders.process import fulfil_order
 from services.orders.process import messages as m
 from services.orders.process.take_payment import CAPTURE, VOID
-from services.orders.store.tables import CHASSIS, HISTORY, LINES, ORDERS, REFUNDS, SHIPMENTS, TENDERS
+from services.orders.store.tables import CHANGES, CHASSIS, HISTORY, LINES, OFFERS, ORDERS, REFUNDS, SHIPMENTS, TENDERS
 
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
+FLOW = ("released_at", "ended_at", "was_held", "was_changed", "parcels")
 JUDGED = ("hints", "payment_days")
 MOVED = (
     "order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "shipping_minor", "shortage_policy", "buyer",
@@ -53,6 +54,8 @@ class _Book:
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
         self.promised: set[str] = set()
+        self.ended: set[str] = set()
+        self.parcels: Counter[str] = Counter()
         self.capturing: dict[str, int] = {}
         self.changed: set[str] = set()
         self.judge: Judge | None = None
@@ -155,6 +158,7 @@ async def _open(work: Work, ids: list[str], *, paid: bool, leaves: bool) -> _Boo
     if any(line["shipped"] for lines in book.lines.values() for line in lines.values()):
         for row in await tx.find(SHIPMENTS, ORDER, keys):
             book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
+            book.parcels[row.order_id] += 1
     return book
 
 
@@ -236,6 +240,7 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
         order["pay_by"] = book.work.now + order["payment_days"] * DAY
     book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
     book.delivered[order_id] = False
+    book.parcels[order_id] += 1
     book.record(order_id, "SHIPPED", f"{counted(units, 'unit')} with {shipment_id}")
     book.work.emit(event)
 
@@ -284,6 +289,9 @@ def _complete(book: _Book, order_id: str) -> None:
     shipped = any(line["shipped"] for line in book.lines[order_id].values())
     status = "SHIPPED" if shipped else "CANCELLED"
     book.record(order_id, "COMPLETED", status)
+    if book.orders[order_id]["ended_at"] is None:
+        book.orders[order_id].update(ended_at=book.work.now, parcels=book.parcels[order_id])
+        book.ended.add(order_id)
     about = {"order_id": order_id, "channel_id": book.orders[order_id]["channel_id"]}
     book.work.emit(orders_events_pb2.OrderCompleted(status=status, **about))
     for reason in REASONS:
@@ -313,8 +321,21 @@ def _keep_promise(book: _Book, order_id: str, deliver_by: int, *, partial: bool)
         )
 
 
+async def _look_back(book: _Book) -> None:
+    """Notes of orders that end what it took until there: whether they waited for a person, and whether somebody changed them."""
+    if not book.ended:
+        return
+    work, keys, holds = book.work, [(order_id,) for order_id in sorted(book.ended)], CHASSIS.holds
+    raised = {subject_id for subject_id, _ in work.raised()}
+    held = raised | {row.subject_id for row in await work.tx.find(holds, ("subject_id",), keys, only=("subject_id",))}
+    changed = {row.order_id for table in (CHANGES, OFFERS) for row in await work.tx.find(table, ORDER, keys, only=ORDER)}
+    for order_id in book.ended:
+        book.orders[order_id].update(was_held=int(order_id in held), was_changed=int(order_id in changed))
+
+
 async def _write(book: _Book) -> None:
     work = book.work
+    await _look_back(book)
     await work.release_holds(book.lifted, "the reason is gone")
     held = {order_id for order_id, _ in book.held}
     rows = []
@@ -326,7 +347,9 @@ async def _write(book: _Book) -> None:
         # An order is validated once its lines have items.
         validated = all(line["item_id"] for line in book.lines[order_id].values() if line["ordered"])
         status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
-        rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in MONEY}})
+        if order["released_at"] is None and any(line["released"] or line["shipped"] for line in book.lines[order_id].values()):
+            order["released_at"] = work.now
+        rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in (*MONEY, *FLOW)}})
     await work.tx.change(ORDERS, ORDER, rows, add=("version",))
     if book.judge is not None:
         judged = [{"order_id": order_id, **{name: order[name] for name in JUDGED}} for order_id, order in book.orders.items()]

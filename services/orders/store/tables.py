@@ -11,6 +11,7 @@ CHASSIS = chassis_tables(METADATA)
 # Orders of which something is still to ship, and those that were shipped and are not paid.
 OPEN = text("status < 5")
 OWING = text("receivable_minor > 0")
+ENDED = text("ended_at IS NOT NULL")
 
 ORDERS = Table(
     "orders", METADATA,
@@ -69,6 +70,17 @@ ORDERS = Table(
     # What of the shipping had been booked with parcels before the last change.
     Column("settled_shipping_minor", BigInteger, nullable=False, server_default="0"),
     Column("settled_shipping_tax_minor", BigInteger, nullable=False, server_default="0"),
+    # When a location was first told to ship, and when nothing was left to ship; then, what it took until there.
+    Column("released_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("was_held", Integer, nullable=False, server_default="0"),
+    Column("was_changed", Integer, nullable=False, server_default="0"),
+    Column("parcels", Integer, nullable=False, server_default="0"),
+    # All that its figures count, so that they are counted in the index.
+    Index(
+        "ix_orders_ended_at", "ended_at", "channel_id", "created_at", "released_at", "was_held", "was_changed", "parcels",
+        postgresql_where=ENDED, sqlite_where=ENDED,
+    ),
     CheckConstraint("deposits_minor >= 0 AND receivable_minor >= 0", name="not_negative"),
 )  # fmt: skip
 

@@ -1111,6 +1111,164 @@ class HourFigures(_message.Message):
 Global___HourFigures: _TypeAlias = HourFigures  # noqa: Y015
 
 @_typing.final
+class GetFlowFiguresRequest(_message.Message):
+    """Asks how orders flowed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """Of orders that ended in the last so many days; 28 where 0."""
+    channel_id: _builtins.str
+    """Of this channel only; of all that the caller may see where empty."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+        channel_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFlowFiguresRequest: _TypeAlias = GetFlowFiguresRequest  # noqa: Y015
+
+@_typing.final
+class FlowFigures(_message.Message):
+    """How orders flowed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """Of orders that ended in so many days."""
+    @_builtins.property
+    def whole(self) -> Global___OrderFlow:
+        """All of them together."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderFlow]:
+        """Each channel's, by channel."""
+
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+        whole: Global___OrderFlow | None = ...,
+        channels: _abc.Iterable[Global___OrderFlow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["whole", b"whole"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "days", b"days", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlowFigures: _TypeAlias = FlowFigures  # noqa: Y015
+
+@_typing.final
+class OrderFlow(_message.Message):
+    """How the orders of one channel, or all, flowed. An order has ended once nothing of it is left to ship."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    SHIPPED_FIELD_NUMBER: _builtins.int
+    TOUCHLESS_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    TO_WAREHOUSE_FIELD_NUMBER: _builtins.int
+    TO_SHIPPED_FIELD_NUMBER: _builtins.int
+    BACKLOG_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """The channel; empty where it is all."""
+    ended: _builtins.int
+    """Orders that ended."""
+    shipped: _builtins.int
+    """Of these, those of which something was shipped or collected."""
+    touchless: _builtins.int
+    """Of those shipped, those that needed nobody: nothing held them, and nobody changed them or offered a substitute."""
+    held: _builtins.int
+    """Of those that ended, those that waited in a queue, even if only for a moment."""
+    changed: _builtins.int
+    """Of those that ended, those that were changed after they were placed, or for which a substitute was offered."""
+    cancelled: _builtins.int
+    """Of those that ended, those of which nothing was shipped."""
+    split: _builtins.int
+    """Of those shipped, those that left in more than one parcel."""
+    @_builtins.property
+    def to_warehouse(self) -> Global___Spread:
+        """From intake until the first location was told to ship, of those shipped."""
+
+    @_builtins.property
+    def to_shipped(self) -> Global___Spread:
+        """From intake until nothing was left to ship, of those shipped."""
+
+    @_builtins.property
+    def backlog(self) -> Global___Spread:
+        """Since intake, of orders of which something is still to ship now."""
+
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        ended: _builtins.int = ...,
+        shipped: _builtins.int = ...,
+        touchless: _builtins.int = ...,
+        held: _builtins.int = ...,
+        changed: _builtins.int = ...,
+        cancelled: _builtins.int = ...,
+        split: _builtins.int = ...,
+        to_warehouse: Global___Spread | None = ...,
+        to_shipped: Global___Spread | None = ...,
+        backlog: Global___Spread | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "to_shipped", b"to_shipped", "to_warehouse", b"to_warehouse"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "cancelled", b"cancelled", "changed", b"changed", "channel_id", b"channel_id", "ended", b"ended", "held", b"held", "shipped", b"shipped", "split", b"split", "to_shipped", b"to_shipped", "to_warehouse", b"to_warehouse", "touchless", b"touchless"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderFlow: _TypeAlias = OrderFlow  # noqa: Y015
+
+@_typing.final
+class Spread(_message.Message):
+    """How long something took: exact to the second below ten minutes, to the minute below ten hours, to the hour above."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    P50_S_FIELD_NUMBER: _builtins.int
+    P95_S_FIELD_NUMBER: _builtins.int
+    orders: _builtins.int
+    """Orders that are counted."""
+    p50_s: _builtins.int
+    """Half of them took so many seconds or less."""
+    p95_s: _builtins.int
+    """Nineteen of twenty took so many seconds or less."""
+    def __init__(
+        self,
+        *,
+        orders: _builtins.int = ...,
+        p50_s: _builtins.int = ...,
+        p95_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["orders", b"orders", "p50_s", b"p50_s", "p95_s", b"p95_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spread: _TypeAlias = Spread  # noqa: Y015
+
+@_typing.final
 class GetSkuUseRequest(_message.Message):
     """Asks for the use of a channel's SKU."""
 

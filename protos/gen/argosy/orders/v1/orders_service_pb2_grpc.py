@@ -126,6 +126,11 @@ class OrdersServiceStub:
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.SerializeToString,
                 response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.FromString,
                 _registered_method=True)
+        self.GetFlowFigures = channel.unary_unary(
+                '/argosy.orders.v1.OrdersService/GetFlowFigures',
+                request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFlowFiguresRequest.SerializeToString,
+                response_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.FlowFigures.FromString,
+                _registered_method=True)
         self.GetSkuUse = channel.unary_unary(
                 '/argosy.orders.v1.OrdersService/GetSkuUse',
                 request_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetSkuUseRequest.SerializeToString,
@@ -263,6 +268,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFlowFigures(self, request, context):
+        """Says how orders flowed in the last days: how many needed nobody, how long they took, and what is still to ship.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSkuUse(self, request, context):
         """Says which orders of the last days have a channel's SKU.
         """
@@ -362,6 +374,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.GetFigures,
                     request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.FromString,
                     response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.SerializeToString,
+            ),
+            'GetFlowFigures': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFlowFigures,
+                    request_deserializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFlowFiguresRequest.FromString,
+                    response_serializer=argosy_dot_orders_dot_v1_dot_orders__service__pb2.FlowFigures.SerializeToString,
             ),
             'GetSkuUse': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSkuUse,
@@ -856,6 +873,33 @@ class OrdersService:
             '/argosy.orders.v1.OrdersService/GetFigures',
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFiguresRequest.SerializeToString,
             argosy_dot_orders_dot_v1_dot_orders__service__pb2.Figures.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFlowFigures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.orders.v1.OrdersService/GetFlowFigures',
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.GetFlowFiguresRequest.SerializeToString,
+            argosy_dot_orders_dot_v1_dot_orders__service__pb2.FlowFigures.FromString,
             options,
             channel_credentials,
             insecure,

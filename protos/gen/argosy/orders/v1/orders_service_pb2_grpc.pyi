@@ -70,6 +70,8 @@ class OrdersServiceStub:
     """Lists an order's refunds."""
     GetFigures: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetFiguresRequest, _orders_service_pb2.Figures]
     """Counts orders by status and holds by queue."""
+    GetFlowFigures: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetFlowFiguresRequest, _orders_service_pb2.FlowFigures]
+    """Says how orders flowed in the last days: how many needed nobody, how long they took, and what is still to ship."""
     GetSkuUse: _grpc.UnaryUnaryMultiCallable[_orders_service_pb2.GetSkuUseRequest, _orders_service_pb2.SkuUse]
     """Says which orders of the last days have a channel's SKU."""
 
@@ -114,6 +116,8 @@ class OrdersServiceAsyncStub(OrdersServiceStub):
     """Lists an order's refunds."""
     GetFigures: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetFiguresRequest, _orders_service_pb2.Figures]  # type: ignore[assignment]
     """Counts orders by status and holds by queue."""
+    GetFlowFigures: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetFlowFiguresRequest, _orders_service_pb2.FlowFigures]  # type: ignore[assignment]
+    """Says how orders flowed in the last days: how many needed nobody, how long they took, and what is still to ship."""
     GetSkuUse: _aio.UnaryUnaryMultiCallable[_orders_service_pb2.GetSkuUseRequest, _orders_service_pb2.SkuUse]  # type: ignore[assignment]
     """Says which orders of the last days have a channel's SKU."""
 
@@ -263,6 +267,14 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_service_pb2.Figures, _abc.Awaitable[_orders_service_pb2.Figures]]:
         """Counts orders by status and holds by queue."""
+
+    @_abc_1.abstractmethod
+    def GetFlowFigures(
+        self,
+        request: _orders_service_pb2.GetFlowFiguresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_service_pb2.FlowFigures, _abc.Awaitable[_orders_service_pb2.FlowFigures]]:
+        """Says how orders flowed in the last days: how many needed nobody, how long they took, and what is still to ship."""
 
     @_abc_1.abstractmethod
     def GetSkuUse(

@@ -1,0 +1,97 @@
+"""GetFlowFigures: how orders flowed, counted in an index over those that ended."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+
+from argosy.orders.v1 import orders_service_pb2
+from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from chassis.runtime.host import wall_clock
+from chassis.runtime.pipeline import Asked
+from services.orders.store.tables import ORDERS
+
+DAYS = 28
+COLUMNS = ORDERS.c
+SHIPPED = COLUMNS.parcels > 0
+UNTOUCHED = and_(SHIPPED, COLUMNS.was_held == 0, COLUMNS.was_changed == 0)
+COUNTED: Mapping[str, ColumnElement[bool]] = {
+    "shipped": SHIPPED, "touchless": UNTOUCHED, "held": COLUMNS.was_held == 1, "changed": COLUMNS.was_changed == 1,
+    "cancelled": COLUMNS.parcels == 0, "split": COLUMNS.parcels > 1,
+}  # fmt: skip
+# Statuses of orders of which something is still to ship.
+OPEN = (1, 2, 3, 4)
+Spreads = dict[str, Counter[int]]
+
+
+async def get_flow_figures(asked: Asked) -> orders_service_pb2.FlowFigures:
+    """Counts what ended in the last days, and what is still to ship."""
+    now, days = wall_clock(), asked.request.days or DAYS
+    ended = (COLUMNS.ended_at >= now - days * DAY, *_seen(asked))
+    counts = {name: func.sum(case((which, 1), else_=0)).label(name) for name, which in COUNTED.items()}
+    query = select(COLUMNS.channel_id, func.count().label("ended"), *counts.values()).where(*ended).group_by(COLUMNS.channel_id)
+    flows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in await asked.tx.read(query):
+        for name in ("ended", *counts):
+            flows[row.channel_id][name] += int(getattr(row, name))
+            flows[""][name] += int(getattr(row, name))
+    spreads = {
+        "to_warehouse": await _spread(asked, COLUMNS.released_at - COLUMNS.created_at, *ended, SHIPPED),
+        "to_shipped": await _spread(asked, COLUMNS.ended_at - COLUMNS.created_at, *ended, SHIPPED),
+        "backlog": await _spread(asked, now - COLUMNS.created_at, COLUMNS.status.in_(OPEN), *_seen(asked)),
+    }
+    channels = sorted((flows.keys() | {channel for own in spreads.values() for channel in own}) - {""})
+    return orders_service_pb2.FlowFigures(
+        days=days, whole=_flow("", flows, spreads), channels=[_flow(channel_id, flows, spreads) for channel_id in channels]
+    )
+
+
+def _seen(asked: Asked) -> list[ColumnElement[bool]]:
+    conditions = []
+    if asked.request.channel_id:
+        conditions.append(COLUMNS.channel_id == asked.request.channel_id)
+    if asked.principal.channel_ids:
+        conditions.append(COLUMNS.channel_id.in_(sorted(asked.principal.channel_ids)))
+    return conditions
+
+
+async def _spread(asked: Asked, took: ColumnElement[int], *which: ColumnElement[bool]) -> Spreads:
+    """Counts by channel how long it took, in seconds that are rounded the more the longer it was; all channels stand under none."""
+    rounded = case((took < 10 * MINUTE, _whole(took, SECOND)), (took < 10 * HOUR, _whole(took, MINUTE)), else_=_whole(took, HOUR))
+    query = (
+        select(COLUMNS.channel_id, rounded.label("took_s"), func.count().label("orders"))
+        .where(*which)
+        .group_by(COLUMNS.channel_id, "took_s")
+    )
+    spreads: Spreads = defaultdict(Counter)
+    for row in await asked.tx.read(query):
+        if row.took_s is not None:
+            spreads[row.channel_id][int(row.took_s)] += row.orders
+            spreads[""][int(row.took_s)] += row.orders
+    return spreads
+
+
+def _whole(took: ColumnElement[int], unit: int) -> ColumnElement[int]:
+    return took // unit * (unit // SECOND)
+
+
+def _flow(channel_id: str, flows: Mapping[str, Mapping[str, int]], spreads: Mapping[str, Spreads]) -> orders_service_pb2.OrderFlow:
+    flow = orders_service_pb2.OrderFlow(channel_id=channel_id, **flows.get(channel_id, {}))  # type: ignore[arg-type]
+    for name, own in spreads.items():
+        getattr(flow, name).CopyFrom(_percentiles(own.get(channel_id, {})))
+    return flow
+
+
+def _percentiles(counts: Mapping[int, int]) -> orders_service_pb2.Spread:
+    orders = sum(counts.values())
+    return orders_service_pb2.Spread(orders=orders, p50_s=_at(counts.items(), orders * 50), p95_s=_at(counts.items(), orders * 95))
+
+
+def _at(counts: Iterable[tuple[int, int]], hundredths: int) -> int:
+    """Returns the least that so many hundredths of the orders took at most."""
+    below = 0
+    for took_s, orders in sorted(counts):
+        below += orders
+        if below * 100 >= hundredths:
+            return took_s
+    return 0

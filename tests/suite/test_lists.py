@@ -176,11 +176,11 @@ async def test_how_orders_flowed_is_counted_when_they_end_each_once(settings: Se
         await until_released(calls, cancelled)
         await calls.orders.CancelOrder(orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=cancelled, reason="a test"))
         await until_status(calls, cancelled, order_pb2.ORDER_STATUS_CANCELLED)
-        await placed("F-4", paid=False)
+        await until_status(calls, await placed("F-4", paid=False), order_pb2.ORDER_STATUS_ON_HOLD)
         found = await flow(days=1)
         whole = found.whole
         assert (whole.ended, whole.shipped, whole.touchless, whole.held, whole.changed) == (3, 2, 1, 1, 0)
-        assert (whole.cancelled, whole.split) == (1, 1)
+        assert (whole.cancelled, whole.split, whole.waiting) == (1, 1, 1)
         assert (whole.to_warehouse.orders, whole.to_shipped.orders, whole.backlog.orders) == (2, 2, 1)
         assert whole.to_warehouse.p50_s <= whole.to_warehouse.p95_s <= whole.to_shipped.p95_s
         (own_channel,) = found.channels

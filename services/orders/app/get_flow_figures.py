@@ -9,6 +9,7 @@ from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pipeline import Asked
+from services.orders.domain.status import Status
 from services.orders.store.tables import ORDERS
 
 DAYS = 28
@@ -19,8 +20,8 @@ COUNTED: Mapping[str, ColumnElement[bool]] = {
     "shipped": SHIPPED, "touchless": UNTOUCHED, "held": COLUMNS.was_held == 1, "changed": COLUMNS.was_changed == 1,
     "cancelled": COLUMNS.parcels == 0, "split": COLUMNS.parcels > 1,
 }  # fmt: skip
-# Statuses of orders of which something is still to ship.
-OPEN = (1, 2, 3, 4)
+# Of orders of which something is still to ship.
+OPEN = [int(one) for one in Status if one < Status.SHIPPED]
 Spreads = dict[str, Counter[int]]
 
 
@@ -35,6 +36,10 @@ async def get_flow_figures(asked: Asked) -> orders_service_pb2.FlowFigures:
         for name in ("ended", *counts):
             flows[row.channel_id][name] += int(getattr(row, name))
             flows[""][name] += int(getattr(row, name))
+    waiting = select(COLUMNS.channel_id, func.count().label("waiting")).where(COLUMNS.status == int(Status.ON_HOLD), *_seen(asked))
+    for row in await asked.tx.read(waiting.group_by(COLUMNS.channel_id)):
+        flows[row.channel_id]["waiting"] += row.waiting
+        flows[""]["waiting"] += row.waiting
     spreads = {
         "to_warehouse": await _spread(asked, COLUMNS.released_at - COLUMNS.created_at, *ended, SHIPPED),
         "to_shipped": await _spread(asked, COLUMNS.ended_at - COLUMNS.created_at, *ended, SHIPPED),

@@ -1187,6 +1187,7 @@ class OrderFlow(_message.Message):
     TO_WAREHOUSE_FIELD_NUMBER: _builtins.int
     TO_SHIPPED_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     """The channel; empty where it is all."""
     ended: _builtins.int
@@ -1203,6 +1204,8 @@ class OrderFlow(_message.Message):
     """Of those that ended, those of which nothing was shipped."""
     split: _builtins.int
     """Of those shipped, those that left in more than one parcel."""
+    waiting: _builtins.int
+    """Of these, those that wait for a person now. The touchless rate is of what shipped and of what waits: touchless ÷ (shipped + waiting)."""
     @_builtins.property
     def to_warehouse(self) -> Global___Spread:
         """From intake until the first location was told to ship, of those shipped."""
@@ -1229,10 +1232,11 @@ class OrderFlow(_message.Message):
         to_warehouse: Global___Spread | None = ...,
         to_shipped: Global___Spread | None = ...,
         backlog: Global___Spread | None = ...,
+        waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "to_shipped", b"to_shipped", "to_warehouse", b"to_warehouse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "cancelled", b"cancelled", "changed", b"changed", "channel_id", b"channel_id", "ended", b"ended", "held", b"held", "shipped", b"shipped", "split", b"split", "to_shipped", b"to_shipped", "to_warehouse", b"to_warehouse", "touchless", b"touchless"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "cancelled", b"cancelled", "changed", b"changed", "channel_id", b"channel_id", "ended", b"ended", "held", b"held", "shipped", b"shipped", "split", b"split", "to_shipped", b"to_shipped", "to_warehouse", b"to_warehouse", "touchless", b"touchless", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

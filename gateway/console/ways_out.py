@@ -14,6 +14,7 @@ LOCATIONS: Way = ("work", "see who has it")
 WAYS: dict[str, tuple[Way, ...]] = {
     "UNKNOWN_SKU": (OTHER, CANCEL),
     "OUT_OF_STOCK": (OFFER, LINES, CANCEL),
+    "PAID_NO_STOCK": (OFFER, LINES, CANCEL),
     "UNKNOWN_DATE": (OFFER, LINES, CANCEL),
     "STOCK_TAKEN": (OFFER, LINES, CANCEL),
     "PRICE_OVERRIDE": (PRICE, CANCEL),

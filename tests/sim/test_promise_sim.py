@@ -20,6 +20,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from services.orders.domain import holds
 from services.orders.process import fulfil_order
 from tests.builders import address, open_shop, order, publish_item, receive
 from tests.sim.world import PatientChannels, VirtualLoop, World, seeds, world
@@ -237,6 +238,9 @@ def run(template: Path, folder: Path, seed: int, faults: float, endings: int) ->
         if seed % 2:
             # Whatever is reserved is sourced again before it is released.
             patch.setattr(fulfil_order, "SOURCE_AGAIN_AFTER", 0)
+        if seed % 3:
+            # Stock is not kept for long for what waits for a person.
+            patch.setattr(holds, "KEPT_S", dict.fromkeys(holds.KEPT_S, 10 * (seed % 3)))
         return runner.run(live(template, folder, seed, faults, endings))
 
 

@@ -15,6 +15,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
+from services.orders.domain import holds
 from suite.up import running_suite
 from tests.builders import eventually, open_shop, order, receive, ship_all, until_released, until_status
 
@@ -174,6 +175,42 @@ async def test_an_unpaid_order_is_reserved_but_not_released_until_it_is_paid(set
         await calls.orders.CaptureTender(request)
         await ship_all(calls, placed.order_id)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        assert (await prove(suite.channels, settled=True)).breaks == []
+
+
+async def test_what_is_not_paid_in_time_is_for_others_and_paid_later_it_is_known_as_that(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(holds.KEPT_S, "payment", 1)
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        item_id = await open_shop(calls, {"BER": 1})
+        pending = orders_service_pb2.TenderInput(method="transfer", state=order_pb2.TENDER_STATE_PENDING, amount_minor=1785)
+        unpaid = (await calls.orders.CreateOrder(order("1008", tenders=[pending]))).order_id
+
+        async def given_back() -> bool:
+            told = await calls.orders.ListHistory(orders_service_pb2.ListHistoryRequest(order_id=unpaid))
+            return [one.kind for one in told.entries][-2:] == ["RESERVED", "GIVEN_BACK"]
+
+        await eventually(given_back)
+        held = await until_status(calls, unpaid, order_pb2.ORDER_STATUS_ON_HOLD)
+        assert (held.lines[0].reserved, held.lines[0].waiting) == (0, 1)
+        faster = (await calls.orders.CreateOrder(order("1009"))).order_id
+        await ship_all(calls, faster)
+        request = orders_service_pb2.CaptureTenderRequest(request_id=new_id(), order_id=unpaid, tender_id=held.tenders[0].tender_id)
+        await calls.orders.CaptureTender(request)
+
+        async def waits() -> holds_service_pb2.Hold | None:
+            listed = await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders", queue="payment"))
+            return next((one for one in listed.holds if one.reason == "PAID_NO_STOCK"), None)
+
+        hold = await eventually(waits)
+        await receive(calls, item_id, "BER", 1, 400)
+        again = holds_service_pb2.ReleaseHoldRequest(request_id=new_id(), service="orders", hold_id=hold.hold_id, resolution="restocked")
+        await calls.holds("orders").ReleaseHold(again)
+        await ship_all(calls, unpaid)
+        for order_id in (unpaid, faster):
+            await until_status(calls, order_id, order_pb2.ORDER_STATUS_SHIPPED)
         assert (await prove(suite.channels, settled=True)).breaks == []
 
 

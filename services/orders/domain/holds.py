@@ -1,8 +1,11 @@
 """Why an order may wait for a person: queues, owners, due times and what each blocks."""
 
+from collections.abc import Iterable
+
 from chassis.kernel.errors import InvalidArgument
 
 HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 
 # reason → (queue, due in seconds, owner role, blocked step)
 REASONS: dict[str, tuple[str, int, str, str]] = {
@@ -25,6 +28,7 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "OVERDUE": ("credit", 8 * HOUR_S, "finance", "release"),
     "CUSTOMER_BLOCKED": ("credit", 8 * HOUR_S, "finance", "release"),
     "DUPLICATE_SUSPECT": ("data", 2 * HOUR_S, "support", "release"),
+    "PAID_NO_STOCK": ("payment", 4 * HOUR_S, "support", ""),
     "OUT_OF_STOCK": ("stock", 2 * HOUR_S, "operations", ""),
     "UNKNOWN_DATE": ("stock", 2 * HOUR_S, "operations", ""),
     "STOCK_TAKEN": ("stock", HOUR_S, "operations", ""),
@@ -40,6 +44,12 @@ REASONS: dict[str, tuple[str, int, str, str]] = {
     "INTEGRATION_FAILED": ("integration", HOUR_S, "operations", "release"),
 }
 
+# For how long stock stays reserved for what waits in a queue and may not be released; in others, as long as it takes.
+KEPT_S = {
+    "payment": 3 * DAY_S, "fraud": 3 * DAY_S, "credit": 3 * DAY_S, "address": 7 * DAY_S, "trade": 7 * DAY_S, "approval": 7 * DAY_S,
+    "data": 7 * DAY_S,
+}  # fmt: skip
+
 # What an order does not answer by being done.
 OUTLIVES = frozenset({"SHIPPED_UNASKED", "CHARGEBACK", "REFUND_MISMATCH"})
 
@@ -49,3 +59,12 @@ def blocked_step(reason: str) -> str:
     if reason not in REASONS:
         raise InvalidArgument("UNKNOWN_REASON", f"{reason} is no reason to hold an order")
     return REASONS[reason][3]
+
+
+def kept_s(reasons: Iterable[str]) -> int:
+    """Returns for how long stock stays reserved for an order with these holds, in seconds: the longest of those that block its release.
+
+    Zero where none does, or one does for as long as it takes.
+    """
+    times = [KEPT_S.get(REASONS[reason][0], 0) for reason in reasons if blocked_step(reason) == "release"]
+    return max(times) if times and all(times) else 0

@@ -21,6 +21,7 @@ PLAIN = {
     "SUPPLY_CAME": "supply came and was reserved: {detail}",
     "SHORT_PICK": "{detail}",
     "REJECTED": "a location would not ship it: {detail}",
+    "GIVEN_BACK": "what was reserved for it was given back: {detail}",
     "STOCK_TAKEN": "its stock was given away {detail}",
     "DELAYED": "it became late: {detail}",
     "CONTACT_CHANGED": "the customer is reached elsewhere{detail}",

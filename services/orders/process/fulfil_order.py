@@ -7,16 +7,17 @@ told meanwhile is kept in the state, and `_go_on` chooses the next step from the
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chassis.kernel.clock import DAY, HOUR, MINUTE, day_of
+from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND, day_of
 from chassis.kernel.process import Fired, HoldReleased, Next, Timer
 from chassis.kernel.words import counted
-from services.orders.domain.holds import blocked_step
+from services.orders.domain.holds import blocked_step, kept_s
 from services.orders.process.messages import (
     AskSale,
     BookCancellation,
     CalculateTax,
     CancelDemand,
     CancelRequested,
+    CancelReservation,
     ChangeRequested,
     Complete,
     DemandCancelled,
@@ -84,6 +85,7 @@ from services.orders.process.order_state import (
     open_units,
     preordered,
     released_units,
+    reserved_of,
     total,
     whole_units,
 )
@@ -98,7 +100,7 @@ from services.orders.process.take_back import (
     recalled,
     reservation_cancelled,
 )
-from services.orders.process.wait_for_supply import NOTHING_WAITS, dated, demanded, lifted, sale_dated, stock_taken, supply_came
+from services.orders.process.wait_for_supply import NOTHING_WAITS, SHORT, dated, demanded, lifted, sale_dated, stock_taken, supply_came
 
 NAME = "fulfil_order"
 MOST_PLANS = 3
@@ -157,9 +159,10 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return recall_answered(state, parts, kept, reason)
         case ReservationCancelled() if state.asking == "give_back":
             return replace(state, asking="", surplus=[]), ()
-        case ReservationCancelled() if state.asking == "unreserve_all":
+        case ReservationCancelled() if state.asking in {"unreserve_all", "let_go"}:
             lines = {key: replace(line, waiting=line.waiting + total(line.reserved), reserved={}) for key, line in state.lines.items()}
-            return replace(state, asking="", lines=lines), ()
+            following = replace(state, asking="", lines=lines)
+            return (following, ()) if state.asking == "unreserve_all" else _given_back(state, following)
         case ReservationCancelled():
             return reservation_cancelled(state)
         case Shorted(parts):
@@ -205,6 +208,8 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return (
                 hold(state, "UNKNOWN_DATE", "the supply that it waits for did not come in time") if any_backordered(state) else (state, ())
             )
+        case Fired("keep"):
+            return replace(state, let_go=True), ()
         case Fired("ship"):
             return hold(state, "NO_ACK", "nothing shipped in time") if released_units(state) else (state, ())
         case _:
@@ -249,6 +254,12 @@ def _go_on(state: State, now: int) -> Going:
             return state, changes, do
     if not state.validated:
         return state, changes, ()
+    if state.let_go:
+        state = replace(state, let_go=False)
+        if _kept_for(state):
+            cancel = CancelReservation(state.order_id, reserved_of(state), "it waited too long for a person")
+            following, _, do = go(state, "let_go", cancel)
+            return following, changes, do
     if state.ask_sale:
         following, _, do = go(replace(state, ask_sale=False), "sale", AskSale(state.order_id))
         return following, changes, do
@@ -258,6 +269,10 @@ def _go_on(state: State, now: int) -> Going:
 
 def _fulfil_next(state: State, now: int) -> Going:
     """Plans, reserves or releases, whichever is next and not blocked."""
+    if state.given_back:
+        if "release" in map(blocked_step, state.holds):
+            return state, (), ()
+        state = replace(state, given_back=False, short=False, plans=0)
     waiting = [LineCount(key, line.waiting - line.backordered) for key, line in state.lines.items() if line.waiting > line.backordered]
     patient = next((one for one in waiting if _may_wait(state, one.line_id)), None)
     if patient is not None and state.short:
@@ -292,7 +307,7 @@ def _may_wait(state: State, line_id: str) -> bool:
     """Says whether what is short of a line waits for supply: what is not sold yet does, and what the customer wants to wait for."""
     if line_id in state.hurried:
         return False
-    return line_id in state.unsold or (state.policy == BACKORDER and "OUT_OF_STOCK" not in state.holds)
+    return line_id in state.unsold or (state.policy == BACKORDER and not any(reason in state.holds for reason in SHORT))
 
 
 def _must_be_whole(state: State) -> bool:
@@ -361,7 +376,8 @@ def _out_of_stock(state: State) -> Step:
         booked = BookCancellation([LineCount(key, quantity) for key, quantity in missing.items()], "short")
         short = any(line.waiting > line.backordered for line in lines.values())
         return replace(state, lines=lines, plans=0, short=short), (booked,)
-    return hold(replace(state, short=True), "OUT_OF_STOCK", f"{counted(sum(missing.values()), 'unit')} cannot be sourced")
+    reason = "PAID_NO_STOCK" if state.paid_late else "OUT_OF_STOCK"
+    return hold(replace(state, short=True), reason, f"{counted(sum(missing.values()), 'unit')} cannot be sourced")
 
 
 def _reserved(state: State, now: int) -> Step:
@@ -373,7 +389,8 @@ def _reserved(state: State, now: int) -> Step:
     units = sum(part.quantity for part in state.plan)
     places = sorted({part.location_id for part in state.plan})
     changes: Changes = (Record("RESERVED", f"{counted(units, 'unit')} at {', '.join(places)}"),)
-    following, more = lifted(replace(state, lines=lines, plan=[], plans=0, asking="", reserved_at=now))
+    late = state.paid_late and any(line.waiting for line in lines.values())
+    following, more = lifted(replace(state, lines=lines, plan=[], plans=0, asking="", reserved_at=now, paid_late=late))
     return following, changes + more
 
 
@@ -446,13 +463,29 @@ def _paid(state: State) -> Step:
     if "AWAITING_PAYMENT" not in state.holds:
         return state, ()
     holds = [one for one in state.holds if one != "AWAITING_PAYMENT"]
-    return replace(state, holds=holds), (LiftHold("AWAITING_PAYMENT"),)
+    late = state.given_back or state.asking == "let_go"
+    return replace(state, holds=holds, paid_late=late), (LiftHold("AWAITING_PAYMENT"),)
+
+
+def _given_back(before: State, state: State) -> Step:
+    """What was kept for long enough is for others now; it is sourced anew once nothing blocks the release."""
+    units = sum(one.quantity for one in reserved_of(before))
+    return replace(state, given_back=True), (Record("GIVEN_BACK", f"{counted(units, 'unit')}, as it waited too long for a person"),)
+
+
+def _kept_for(state: State) -> int:
+    """Returns for how long what is reserved stays so, in microseconds; 0 where nothing is, or it stays as long as it takes."""
+    return kept_s(state.holds) * SECOND if any(line.reserved for line in state.lines.values()) else 0
 
 
 def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
     timers = []
+    kept_before, kept = _kept_for(before), _kept_for(after)
+    if bool(kept) != bool(kept_before):
+        timers.append(Timer("keep", now + kept if kept else None))
     if ended:
-        return (Timer("restock", None), Timer("ship", None), Timer("supply", None), *((Timer("sale", None),) if before.unsold else ()))
+        over = (Timer("restock", None), Timer("ship", None), Timer("supply", None), *((Timer("sale", None),) if before.unsold else ()))
+        return (*timers, *over)
     early = preordered(after)
     if early and (after.unsold != before.unsold or before.asking == "sale"):
         # Once a day: the day on which it is sold may be moved.

@@ -70,6 +70,10 @@ class State(Struct, frozen=True):
     # A change was applied, and is not taxed yet; what the rules held the order for last.
     changed: bool = False
     judged: list[str] = field(default_factory=list)
+    # What is reserved was so for long enough and goes back; it did, until nothing blocks the release; it was paid after that.
+    let_go: bool = False
+    given_back: bool = False
+    paid_late: bool = False
 
 
 Changes = tuple[Struct, ...]
@@ -142,6 +146,11 @@ def dated_all(state: State) -> bool:
 def preordered(state: State) -> dict[str, int]:
     """Returns the open lines that are not sold yet, and from when they are."""
     return {key: moment for key, moment in state.unsold.items() if open_of(state.lines[key])}
+
+
+def reserved_of(state: State) -> list[Taken]:
+    """Returns all that is reserved and not released."""
+    return [Taken(key, count, place) for key, line in state.lines.items() for place, count in sorted(line.reserved.items())]
 
 
 def any_backordered(state: State) -> bool:

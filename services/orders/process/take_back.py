@@ -36,13 +36,14 @@ from services.orders.process.order_state import (
     open_of,
     open_units,
     released_units,
+    reserved_of,
     total,
     whole_units,
 )
 
 CHANGED = "the order changed"
 # What other lines, or another word on what is short, may answer; where they do not, it is found again.
-OF_LINES = ("OUT_OF_STOCK", "UNKNOWN_DATE", "UNKNOWN_SKU")
+OF_LINES = ("OUT_OF_STOCK", "PAID_NO_STOCK", "UNKNOWN_DATE", "UNKNOWN_SKU")
 
 
 def change_next(state: State) -> Going:
@@ -56,8 +57,7 @@ def change_next(state: State) -> Going:
     released = [LineCount(key, total(line.released)) for key, line in state.lines.items() if line.released]
     if released:
         return go(state, "recall_all", RecallOrder(state.order_id, released, CHANGED))
-    reserved = [Taken(key, count, place) for key, line in state.lines.items() for place, count in sorted(line.reserved.items())]
-    if reserved:
+    if reserved := reserved_of(state):
         return go(state, "unreserve_all", CancelReservation(state.order_id, reserved, CHANGED))
     waits = next((key for key, line in state.lines.items() if line.backordered), "")
     if waits:

@@ -7,7 +7,8 @@ from chassis.kernel.words import counted
 from services.orders.process.messages import Demanded, KeepPromise, KeepSale, LiftHold, Part, Record, StockTaken
 from services.orders.process.order_state import Changes, Line, State, Step, hold, less, preordered
 
-NOTHING_WAITS = ("OUT_OF_STOCK", "UNKNOWN_DATE")
+SHORT = ("OUT_OF_STOCK", "PAID_NO_STOCK")
+NOTHING_WAITS = (*SHORT, "UNKNOWN_DATE")
 
 
 def demanded(state: State, message: Demanded) -> Step:
@@ -67,7 +68,8 @@ def stock_taken(state: State, message: StockTaken) -> Step:
     for part in message.parts:
         line = lines[part.line_id]
         lost = min(part.quantity, line.reserved.get(part.location_id, 0))
-        released += part.quantity - lost
+        # What is neither was given back meanwhile.
+        released += min(part.quantity - lost, line.released.get(part.location_id, 0))
         lines[part.line_id] = replace(line, reserved=less(line.reserved, part.location_id, lost), waiting=line.waiting + lost)
     following = replace(state, lines=lines, short=False, plans=0, plan=[])
     changes: Changes = (Record("STOCK_TAKEN", f"by order {message.taken_by}"),)

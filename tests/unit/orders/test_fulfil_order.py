@@ -435,3 +435,67 @@ def test_a_preordered_kit_that_may_not_wait_is_a_persons_matter_once() -> None:
     following = walk(*EARLY, m.Planned([], [m.LineCount("a", 2)]), m.DemandRefused("a", "KIT"))
     assert following.state.holds == ["OUT_OF_STOCK"]
     assert not following.do
+
+
+def kept(reasons: list[str], policy: int = o.SHIP_AVAILABLE) -> Next[o.State]:
+    """An order of two that is reserved at X, and may not be released."""
+    return walk(*READY[:3], m.Validated(reasons), m.Planned([m.Part("a", "X", 2)], []), m.Reserved(), policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "days"), [(["HIGH_RISK"], 3), (["INCORRECT_ADDRESS", "AWAITING_PAYMENT"], 7), (["HIGH_RISK", "INTEGRATION_FAILED"], 0)]
+)
+def test_stock_is_kept_for_what_waits_as_long_as_the_longest_of_its_holds_says(reasons: list[str], days: int) -> None:
+    timers = [one for one in kept(reasons).timers if one.name == "keep"]
+    assert timers == ([Timer("keep", days * DAY)] if days else [])
+
+
+def test_what_waits_for_too_long_is_given_back_and_sourced_anew_once_it_may_be_released() -> None:
+    held = kept(["HIGH_RISK"])
+    going = f.decide(held.state, Fired("keep"), 3 * DAY)
+    assert asked(going) == [m.CancelReservation("o", [m.Taken("a", 2, "X")], "it waited too long for a person")]
+    back = f.decide(going.state, m.ReservationCancelled(), 3 * DAY)
+    assert (asked(back), back.state.lines["a"]) == ([], o.Line(1, 2))
+    assert m.Record("GIVEN_BACK", "2 units, as it waited too long for a person") in back.changes
+    assert Timer("keep", None) in back.timers
+    # Nothing but the hold brings it back.
+    for message in (Fired("restock"), Fired("keep"), m.Paid()):
+        assert asked(f.decide(back.state, message, 4 * DAY)) == []
+    again = f.decide(back.state, HoldReleased("HIGH_RISK", "p", "looked at"), 4 * DAY)
+    assert asked(again) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
+    short = f.decide(again.state, m.Planned([], [m.LineCount("a", 2)]), 4 * DAY)
+    assert short.state.holds == ["OUT_OF_STOCK"]
+
+
+def test_what_may_be_released_just_in_time_stays() -> None:
+    held = kept(["HIGH_RISK"])
+    free = f.decide(held.state, HoldReleased("HIGH_RISK", "p", "looked at"), 3 * DAY)
+    assert Timer("keep", None) in free.timers
+    late = f.decide(free.state, Fired("keep"), 3 * DAY)
+    assert asked(f.decide(late.state, m.Planned([m.Part("a", "X", 2)], []), 3 * DAY)) == [m.ReleaseOrder("o", [m.Part("a", "X", 2)])]
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after it went back", "while it goes back"])
+def test_what_is_paid_too_late_is_known_as_that_until_it_is_there(early: bool) -> None:
+    held = kept(["AWAITING_PAYMENT"])
+    following = f.decide(held.state, Fired("keep"), 3 * DAY)
+    messages = [m.ReservationCancelled(), m.Paid()]
+    for message in reversed(messages) if early else messages:
+        following = f.decide(following.state, message, 4 * DAY)
+    assert following.state.holds == []
+    partly = f.decide(following.state, m.Planned([m.Part("a", "X", 1)], [m.LineCount("a", 1)]), 4 * DAY)
+    for message in (m.Reserved(), m.Planned([], [m.LineCount("a", 1)])):
+        partly = f.decide(partly.state, message, 4 * DAY)
+    assert partly.state.holds == ["PAID_NO_STOCK"]
+    there = f.decide(f.decide(partly.state, m.Released(), 4 * DAY).state, Fired("restock"), 4 * DAY)
+    for message in (m.Planned([m.Part("a", "Y", 1)], []), m.Reserved()):
+        there = f.decide(there.state, message, 4 * DAY)
+    assert m.LiftHold("PAID_NO_STOCK") in there.changes
+    assert not there.state.paid_late
+
+
+def test_what_was_given_back_before_it_was_taken_is_with_nobody() -> None:
+    held = kept(["HIGH_RISK"])
+    back = f.decide(f.decide(held.state, Fired("keep"), 3 * DAY).state, m.ReservationCancelled(), 3 * DAY)
+    taken = f.decide(back.state, m.StockTaken([m.Part("a", "X", 2)], "other"), 3 * DAY)
+    assert (taken.state.holds, taken.state.lines["a"]) == (["HIGH_RISK"], o.Line(1, 2))

@@ -11,6 +11,7 @@ from chassis.kernel.process import Fired, HoldReleased, Next
 from services.orders.process import fulfil_order as f
 from services.orders.process import messages as m
 from services.orders.process import order_state as o
+from services.orders.process.wait_for_supply import SHORT
 
 POLICIES = (o.SHIP_AVAILABLE, o.SHIP_COMPLETE, o.CANCEL_SHORT, o.HOLD_SHORT, o.BACKORDER)
 
@@ -42,6 +43,8 @@ class World:
         self.steps: set[str] = set()
         self.wishes: dict[str, list[m.LineCount]] = {}
         self.moved = 0
+        self.keeps = False
+        self.given_back = 0
         self.ended = False
         self.unasked = False
         self.tell(m.Placed())
@@ -50,6 +53,9 @@ class World:
         following: Next[o.State] = f.decide(self.state, message, 0)
         self.state = following.state
         self.ended = following.ended
+        for timer in following.timers:
+            if timer.name == "keep":
+                self.keeps = timer.due_at is not None
         for key, line in self.state.lines.items():
             if line.units and key not in self.scaled and key in self.ordered:
                 self.ordered[key] *= line.units
@@ -75,6 +81,8 @@ class World:
             case m.BookShipment(_, lines):
                 for one in lines:
                     self.booked[one.line_id] += one.quantity
+            case m.Record("GIVEN_BACK"):
+                self.given_back += 1
             case m.SettleChange(change_id, ""):
                 self.settle(change_id)
             case m.KeepTax():
@@ -265,6 +273,9 @@ class World:
                 self.tell(m.SupplyDated(line_id, self.dice.choice((None, 2000))))
             else:
                 self.supply(line_id)
+        elif roll < 0.03 and self.keeps:
+            self.keeps = False
+            self.tell(Fired("keep"))
         elif roll < 0.05 and self.dice.random() < 0.5:
             some = self.dice.choice([[], [m.LineCount(self.dice.choice(list(self.ordered)), self.dice.randrange(1, 4))]])
             self.tell(m.CancelRequested(self.whole(some), "changed my mind"))
@@ -361,7 +372,7 @@ class World:
         self.holds.discard(reason)
         if reason == "UNKNOWN_SKU":
             self.known = True
-        if reason == "OUT_OF_STOCK":
+        if reason in SHORT:
             for key in self.stock:
                 self.stock[key] += 50
         self.tell(m.Paid() if reason == "AWAITING_PAYMENT" and self.dice.random() < 0.5 else HoldReleased(reason, "p", "done"))
@@ -373,7 +384,7 @@ class World:
 def test_no_road_loses_a_unit_or_gets_stuck(policy: int, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if again:
         monkeypatch.setattr(f, "SOURCE_AGAIN_AFTER", 0)
-    moved = 0
+    moved = given_back = 0
     for seed in range(400):
         lines = dict.fromkeys("abc"[: 1 + seed % 3], 1 + seed % 5)
         world = World(seed, lines, policy)
@@ -388,4 +399,6 @@ def test_no_road_loses_a_unit_or_gets_stuck(policy: int, again: bool, monkeypatc
         assert any(beyond.values()) == world.unasked, f"seed {seed}: {beyond}"
         assert not any(world.reserved.values())
         moved += world.moved
+        given_back += world.given_back
     assert bool(moved) is again
+    assert given_back

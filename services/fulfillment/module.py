@@ -20,6 +20,7 @@ from services.fulfillment.app import (
     confirm_shipment,
     nodes,
     on_inventory,
+    overload,
     pickup,
     plan_order,
     policies,
@@ -147,6 +148,7 @@ def build(channels: Channels, settings: Settings) -> Service:
         periodics=(
             Periodic("give_up_on_the_silent", 5.0, acknowledge.give_up_on_the_silent, acknowledge.SILENT),
             Periodic("end_pickups", 60.0, pickup.end_pickups, pickup.EXPIRED),
+            Periodic("find_overload", 300.0, overload.find_overload),
             Periodic("book_crossed", 30.0, bills.book_crossed, bills.CROSSED),
         ),
         on_hold_released=forms.on_hold_released,

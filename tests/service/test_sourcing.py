@@ -16,7 +16,7 @@ from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause
 from gateway.calls import Calls
-from services.fulfillment.app import acknowledge
+from services.fulfillment.app import acknowledge, overload
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS
 from tests.builders import OTHER
 from tests.service.conftest import Bench
@@ -349,6 +349,29 @@ async def test_locations_accept_reject_or_work_and_silence_is_a_no(shop: Shop) -
 
 def _key(order: fulfillment_pb2.FulfillmentOrder) -> dict[str, str]:
     return {"fulfillment_order_id": order.fulfillment_order_id}
+
+
+async def test_a_location_with_more_to_ship_today_than_it_can_is_held_until_it_can(shop: Shop) -> None:
+    await shop.node("BER", capacity_parcels=2)
+    await shop.node("HAM")
+    orders = [await released(shop, f"C-{number}", "BER") for number in range(3)] + [await released(shop, "C-9", "HAM") for _ in range(4)]
+    cause, today = Cause("clock", "find_overload", new_id()), datetime.now(UTC).date().toordinal()
+    # One is left over from yesterday, and the next is for another day.
+    for ordinal, over in ((today + 1, False), (today - 1, True)):
+        due = [
+            {**_key(one), "ship_day": today if index else ordinal, "ship_by": wall_clock() + (ordinal - today) * 86_400 * SECOND}
+            for index, one in enumerate(orders)
+        ]
+        async with shop.component.database.write() as tx:
+            await tx.change(FULFILLMENT_ORDERS, ("fulfillment_order_id",), due)
+        for _ in range(2):
+            await shop.component.writer.run(overload.find_overload, cause)
+        held = (await shop.calls.holds("fulfillment").ListHolds(holds_service_pb2.ListHoldsRequest(service="fulfillment"))).holds
+        assert [(one.queue, one.reason, one.subject_id) for one in held] == ([("node", "OVER_CAPACITY", "BER")] if over else [])
+    assert held[0].detail.startswith("3 parcels must leave BER today, and it ships 2 a day: 1 parcel leaves late")
+    await shop.calls.fulfillment.ConfirmShipment(fulfillment_service_pb2.ConfirmShipmentRequest(request_id=new_id(), **_key(orders[0])))
+    await shop.component.writer.run(overload.find_overload, cause)
+    assert not (await shop.calls.holds("fulfillment").ListHolds(holds_service_pb2.ListHoldsRequest(service="fulfillment"))).holds
 
 
 async def test_what_is_reserved_is_stock_of_its_own_order_alone(shop: Shop) -> None:

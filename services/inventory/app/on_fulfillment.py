@@ -118,12 +118,11 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
     book, key = booking.book, (line.item_id, event.message.location_id)
     moves: list[tuple[str, State, int]] = []
     for held in booking.of(event, line):
-        for state, name in ((State.ALLOCATED, "allocated"), (State.RESERVED, "reserved")):
-            part = booking.part(min(getattr(held, name), booking.left))
-            if part:
-                setattr(held, name, getattr(held, name) - part)
-                held.shipped += part
-                moves.append((held.lot, state, part))
+        # What the order has reserved beside is its own to give back: it may not know yet that it has.
+        part = booking.part(min(held.allocated, booking.left))
+        if part:
+            held.allocated, held.shipped = held.allocated - part, held.shipped + part
+            moves.append((held.lot, State.ALLOCATED, part))
     for lot, quantity in book.from_lots(*key, State.AVAILABLE, booking.left):
         moves.append((lot, State.AVAILABLE, booking.part(quantity)))
     if booking.left:

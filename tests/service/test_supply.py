@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import (
     demands_service_pb2,
     inventory_events_pb2,
@@ -288,6 +289,29 @@ async def test_the_more_urgent_takes_over_what_is_scarce(room: Stockroom) -> Non
     assert (answer.reservations[0].reserved, [(one.owner_id, one.quantity) for one in answer.losers]) == (3, [("low", 2)])
     taken = await room.said(inventory_events_pb2.ReservationTaken)
     assert [(one.order_id, one.taken_by) for one in taken] == [("low", "vip")]
+    assert not await room.breaks()
+
+
+async def test_what_is_released_while_it_is_taken_over_ships_from_what_is_there_or_is_stopped(room: Stockroom) -> None:
+    await room.item("cup")
+    await room.receive("cup", 3, 300)
+    line = reservations_service_pb2.ReservationLine(line_id="1", item_id="cup", location_id="BER", quantity=2)
+    await room.calls.reservations.Reserve(reservations_service_pb2.ReserveRequest(request_id=new_id(), order_id="low", lines=[line]))
+    line.quantity = 3
+    await room.calls.demands.TakeOver(demands_service_pb2.TakeOverRequest(request_id=new_id(), owner_id="vip", line=line, priority=5))
+    await room.receive("cup", 1, 100)
+    await room.release("low", "cup", 2)
+    standing = {state: quantity for (_, state), quantity in (await room.balances("cup")).items() if quantity}
+    assert standing == {"RESERVED": 3, "ALLOCATED": 1}
+    listed = await room.calls.holds("inventory").ListHolds(holds_service_pb2.ListHoldsRequest(service="inventory"))
+    (hold,) = listed.holds
+    assert (hold.reason, hold.subject_id) == ("NOTHING_TO_SHIP", "fo-low")
+    assert hold.detail == "1 of cup that BER was told to ship are not there: stop it, or count"
+    # It is stopped, or ships what it found after all.
+    back = fulfillment_events_pb2.FulfillmentOrderRecalled(fulfillment_order_id="fo-low", order_id="low", location_id="BER")
+    back.lines.add(line_id="1", item_id="cup", quantity=2)
+    await room.hear(back)
+    assert (await room.balances("cup"))["", "AVAILABLE"] == 1
     assert not await room.breaks()
 
 

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from argosy.inventory.v1 import inventory_events_pb2
-from chassis.kernel.ids import request_id
+from argosy.inventory.v1 import inventory_events_pb2, stock_pb2
+from chassis.kernel.ids import new_id, request_id
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import HoldKind, NotYet, Work
 from services.inventory.app.counts import want_count
@@ -18,10 +18,11 @@ from services.inventory.store.stock_book import Document, StockBook
 from services.inventory.store.tables import ISSUES
 
 COUNT_TASK = HoldKind("SHORT_PICK", "stock", 7200, "operations")
+NOTHING_TO_SHIP = HoldKind("NOTHING_TO_SHIP", "stock", 3600, "operations")
 
 
 async def on_released(work: Work, events: Sequence[Received]) -> None:
-    """RESERVED → ALLOCATED."""
+    """RESERVED → ALLOCATED; what a more urgent order took in that moment comes from AVAILABLE, else a person stops it."""
     async with _Booking(work, events) as booking:
         for event in events:
             for line in booking.begin(event):
@@ -30,8 +31,11 @@ async def on_released(work: Work, events: Sequence[Received]) -> None:
                     if part:
                         booking.book.move(*held.key, held.lot, (State.RESERVED, State.ALLOCATED), part, booking.document)
                         held.reserved, held.allocated = held.reserved - part, held.allocated + part
+                booking.cover(event, line)
                 if booking.left:
-                    raise NotYet(f"{booking.left} of line {line.line_id} are not reserved at {event.message.location_id}")
+                    one = event.message
+                    text = f"{booking.left} of {line.item_id} that {one.location_id} was told to ship are not there: stop it, or count"
+                    work.hold(NOTHING_TO_SHIP, "fulfillment_order", one.fulfillment_order_id, text)
 
 
 async def on_shorted(work: Work, events: Sequence[Received]) -> None:
@@ -139,10 +143,12 @@ def _ship(work: Work, booking: "_Booking", event: Received, line: "_Line") -> in
 class _Line:
     """One line of an event, as the booking needs it."""
 
-    def __init__(self, line_id: str, item_id: str, quantity: int) -> None:
+    def __init__(self, line_id: str, item_id: str, quantity: int, each: int = 1, kit_item_id: str = "") -> None:
         self.line_id = line_id
         self.item_id = item_id
         self.quantity = quantity
+        self.each = each
+        self.kit_item_id = kit_item_id
 
 
 class _Booking:
@@ -154,6 +160,7 @@ class _Booking:
         self._costs = costs
         self.book: StockBook
         self.held: list[Held] = []
+        self._fresh: list[Held] = []
         self._by_line: defaultdict[tuple[str, str], list[Held]] = defaultdict(list)
         self.document = Document("", "")
         self.left = 0
@@ -170,6 +177,7 @@ class _Booking:
         if kind is None:
             await self.book.write()
             await reservations.save(self._work, self.held)
+            await reservations.insert(self._work, self._fresh)
 
     def begin(self, event: Received, document_id: str = "") -> Iterator[_Line]:
         """Yields an event's lines, a kit's as its components; its document stands behind their movements.
@@ -180,14 +188,28 @@ class _Booking:
         self.book.moment = event.occurred_at
         self.document = Document("fulfillment_order", document_id or event.message.fulfillment_order_id, event.message.DESCRIPTOR.name)
         for line in event.message.lines:
+            of_kit = dict(self.book.components(line.item_id))
             for item_id, quantity in self.book.parts(line.item_id, line.quantity):
                 self.left = quantity
-                yield _Line(line.line_id, item_id, quantity)
+                yield _Line(line.line_id, item_id, quantity, of_kit.get(item_id, 1), line.item_id if of_kit else "")
 
     def of(self, event: Received, line: _Line) -> list[Held]:
         """Returns the line's reservations at the event's location."""
         key = (line.item_id, event.message.location_id)
         return [held for held in self._by_line[event.message.order_id, line.line_id] if held.key == key]
+
+    def cover(self, event: Received, line: _Line) -> None:
+        """Allocates from AVAILABLE what is left of a line."""
+        order_id, key = event.message.order_id, (line.item_id, event.message.location_id)
+        for lot, there in self.book.from_lots(*key, State.AVAILABLE, self.left) if self.left else ():
+            part = self.part(there)
+            self.book.move(*key, lot, (State.AVAILABLE, State.ALLOCATED), part, self.document)
+            held = Held(
+                new_id(), stock_pb2.RESERVATION_KIND_ORDER, order_id, line.line_id, *key, lot, 0, part, 0, 0, None, self._work.now,
+                each=line.each, kit_item_id=line.kit_item_id,
+            )  # fmt: skip
+            self._fresh.append(held)
+            self._by_line[order_id, line.line_id].append(held)
 
     def part(self, quantity: int) -> int:
         """Counts a part of the line as booked and returns it."""

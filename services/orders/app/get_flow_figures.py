@@ -1,9 +1,10 @@
 """GetFlowFigures: how orders flowed, counted in an index over those that ended."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import ColumnElement, case, func, select
 
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND
@@ -15,11 +16,6 @@ from services.orders.store.tables import ORDERS
 DAYS = 28
 COLUMNS = ORDERS.c
 SHIPPED = COLUMNS.parcels > 0
-UNTOUCHED = and_(SHIPPED, COLUMNS.was_held == 0, COLUMNS.was_changed == 0)
-COUNTED: Mapping[str, ColumnElement[bool]] = {
-    "shipped": SHIPPED, "touchless": UNTOUCHED, "held": COLUMNS.was_held == 1, "changed": COLUMNS.was_changed == 1,
-    "cancelled": COLUMNS.parcels == 0, "split": COLUMNS.parcels > 1,
-}  # fmt: skip
 # Of orders of which something is still to ship.
 OPEN = [int(one) for one in Status if one < Status.SHIPPED]
 Spreads = dict[str, Counter[int]]
@@ -29,13 +25,13 @@ async def get_flow_figures(asked: Asked) -> orders_service_pb2.FlowFigures:
     """Counts what ended in the last days, and what is still to ship."""
     now, days = wall_clock(), asked.request.days or DAYS
     ended = (COLUMNS.ended_at >= now - days * DAY, *_seen(asked))
-    counts = {name: func.sum(case((which, 1), else_=0)).label(name) for name, which in COUNTED.items()}
-    query = select(COLUMNS.channel_id, func.count().label("ended"), *counts.values()).where(*ended).group_by(COLUMNS.channel_id)
+    left_in = case((COLUMNS.parcels > 1, 2), else_=COLUMNS.parcels).label("left_in")
+    kinds = (COLUMNS.channel_id, COLUMNS.was_held, COLUMNS.was_changed, left_in)
     flows: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row in await asked.tx.read(query):
-        for name in ("ended", *counts):
-            flows[row.channel_id][name] += int(getattr(row, name))
-            flows[""][name] += int(getattr(row, name))
+    for row in await asked.tx.read(select(*kinds, func.count().label("orders")).where(*ended).group_by(*kinds)):
+        for name in _counted(row):
+            flows[row.channel_id][name] += row.orders
+            flows[""][name] += row.orders
     waiting = select(COLUMNS.channel_id, func.count().label("waiting")).where(COLUMNS.status == int(Status.ON_HOLD), *_seen(asked))
     for row in await asked.tx.read(waiting.group_by(COLUMNS.channel_id)):
         flows[row.channel_id]["waiting"] += row.waiting
@@ -49,6 +45,23 @@ async def get_flow_figures(asked: Asked) -> orders_service_pb2.FlowFigures:
     return orders_service_pb2.FlowFigures(
         days=days, whole=_flow("", flows, spreads), channels=[_flow(channel_id, flows, spreads) for channel_id in channels]
     )
+
+
+def _counted(row: Any) -> Iterator[str]:
+    """Yields what orders of a kind count as."""
+    yield "ended"
+    if row.left_in:
+        yield "shipped"
+    else:
+        yield "cancelled"
+    if row.left_in and not (row.was_held or row.was_changed):
+        yield "touchless"
+    if row.left_in > 1:
+        yield "split"
+    if row.was_held:
+        yield "held"
+    if row.was_changed:
+        yield "changed"
 
 
 def _seen(asked: Asked) -> list[ColumnElement[bool]]:

@@ -90,16 +90,9 @@ async def run_service(
     await bus.connect()
     telemetry = Telemetry(name, settings.trace_ratio, processor=processor)
     component = Component(
-        build(channels, settings),
-        database,
-        bus,
-        channels,
-        Authenticator(secret, resolve(channels)),
-        settings,
-        telemetry,
-        metrics,
+        build(channels, settings), database, bus, channels, Authenticator(secret, resolve(channels)), settings, telemetry, metrics,
         wall_clock,
-    )
+    )  # fmt: skip
     server = Server(component, f"{settings.host}:{settings.ports[name]}")
     component.start()
     await server.start()

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES, Settings
+from suite import up
 from suite.up import free_ports, migrate_all
 
 DATABASES = ("sqlite", "postgresql")
@@ -24,6 +25,8 @@ DATABASES = ("sqlite", "postgresql")
 LONGEST_S = 300
 TERMINAL = pytest.StashKey[TextIO]()
 set_up_logs("CRITICAL")
+# Processes of one run take their ports from different ones, so that none is taken between being found free and being opened.
+up.PORTS = up.PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 
 def pytest_configure(config: pytest.Config) -> None:

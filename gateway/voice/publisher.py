@@ -26,6 +26,7 @@ from argosy.orders.v1.orders_service_pb2_grpc import OrdersServiceStub
 from chassis.kernel.clock import MINUTE, SECOND, from_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
+from chassis.kernel.spread import at_most
 from chassis.runtime.channels import Channels
 from chassis.runtime.component import Component, cancelled
 from chassis.runtime.host import wall_clock
@@ -293,7 +294,7 @@ class ChannelVoice:
         if not self._lags or now < self._reported_at + REPORT_EVERY:
             return
         self._reported_at = now
-        p95 = sorted(self._lags)[len(self._lags) * 95 // 100]
+        p95 = at_most(Counter(self._lags), 95)
         await self._stock.ReportSyncLatency(
             stock_service_pb2.ReportSyncLatencyRequest(request_id=new_id(), channel_id=self._channel_id, p95_ms=p95 * 1000 // SECOND)
         )

@@ -24,10 +24,9 @@ async def find_overload(work: Work) -> None:
     for row in await work.tx.read(query.group_by(columns.location_id, columns.ship_day)):
         if row.location_id in today and row.ship_day <= today[row.location_id]:
             due[row.location_id] += row.parcels
-    over = {place for place in today if due[place] > nodes[place].capacity_parcels}
-    for place in sorted(over):
-        capacity = nodes[place].capacity_parcels
-        late = counted(due[place] - capacity, "parcel", "leaves", "leave")
+    over = {place: more for place in sorted(today) if (more := nodes[place].beyond(due[place]))}
+    for place, more in over.items():
+        late, capacity = counted(more, "parcel", "leaves", "leave"), nodes[place].capacity_parcels
         text = f"{counted(due[place], 'parcel')} must leave {place} today, and it ships {capacity} a day: {late} late unless somebody helps"
         await work.hold_once(OVER_CAPACITY, "location", place, text)
     await work.release_holds([(place, OVER_CAPACITY.reason) for place in sorted(today.keys() - over)], "it can ship all of today again")

@@ -44,6 +44,10 @@ class Node:
     def _full(self, parcels: int) -> bool:
         return 0 < self.capacity_parcels <= parcels
 
+    def beyond(self, parcels: int) -> int:
+        """Returns how many of so many parcels are more than it ships in a day."""
+        return max(0, parcels - self.capacity_parcels) if self.capacity_parcels else 0
+
     def load_permille(self, parcels: int) -> int:
         """Returns how full a day with so many parcels is."""
         return min(1000, parcels * 1000 // self.capacity_parcels) if self.capacity_parcels else 0

@@ -1,7 +1,7 @@
 """Docks booked for deliveries, and how long deliveries took from dock to stock."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -10,6 +10,7 @@ from argosy.inventory.v1 import purchasing_service_pb2
 from chassis.kernel.clock import DAY, SECOND, from_timestamp, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
+from chassis.kernel.spread import at_most
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
@@ -89,15 +90,11 @@ async def get_inbound_figures(asked: Asked) -> purchasing_service_pb2.InboundFig
         orders = orders.where(PURCHASE_ORDERS.c.location_id == request.location_id)
     rows = await asked.tx.read(query)
     ordered, received, damaged = (await asked.tx.read(orders))[0]
-    took = sorted((row.finished_at - row.arrived_at) // SECOND for row in rows)
+    took = Counter((row.finished_at - row.arrived_at) // SECOND for row in rows)
     return purchasing_service_pb2.InboundFigures(
-        deliveries=len(rows), dock_to_stock_p50_s=_share(took, 50), dock_to_stock_p95_s=_share(took, 95),
+        deliveries=len(rows), dock_to_stock_p50_s=at_most(took, 50), dock_to_stock_p95_s=at_most(took, 95),
         on_time=sum(row.arrived_at <= row.planned_at for row in rows), ordered=int(ordered), received=int(received), damaged=int(damaged),
     )  # fmt: skip
-
-
-def _share(ordered: Sequence[int], percent: int) -> int:
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else 0
 
 
 def _appointment(row: Any) -> Appointment:

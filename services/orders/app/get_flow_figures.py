@@ -1,13 +1,14 @@
 """GetFlowFigures: how orders flowed, counted in an index over those that ended."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
 
 from argosy.orders.v1 import orders_service_pb2
 from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from chassis.kernel.spread import at_most
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pipeline import Asked
 from services.orders.domain.status import Status
@@ -101,15 +102,4 @@ def _flow(channel_id: str, flows: Mapping[str, Mapping[str, int]], spreads: Mapp
 
 
 def _percentiles(counts: Mapping[int, int]) -> orders_service_pb2.Spread:
-    orders = sum(counts.values())
-    return orders_service_pb2.Spread(orders=orders, p50_s=_at(counts.items(), orders * 50), p95_s=_at(counts.items(), orders * 95))
-
-
-def _at(counts: Iterable[tuple[int, int]], hundredths: int) -> int:
-    """Returns the least that so many hundredths of the orders took at most."""
-    below = 0
-    for took_s, orders in sorted(counts):
-        below += orders
-        if below * 100 >= hundredths:
-            return took_s
-    return 0
+    return orders_service_pb2.Spread(orders=sum(counts.values()), p50_s=at_most(counts, 50), p95_s=at_most(counts, 95))

@@ -34,6 +34,7 @@ from gateway.console.pages import (
     rules,
     sourcing,
     stock,
+    stock_value,
     warehouse,
 )
 from gateway.console.session import COOKIE, SignIn, forget, keep, need_own_form, need_own_site
@@ -60,6 +61,7 @@ SHOWN = {
     "/planning": planning.page,
     "/stock": stock.page,
     "/stock/{item_id}": stock.item,
+    "/value": stock_value.page,
     "/fulfilment": fulfilment.page,
     "/fulfilment/{fulfillment_order_id}": fulfilment.one,
     "/warehouse": warehouse.page,

@@ -1,10 +1,11 @@
-"""Charts as SVG, drawn on the server: bars of counts, and steps of a level. Colours come from the style sheet."""
+"""Charts as SVG, drawn on the server: bars of counts, steps of a level, parts of a whole. Colours come from the style sheet."""
 
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT, BASE, TOP, LEFT = 1280, 170, 142, 12, 42
+PARTS_WIDTH, PARTS_HEIGHT = 240, 14
 
 
 def bars(points: Sequence[tuple[str, int]], label: str) -> Markup:
@@ -34,6 +35,19 @@ def steps(levels: Sequence[int], label: str) -> Markup:
         path.append(f"{'L' if path else 'M'}{LEFT + index * step:.1f} {y:.1f}H{LEFT + (index + 1) * step:.1f}")
     area = f'<path class="area" d="{"".join(path)}V{BASE}H{LEFT}Z"/><path class="line" d="{"".join(path)}"/>' if path else ""
     return _frame([area], most, label)
+
+
+def parts(amounts: Sequence[tuple[str, int]], label: str) -> Markup:
+    """Returns a bar cut into parts, each as wide as its amount is of the whole; every part tells its own in a title."""
+    whole, x, drawn = sum(max(0, amount) for _, amount in amounts), 0.0, []
+    for index, (name, amount) in enumerate(amounts):
+        width = PARTS_WIDTH * max(0, amount) / whole if whole else 0
+        drawn.append(
+            f'<rect class="part-{index}" x="{x:.1f}" width="{width:.1f}" height="{PARTS_HEIGHT}"><title>{escape(name)}</title></rect>'
+        )
+        x += width
+    size = f'viewBox="0 0 {PARTS_WIDTH} {PARTS_HEIGHT}" preserveAspectRatio="none"'
+    return Markup(f'<svg class="chart parts" {size} role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>')  # noqa: S704
 
 
 def _frame(drawn: Sequence[str], most: int, label: str) -> Markup:

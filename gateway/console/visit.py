@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
-from chassis.kernel.words import share
+from chassis.kernel.words import counted, share
 from chassis.runtime.host import wall_clock
 from chassis.runtime.writer import Principal
 from gateway.calls import Calls
@@ -32,6 +32,7 @@ NAV = (
     ("Holds", "/console/holds", ("ops.holds.read",)),
     ("Approvals", "/console/approvals", ("ops.approvals.read",)),
     ("Stock", "/console/stock", ("inventory.stock.read",)),
+    ("Value", "/console/value", ("inventory.value.read",)),
     ("Planning", "/console/planning", ("inventory.planning.read",)),
     ("Fulfilment", "/console/fulfilment", ("fulfillment.orders.read",)),
     ("Warehouse", "/console/warehouse", ("fulfillment.orders.read",)),
@@ -109,7 +110,7 @@ def templates() -> Environment:
     )
     environment.globals.update(
         money=shown, moment=show.moment, machine_moment=show.machine_moment, name_of=show.name_of, words=show.words, tone=show.tone,
-        brief=show.brief, span=show.span, share=share, until=show.until, new_id=new_id, ways_out=ways_out,
+        brief=show.brief, span=show.span, share=share, counted=counted, until=show.until, new_id=new_id, ways_out=ways_out,
     )  # fmt: skip
     environment.filters.update(
         named=lambda options: [(value, show.words(name)) for value, name in options], pairs=lambda options: [(one, one) for one in options]

@@ -58,6 +58,7 @@ from services.inventory.app import (
     suppliers,
     supply,
     transfers,
+    turnover,
     watch_availability,
 )
 from services.inventory.store.tables import CHASSIS, METADATA
@@ -170,6 +171,8 @@ def build(channels: Channels, settings: Settings) -> Service:
             "ListDiscrepancies": feeds.list_discrepancies,
             "ListStockValues": read_values.list_stock_values,
             "GetStockValue": read_values.get_stock_value,
+            "GetStockTurnover": turnover.get_stock_turnover,
+            "ListStockTurnover": turnover.list_stock_turnover,
             "ListValueEntries": read_values.list_value_entries,
             "GetStockFigures": read_stock.get_stock_figures,
             "ListReservations": read_stock.list_reservations,

@@ -10,10 +10,11 @@ import pytest
 
 from argosy.gateway.v1 import access_service_pb2
 from chassis.kernel.ids import new_id
+from gateway.app.prove import prove
 from suite.tour import PEOPLE, Tour
 from tests.background import Door, open_house
 from tests.conftest import suite_settings
-from tests.console.house import live_a_day
+from tests.console.house import exhume, live_a_day
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PASSWORD = "a password of the tests"
@@ -50,6 +51,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with open_house(suite_settings(tmp_path_factory.mktemp("house"), "")) as door:
         tour = door.run(live_a_day(door.suite))
         yield House(door, tour.password, tour)
+        # Whatever was done on its pages, the books are what they must be.
+        door.run(exhume(door.suite))
+        assert door.run(prove(door.suite.channels, settled=True)).breaks == []
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.gateway.v1 import publications_service_pb2
-from argosy.inventory.v1 import stock_pb2, stock_service_pb2
+from argosy.inventory.v1 import stock_pb2, stock_service_pb2, valuation_service_pb2
 from chassis.kernel.errors import InvalidArgument
 from gateway.console import show
 from gateway.console.charts import steps
@@ -77,12 +77,14 @@ async def item(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         item_id=found.item_id, location_id=visit.query("location"), page_size=ROWS, page_token=visit.query("page")
     )
     told = publications_service_pb2.ListPublicationsRequest(item_id=found.item_id)
-    balances, sellable, ledger, locations, publications = await asyncio.gather(
+    turns = valuation_service_pb2.ListStockTurnoverRequest(item_id=found.item_id)
+    balances, sellable, ledger, locations, publications, turnover = await asyncio.gather(
         _all_balances(visit, [found.item_id]),
         _sellable(visit, [found.item_id], channels),
         visit.ask(visit.calls.stock.ListMovements, asked),
         location_ids(visit),
         visit.ask_if("gateway.connections.read", visit.calls.publications.ListPublications, told),
+        visit.ask_if("inventory.value.read", visit.calls.valuation.ListStockTurnover, turns),
     )
     levels = [movement.on_hand_after for movement in reversed(ledger.movements)]
     return visit.render(
@@ -90,6 +92,7 @@ async def item(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         following=visit.following(ledger.next_page_token), locations=locations, State=stock_pb2.StockState, by_hand=BY_HAND,
         chart=steps(levels, "On hand after each movement of this page"), kinds=show.choices(stock_service_pb2.ReceiptKind),
         publications=publications.publications if publications is not None else None,
+        turnover=turnover.turnovers if turnover is not None else None,
     )  # fmt: skip
 
 

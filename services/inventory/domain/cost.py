@@ -36,9 +36,11 @@ class Layer:
     quantity_in: int = 0
     value_in_minor: int = 0
     document_id: str = ""
+    effective_at: int = 0
 
-    def add(self, quantity: int, value_minor: int) -> None:
-        """Takes more in at its own cost, which changes the rate."""
+    def add(self, quantity: int, value_minor: int, effective_at: int) -> None:
+        """Takes more in at its own cost and age, which changes the rate and the mean age."""
+        self.effective_at = (self.quantity * self.effective_at + quantity * effective_at) // (self.quantity + quantity)
         self.quantity += quantity
         self.value_minor += value_minor
         self.quantity_in += quantity

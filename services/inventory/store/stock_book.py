@@ -62,6 +62,8 @@ class StockBook:
         # What came in and left, by location and document, by item and lot.
         self._on_hand: defaultdict[Key, Counter[Key]] = defaultdict(Counter)
         self._causes: dict[str, Cause] = {}
+        # How much a document took of an item, and the sum of when it came: what it puts again is as old.
+        self._ages: defaultdict[Key, list[int]] = defaultdict(lambda: [0, 0])
         # When what is moved happened, where that was before it is booked.
         self.moment: int | None = None
         self.lots: dict[Key, Any] = {}
@@ -122,6 +124,7 @@ class StockBook:
                 row.quantity_in,
                 row.value_in_minor,
                 row.document_id,
+                row.effective_at,
             )
             self._layers[row.item_id, row.location_id].append(layer)
         empty = [key for key in keys if not self._layers[key]]
@@ -244,21 +247,26 @@ class StockBook:
         self, item_id: str, location_id: str, quantity: int, value_minor: int, document: Document, *,
         held_for: str = "", line_id: str = "", lot: str = "",
     ) -> int:  # fmt: skip
-        """Keeps what came in and what it cost; returns its value in the books, which for an item at standard cost is that."""
+        """Keeps what came in and what it cost; returns its value in the books, which for an item at standard cost is that.
+
+        What the same document took elsewhere keeps its age: a transfer makes nothing younger.
+        """
         standard = self.standard_minor(item_id, location_id)
         value = value_minor if standard is None else standard * quantity
         self._note(item_id, location_id, quantity, value, document)
+        took, moments = self._ages[item_id, document.id]
+        effective_at = moments // took if took else self._work.now
         layers = self._layers.setdefault((item_id, location_id), [])
         pool = next((one for one in layers if not one.held_for and one.quantity), None)
         if pool is not None and not held_for and self.items[item_id].valuation == Method.AVERAGE:
-            pool.add(quantity, value)
+            pool.add(quantity, value, effective_at)
             self._touched[pool.layer_id] = pool
             return value
-        layer = Layer(new_id(), quantity, value, held_for, line_id, lot, quantity, value, document.id)
+        layer = Layer(new_id(), quantity, value, held_for, line_id, lot, quantity, value, document.id, effective_at)
         layers.append(layer)
         self._new_layers[layer.layer_id] = {
             "layer_id": layer.layer_id, "item_id": item_id, "location_id": location_id, "lot": lot, "held_for": held_for,
-            "line_id": line_id, "document_id": document.id, "effective_at": self._work.now,
+            "line_id": line_id, "document_id": document.id,
         }  # fmt: skip
         self._touched[layer.layer_id] = layer
         return value
@@ -274,8 +282,11 @@ class StockBook:
         taken = take(layers, quantity, lot)
         if sum(part.quantity for part in taken) != quantity:
             raise ValueError(f"{item_id} at {location_id}: layers hold less than {quantity}")
-        changed = {part.layer_id for part in taken}
-        self._touched.update({layer.layer_id: layer for layer in layers if layer.layer_id in changed})
+        parts, ages = {part.layer_id: part.quantity for part in taken}, self._ages[item_id, document.id]
+        for layer in layers:
+            if part := parts.get(layer.layer_id):
+                self._touched[layer.layer_id] = layer
+                ages[0], ages[1] = ages[0] + part, ages[1] + part * layer.effective_at
         self._consumptions += [_consumption(part, document.id) for part in taken]
         value = sum(part.value_minor for part in taken)
         self._note(item_id, location_id, -quantity, -value, document)
@@ -298,7 +309,7 @@ class StockBook:
         layers = [layer for layer in self.layers(item_id, location_id) if not layer.held_for]
         for layer in layers[1:]:
             pool = layers[0]
-            pool.add(layer.quantity, layer.value_minor)
+            pool.add(layer.quantity, layer.value_minor, layer.effective_at)
             layer.quantity = layer.value_minor = 0
             self._touched.update({pool.layer_id: pool, layer.layer_id: layer})
 
@@ -402,7 +413,7 @@ def on_hand_changed(location_id: str, document_id: str, lines: Mapping[Key, int]
 def _left(layer: Layer) -> Mapping[str, int]:
     return {
         "quantity_in": layer.quantity_in, "value_in_minor": layer.value_in_minor, "quantity_left": layer.quantity,
-        "value_left_minor": layer.value_minor,
+        "value_left_minor": layer.value_minor, "effective_at": layer.effective_at,
     }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def test_a_unit_cost_is_shown_at_six_decimals() -> None:
 def test_a_moving_average_keeps_its_rate_and_flushes_the_rest() -> None:
     pool = Layer("pool", 0, 0)
     for quantity, value in ((3, 100), (4, 200)):
-        pool.add(quantity, value)
+        pool.add(quantity, value, 0)
     assert [take([pool], 2)[0].value_minor for _ in range(3)] == [86, 86, 85]
     assert [one.value_minor for one in take([pool], 1)] == [43]
     assert (pool.quantity, pool.value_minor, pool.quantity_in, pool.value_in_minor) == (0, 0, 7, 300)

@@ -437,7 +437,7 @@ class CostLayer(_message.Message):
     """The document it came with."""
     @_builtins.property
     def effective_at(self) -> _timestamp_pb2.Timestamp:
-        """Since when."""
+        """When it came: on average where the item is valued so; a transfer makes nothing younger."""
 
     def __init__(
         self,

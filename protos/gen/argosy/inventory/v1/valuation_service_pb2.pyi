@@ -253,6 +253,320 @@ class StockValueTotal(_message.Message):
 Global___StockValueTotal: _TypeAlias = StockValueTotal  # noqa: Y015
 
 @_typing.final
+class Turnover(_message.Message):
+    """How fast stock turns: what customers took, against what was there for them. Only stock that is ours has a value, and turns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    VALUE_BEFORE_MINOR_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
+    COST_MINOR_FIELD_NUMBER: _builtins.int
+    TURNS_HUNDREDTHS_FIELD_NUMBER: _builtins.int
+    COVER_DAYS_FIELD_NUMBER: _builtins.int
+    quantity: _builtins.int
+    """On hand and on its way there between our locations, in stock units."""
+    value_minor: _builtins.int
+    """What that is worth."""
+    value_before_minor: _builtins.int
+    """What it was worth when the period began."""
+    sold: _builtins.int
+    """What customers took in the period less what they sent back, in stock units; below zero where more came back."""
+    cost_minor: _builtins.int
+    """What that cost."""
+    turns_hundredths: _builtins.int
+    """How often the stock would be sold in a year: the cost by the mean of the values before and now, in hundredths; -1 where
+    there was no value.
+    """
+    cover_days: _builtins.int
+    """So many days would what is there last, by value for a location and by quantity for an item; -1 where nothing is sold."""
+    def __init__(
+        self,
+        *,
+        quantity: _builtins.int = ...,
+        value_minor: _builtins.int = ...,
+        value_before_minor: _builtins.int = ...,
+        sold: _builtins.int = ...,
+        cost_minor: _builtins.int = ...,
+        turns_hundredths: _builtins.int = ...,
+        cover_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_minor", b"cost_minor", "cover_days", b"cover_days", "quantity", b"quantity", "sold", b"sold", "turns_hundredths", b"turns_hundredths", "value_before_minor", b"value_before_minor", "value_minor", b"value_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Turnover: _TypeAlias = Turnover  # noqa: Y015
+
+@_typing.final
+class ItemTurnover(_message.Message):
+    """Turnover of an item at a location."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SKU_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TURNOVER_FIELD_NUMBER: _builtins.int
+    OLDEST_AT_FIELD_NUMBER: _builtins.int
+    IDLE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    sku: _builtins.str
+    """Its SKU."""
+    location_id: _builtins.str
+    """The location."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    idle: _builtins.bool
+    """It was there during the whole period, and no customer took any."""
+    @_builtins.property
+    def turnover(self) -> Global___Turnover:
+        """How fast it turns."""
+
+    @_builtins.property
+    def oldest_at(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of what is there came; a transfer makes nothing younger. Unset where nothing is there."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        sku: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        turnover: Global___Turnover | None = ...,
+        oldest_at: _timestamp_pb2.Timestamp | None = ...,
+        idle: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_at", b"oldest_at", "turnover", b"turnover"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "idle", b"idle", "item_id", b"item_id", "location_id", b"location_id", "oldest_at", b"oldest_at", "sku", b"sku", "turnover", b"turnover"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemTurnover: _TypeAlias = ItemTurnover  # noqa: Y015
+
+@_typing.final
+class LocationTurnover(_message.Message):
+    """Turnover of all stock of a location."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TURNOVER_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    AGES_FIELD_NUMBER: _builtins.int
+    IDLE_ITEMS_FIELD_NUMBER: _builtins.int
+    IDLE_MINOR_FIELD_NUMBER: _builtins.int
+    location_id: _builtins.str
+    """The location."""
+    entity: _builtins.str
+    """The legal entity whose stock it is."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    items: _builtins.int
+    """Items that are there."""
+    idle_items: _builtins.int
+    """Of the items, those of which some was there during the whole period and no customer took any."""
+    idle_minor: _builtins.int
+    """What those are worth."""
+    @_builtins.property
+    def turnover(self) -> Global___Turnover:
+        """How fast it turns."""
+
+    @_builtins.property
+    def ages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockAge]:
+        """How old it is, youngest first."""
+
+    def __init__(
+        self,
+        *,
+        location_id: _builtins.str = ...,
+        entity: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        turnover: Global___Turnover | None = ...,
+        items: _builtins.int = ...,
+        ages: _abc.Iterable[Global___StockAge] | None = ...,
+        idle_items: _builtins.int = ...,
+        idle_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["turnover", b"turnover"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages", b"ages", "currency_code", b"currency_code", "entity", b"entity", "idle_items", b"idle_items", "idle_minor", b"idle_minor", "items", b"items", "location_id", b"location_id", "turnover", b"turnover"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocationTurnover: _TypeAlias = LocationTurnover  # noqa: Y015
+
+@_typing.final
+class StockAge(_message.Message):
+    """Stock of an age."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_DAYS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    from_days: _builtins.int
+    """It has been there for at least so many days, and for less than the next older."""
+    quantity: _builtins.int
+    """How much it is, in the items' stock units."""
+    value_minor: _builtins.int
+    """What it is worth."""
+    def __init__(
+        self,
+        *,
+        from_days: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        value_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_days", b"from_days", "quantity", b"quantity", "value_minor", b"value_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockAge: _TypeAlias = StockAge  # noqa: Y015
+
+@_typing.final
+class GetStockTurnoverRequest(_message.Message):
+    """Asks how fast stock turns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    location_id: _builtins.str
+    """Only at this location; all where empty."""
+    days: _builtins.int
+    """Over so many days up to now; 90 where 0."""
+    def __init__(
+        self,
+        *,
+        location_id: _builtins.str = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "location_id", b"location_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStockTurnoverRequest: _TypeAlias = GetStockTurnoverRequest  # noqa: Y015
+
+@_typing.final
+class StockTurnover(_message.Message):
+    """How fast stock turns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    LOCATIONS_FIELD_NUMBER: _builtins.int
+    IDLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp:
+        """When the period began: so many days ago, or when anything was first valued here where that is later."""
+
+    @_builtins.property
+    def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocationTurnover]:
+        """One for each location that has or had stock of ours."""
+
+    @_builtins.property
+    def idle(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemTurnover]:
+        """The ten dearest of what stands still."""
+
+    def __init__(
+        self,
+        *,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        locations: _abc.Iterable[Global___LocationTurnover] | None = ...,
+        idle: _abc.Iterable[Global___ItemTurnover] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "idle", b"idle", "locations", b"locations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockTurnover: _TypeAlias = StockTurnover  # noqa: Y015
+
+@_typing.final
+class ListStockTurnoverRequest(_message.Message):
+    """Asks how fast items turn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    IDLE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Only of this item."""
+    location_id: _builtins.str
+    """Only at this location."""
+    days: _builtins.int
+    """Over so many days up to now; 90 where 0."""
+    idle: _builtins.bool
+    """Only what stands still."""
+    page_size: _builtins.int
+    """At most this many; 100 where 0."""
+    page_token: _builtins.str
+    """Where the previous page ended."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        days: _builtins.int = ...,
+        idle: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "idle", b"idle", "item_id", b"item_id", "location_id", b"location_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStockTurnoverRequest: _TypeAlias = ListStockTurnoverRequest  # noqa: Y015
+
+@_typing.final
+class ListStockTurnoverResponse(_message.Message):
+    """A page of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURNOVERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty on the last."""
+    @_builtins.property
+    def turnovers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemTurnover]:
+        """By item and location; those of which nothing is there and nothing was sold are left out."""
+
+    def __init__(
+        self,
+        *,
+        turnovers: _abc.Iterable[Global___ItemTurnover] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "turnovers", b"turnovers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStockTurnoverResponse: _TypeAlias = ListStockTurnoverResponse  # noqa: Y015
+
+@_typing.final
 class ValueEntry(_message.Message):
     """One change of an item's value at a location. Never changed, never deleted."""
 

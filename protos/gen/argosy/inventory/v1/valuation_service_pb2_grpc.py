@@ -50,6 +50,16 @@ class ValuationServiceStub:
                 request_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesRequest.SerializeToString,
                 response_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetStockTurnover = channel.unary_unary(
+                '/argosy.inventory.v1.ValuationService/GetStockTurnover',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.GetStockTurnoverRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.StockTurnover.FromString,
+                _registered_method=True)
+        self.ListStockTurnover = channel.unary_unary(
+                '/argosy.inventory.v1.ValuationService/ListStockTurnover',
+                request_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverRequest.SerializeToString,
+                response_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverResponse.FromString,
+                _registered_method=True)
         self.AddLandedCost = channel.unary_unary(
                 '/argosy.inventory.v1.ValuationService/AddLandedCost',
                 request_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.AddLandedCostRequest.SerializeToString,
@@ -87,6 +97,20 @@ class ValuationServiceServicer:
 
     def ListValueEntries(self, request, context):
         """Lists every change of an item's value, newest first, with what there was after it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStockTurnover(self, request, context):
+        """Says how fast the stock of each location turns, how long it lasts, how old it is and what of it stands still.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStockTurnover(self, request, context):
+        """Lists how fast stock turns, by item and location.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +154,16 @@ def add_ValuationServiceServicer_to_server(servicer, server):
                     servicer.ListValueEntries,
                     request_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesRequest.FromString,
                     response_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesResponse.SerializeToString,
+            ),
+            'GetStockTurnover': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStockTurnover,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.GetStockTurnoverRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.StockTurnover.SerializeToString,
+            ),
+            'ListStockTurnover': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStockTurnover,
+                    request_deserializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverRequest.FromString,
+                    response_serializer=argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverResponse.SerializeToString,
             ),
             'AddLandedCost': grpc.unary_unary_rpc_method_handler(
                     servicer.AddLandedCost,
@@ -229,6 +263,60 @@ class ValuationService:
             '/argosy.inventory.v1.ValuationService/ListValueEntries',
             argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesRequest.SerializeToString,
             argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListValueEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStockTurnover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.ValuationService/GetStockTurnover',
+            argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.GetStockTurnoverRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.StockTurnover.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStockTurnover(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argosy.inventory.v1.ValuationService/ListStockTurnover',
+            argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverRequest.SerializeToString,
+            argosy_dot_inventory_dot_v1_dot_valuation__service__pb2.ListStockTurnoverResponse.FromString,
             options,
             channel_credentials,
             insecure,

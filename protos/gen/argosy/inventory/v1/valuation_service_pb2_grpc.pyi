@@ -39,6 +39,10 @@ class ValuationServiceStub:
     """Sums quantity and value of all stock by location, as they were at a moment."""
     ListValueEntries: _grpc.UnaryUnaryMultiCallable[_valuation_service_pb2.ListValueEntriesRequest, _valuation_service_pb2.ListValueEntriesResponse]
     """Lists every change of an item's value, newest first, with what there was after it."""
+    GetStockTurnover: _grpc.UnaryUnaryMultiCallable[_valuation_service_pb2.GetStockTurnoverRequest, _valuation_service_pb2.StockTurnover]
+    """Says how fast the stock of each location turns, how long it lasts, how old it is and what of it stands still."""
+    ListStockTurnover: _grpc.UnaryUnaryMultiCallable[_valuation_service_pb2.ListStockTurnoverRequest, _valuation_service_pb2.ListStockTurnoverResponse]
+    """Lists how fast stock turns, by item and location."""
     AddLandedCost: _grpc.UnaryUnaryMultiCallable[_valuation_service_pb2.AddLandedCostRequest, _valuation_service_pb2.Revaluation]
     """Spreads freight, duty or another late cost over receipts: what is still there becomes worth more, what has left was costlier."""
     CorrectReceiptCost: _grpc.UnaryUnaryMultiCallable[_valuation_service_pb2.CorrectReceiptCostRequest, _valuation_service_pb2.Revaluation]
@@ -57,6 +61,10 @@ class ValuationServiceAsyncStub(ValuationServiceStub):
     """Sums quantity and value of all stock by location, as they were at a moment."""
     ListValueEntries: _aio.UnaryUnaryMultiCallable[_valuation_service_pb2.ListValueEntriesRequest, _valuation_service_pb2.ListValueEntriesResponse]  # type: ignore[assignment]
     """Lists every change of an item's value, newest first, with what there was after it."""
+    GetStockTurnover: _aio.UnaryUnaryMultiCallable[_valuation_service_pb2.GetStockTurnoverRequest, _valuation_service_pb2.StockTurnover]  # type: ignore[assignment]
+    """Says how fast the stock of each location turns, how long it lasts, how old it is and what of it stands still."""
+    ListStockTurnover: _aio.UnaryUnaryMultiCallable[_valuation_service_pb2.ListStockTurnoverRequest, _valuation_service_pb2.ListStockTurnoverResponse]  # type: ignore[assignment]
+    """Lists how fast stock turns, by item and location."""
     AddLandedCost: _aio.UnaryUnaryMultiCallable[_valuation_service_pb2.AddLandedCostRequest, _valuation_service_pb2.Revaluation]  # type: ignore[assignment]
     """Spreads freight, duty or another late cost over receipts: what is still there becomes worth more, what has left was costlier."""
     CorrectReceiptCost: _aio.UnaryUnaryMultiCallable[_valuation_service_pb2.CorrectReceiptCostRequest, _valuation_service_pb2.Revaluation]  # type: ignore[assignment]
@@ -90,6 +98,22 @@ class ValuationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_valuation_service_pb2.ListValueEntriesResponse, _abc.Awaitable[_valuation_service_pb2.ListValueEntriesResponse]]:
         """Lists every change of an item's value, newest first, with what there was after it."""
+
+    @_abc_1.abstractmethod
+    def GetStockTurnover(
+        self,
+        request: _valuation_service_pb2.GetStockTurnoverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_valuation_service_pb2.StockTurnover, _abc.Awaitable[_valuation_service_pb2.StockTurnover]]:
+        """Says how fast the stock of each location turns, how long it lasts, how old it is and what of it stands still."""
+
+    @_abc_1.abstractmethod
+    def ListStockTurnover(
+        self,
+        request: _valuation_service_pb2.ListStockTurnoverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_valuation_service_pb2.ListStockTurnoverResponse, _abc.Awaitable[_valuation_service_pb2.ListStockTurnoverResponse]]:
+        """Lists how fast stock turns, by item and location."""
 
     @_abc_1.abstractmethod
     def AddLandedCost(

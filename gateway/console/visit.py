@@ -32,7 +32,6 @@ NAV = (
     ("Holds", "/console/holds", ("ops.holds.read",)),
     ("Approvals", "/console/approvals", ("ops.approvals.read",)),
     ("Stock", "/console/stock", ("inventory.stock.read",)),
-    ("Value", "/console/value", ("inventory.value.read",)),
     ("Planning", "/console/planning", ("inventory.planning.read",)),
     ("Fulfilment", "/console/fulfilment", ("fulfillment.orders.read",)),
     ("Warehouse", "/console/warehouse", ("fulfillment.orders.read",)),

@@ -117,7 +117,6 @@ def test_a_role_sees_its_own_pages_and_no_others(house: House, name: str) -> Non
         "stock": {"wanda", "mara", "pavel", "fiona", "sam", "olivia", "ines"},
         "approvals": {"wanda", "mara", "pavel", "fiona", "olivia", "ada"},
         "planning": {"pavel", "olivia"},
-        "value": {"pavel", "fiona", "olivia"},
         "fulfilment": {"wanda", "fiona", "sam", "olivia"},
         "returns": {"wanda", "fiona", "sam", "olivia"},
         "ledger": {"fiona", "olivia"},

@@ -20,7 +20,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "approvals": ("/console/approvals?all=1", ""),
     "planning": ("/console/planning?all=1", ""),
     "stock": ("/console/stock", ""),
-    "value": ("/console/value", ""),
+    "value": ("/console/stock/value", ""),
     "item": ("/console/stock", "tbody td a"),
     "fulfilment": ("/console/fulfilment", ""),
     "fulfilment order": ("/console/fulfilment", "tbody td a"),

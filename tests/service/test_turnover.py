@@ -125,6 +125,13 @@ async def test_only_what_is_ours_turns(room: Stockroom) -> None:
     assert not await items(room)
 
 
+async def test_what_came_a_moment_ago_does_not_stand_still(room: Stockroom) -> None:
+    await room.item("cup")
+    await room.receive("cup", 5, 500)
+    assert not (await items(room))["cup", "BER"].idle
+    assert ([one.idle_items for one in (await totals(room)).locations], await items(room, idle=True)) == ([0], {})
+
+
 async def test_an_empty_stock_has_no_turnover_and_says_so(room: Stockroom) -> None:
     answer = await totals(room)
     assert (len(answer.locations), len(answer.idle), answer.HasField("begins_at")) == (0, 0, True)

@@ -1,6 +1,7 @@
 """How fast stock turns, how long it lasts, how old it is and what of it stands still; told by the journal of its value."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
@@ -20,6 +21,7 @@ DEAREST = 10
 KEY = ("item_id", "location_id")
 LEFT = VALUE_ENTRIES.c.document_type.in_(("fulfillment_order", "sale"))
 CAME_BACK = and_(VALUE_ENTRIES.c.document_type == "return", VALUE_ENTRIES.c.quantity > 0)
+KEYS = (VALUATIONS.c.item_id, VALUATIONS.c.location_id)
 HERE = VALUATIONS.c.quantity > 0
 # What changed since the period began, and what of it customers took.
 SUMS = (
@@ -30,55 +32,67 @@ SUMS = (
 )
 
 
+@dataclass(frozen=True)
+class _Period:
+    """The days up to now that were asked for, and what is known of them: the journal may be younger."""
+
+    now: int
+    begins_at: int
+    known_from: int
+
+    @property
+    def days(self) -> int:
+        """Days of which something is known, the begun one included."""
+        return max(1, -((self.known_from - self.now) // DAY))
+
+
 async def get_stock_turnover(asked: Asked) -> valuation_service_pb2.StockTurnover:
     """Sums by location."""
-    since, days = await _period(asked)
-    where = _where(asked.request, item=False)
-    there = select(
-        LOCATIONS.c.location_id, LOCATIONS.c.entity, LOCATIONS.c.currency_code, func.sum(VALUATIONS.c.quantity).label("quantity"),
-        func.sum(VALUATIONS.c.value_minor).label("value_minor"), func.sum(case((HERE, 1), else_=0)).label("items"),
-    ).select_from(VALUATIONS.join(LOCATIONS, _at(VALUATIONS))).where(*where)  # fmt: skip
-    found: dict[str, valuation_service_pb2.LocationTurnover] = {}
-    rows = await asked.tx.read(there.group_by(LOCATIONS.c.location_id, LOCATIONS.c.entity, LOCATIONS.c.currency_code))
-    changes = {row.location_id: row for row in await asked.tx.read(_changes(since, where))}
-    for row in sorted(rows, key=lambda one: one.location_id):
-        # Of different items, days come by value: pieces do not add up.
-        turnover = _turnover(row, changes.get(row.location_id), days, by_value=True)
-        found[row.location_id] = valuation_service_pb2.LocationTurnover(
-            location_id=row.location_id, entity=row.entity, currency_code=row.currency_code, turnover=turnover, items=row.items,
+    period = await _period(asked)
+    where = (LOCATIONS.c.location_id == asked.request.location_id,) if asked.request.location_id else ()
+    place = (LOCATIONS.c.location_id, LOCATIONS.c.entity, LOCATIONS.c.currency_code)
+    sums = (func.sum(VALUATIONS.c.quantity).label("quantity"), func.sum(VALUATIONS.c.value_minor).label("value_minor"))
+    there = _owned(select(*place, *sums, func.sum(case((HERE, 1), else_=0)).label("items"))).where(*where).group_by(*place)
+    changes = {row.location_id: row for row in await asked.tx.read(_changes(period, where))}
+    found = {
+        row.location_id: valuation_service_pb2.LocationTurnover(
+            location_id=row.location_id, entity=row.entity, currency_code=row.currency_code, items=row.items,
+            # Of different items, days come by value: pieces do not add up.
+            turnover=_turnover(row, changes.get(row.location_id), period, by_value=True),
             ages=[valuation_service_pb2.StockAge(from_days=age) for age in AGES],
-        )  # fmt: skip
-    for row in await asked.tx.read(_aged(wall_clock(), where)):
-        age = found[row.location_id].ages[row.age]
-        age.quantity, age.value_minor = int(row.quantity), int(row.value_minor)
-    idle = select(VALUATIONS.c.location_id, func.count().label("items"), func.sum(VALUATIONS.c.value_minor).label("value_minor"))
-    for row in await asked.tx.read(_owned(idle).where(*where, _idle(since)).group_by(VALUATIONS.c.location_id)):
-        found[row.location_id].idle_items, found[row.location_id].idle_minor = row.items, int(row.value_minor)
-    dearest = _items().where(*where, _idle(since)).order_by(VALUATIONS.c.value_minor.desc(), *_keys()).limit(DEAREST)
-    return valuation_service_pb2.StockTurnover(
-        begins_at=to_timestamp(since), locations=found.values(), idle=await _shown(asked.tx, await asked.tx.read(dearest), since, days)
-    )
+        )
+        for row in await asked.tx.read(there.order_by(LOCATIONS.c.location_id))
+    }  # fmt: skip
+    for row in await asked.tx.read(_aged(period, where)):
+        if row.location_id in found:
+            age = found[row.location_id].ages[row.age]
+            age.quantity, age.value_minor = int(row.quantity), int(row.value_minor)
+    idle = _owned(select(VALUATIONS.c.location_id, func.count().label("items"), sums[1])).where(*where, _idle(period))
+    for row in await asked.tx.read(idle.group_by(VALUATIONS.c.location_id)):
+        if row.location_id in found:
+            found[row.location_id].idle_items, found[row.location_id].idle_minor = row.items, int(row.value_minor)
+    dearest = _items().where(*where, _idle(period)).order_by(VALUATIONS.c.value_minor.desc(), *KEYS).limit(DEAREST)
+    standing = await _shown(asked.tx, await asked.tx.read(dearest), period)
+    return valuation_service_pb2.StockTurnover(begins_at=to_timestamp(period.known_from), locations=found.values(), idle=standing)
 
 
 async def list_stock_turnover(asked: Asked) -> valuation_service_pb2.ListStockTurnoverResponse:
     """Lists by item and location."""
-    since, days = await _period(asked)
-    wanted = _idle(since) if asked.request.idle else or_(HERE, _entries(since).where(LEFT).exists())
-    rows, token = await page(asked.tx, _items().where(*_where(asked.request), wanted), _keys(), asked.request)
-    return valuation_service_pb2.ListStockTurnoverResponse(turnovers=await _shown(asked.tx, rows, since, days), next_page_token=token)
+    period = await _period(asked)
+    wanted = _idle(period) if asked.request.idle else or_(HERE, _sold(period))
+    query = _items().where(wanted)
+    for key, only in zip(KEYS, (asked.request.item_id, asked.request.location_id), strict=True):
+        if only:
+            query = query.where(key == only)
+    rows, token = await page(asked.tx, query, KEYS, asked.request)
+    return valuation_service_pb2.ListStockTurnoverResponse(turnovers=await _shown(asked.tx, rows, period), next_page_token=token)
 
 
-async def _period(asked: Asked) -> tuple[int, int]:
-    """Returns when the period began and its days, the begun one included: no earlier than the first entry of the journal."""
+async def _period(asked: Asked) -> _Period:
     now = wall_clock()
+    begins_at = now - (asked.request.days or DAYS) * DAY
     first = await asked.tx.read(select(VALUE_ENTRIES.c.booked_at).order_by(VALUE_ENTRIES.c.position).limit(1))
-    since = max(now - (asked.request.days or DAYS) * DAY, first[0].booked_at if first else now)
-    return since, max(1, -((since - now) // DAY))
-
-
-def _where(request: Any, *, item: bool = True) -> list[ColumnElement[bool]]:
-    found = [VALUATIONS.c.location_id == request.location_id] if request.location_id else []
-    return [*found, VALUATIONS.c.item_id == request.item_id] if item and request.item_id else found
+    return _Period(now, begins_at, max(begins_at, first[0].booked_at if first else now))
 
 
 def _at(table: Any) -> ColumnElement[bool]:
@@ -86,16 +100,12 @@ def _at(table: Any) -> ColumnElement[bool]:
     return and_(LOCATIONS.c.location_id == table.c.location_id, LOCATIONS.c.owned == 1)
 
 
-def _keys() -> list[ColumnElement[Any]]:
-    return [VALUATIONS.c.item_id, VALUATIONS.c.location_id]
-
-
 def _owned(query: Select[Any]) -> Select[Any]:
     return query.select_from(VALUATIONS.join(LOCATIONS, _at(VALUATIONS)))
 
 
 def _items() -> Select[Any]:
-    columns = (*_keys(), VALUATIONS.c.quantity, VALUATIONS.c.value_minor, LOCATIONS.c.currency_code, ITEMS.c.sku)
+    columns = (*KEYS, VALUATIONS.c.quantity, VALUATIONS.c.value_minor, LOCATIONS.c.currency_code, ITEMS.c.sku)
     both = VALUATIONS.join(LOCATIONS, _at(VALUATIONS)).join(ITEMS, ITEMS.c.item_id == VALUATIONS.c.item_id)
     return select(*columns).select_from(both)
 
@@ -104,69 +114,71 @@ def _same(table: Any) -> ColumnElement[bool]:
     return and_(table.c.item_id == VALUATIONS.c.item_id, table.c.location_id == VALUATIONS.c.location_id)
 
 
-def _entries(since: int) -> Select[Any]:
-    return select(VALUE_ENTRIES.c.position).where(_same(VALUE_ENTRIES), VALUE_ENTRIES.c.booked_at > since).correlate(VALUATIONS)
+def _sold(period: _Period) -> ColumnElement[bool]:
+    """Of which customers took some."""
+    left = select(VALUE_ENTRIES.c.position).where(_same(VALUE_ENTRIES), VALUE_ENTRIES.c.booked_at > period.begins_at, LEFT)
+    return left.correlate(VALUATIONS).exists()
 
 
-def _idle(since: int) -> ColumnElement[bool]:
+def _idle(period: _Period) -> ColumnElement[bool]:
     """What was there during the whole period, and of which no customer took any."""
-    old = select(LAYERS.c.position).where(_same(LAYERS), LAYERS.c.quantity_left > 0, LAYERS.c.effective_at <= since)
-    return and_(HERE, old.correlate(VALUATIONS).exists(), ~_entries(since).where(LEFT).exists())
+    old = select(LAYERS.c.position).where(_same(LAYERS), LAYERS.c.quantity_left > 0, LAYERS.c.effective_at <= period.begins_at)
+    return and_(HERE, old.correlate(VALUATIONS).exists(), ~_sold(period))
 
 
-def _changes(since: int, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    """SELECT what changed since, by location: through the journal's index by item, location and moment."""
-    both = VALUATIONS.join(LOCATIONS, _at(VALUATIONS)).join(VALUE_ENTRIES, and_(_same(VALUE_ENTRIES), VALUE_ENTRIES.c.booked_at > since))
-    return select(VALUATIONS.c.location_id, *SUMS).select_from(both).where(*where).group_by(VALUATIONS.c.location_id)
+def _changes(period: _Period, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """SELECT what changed since, by location."""
+    query = select(VALUE_ENTRIES.c.location_id, *SUMS).select_from(VALUE_ENTRIES.join(LOCATIONS, _at(VALUE_ENTRIES)))
+    return query.where(VALUE_ENTRIES.c.booked_at > period.known_from, *where).group_by(VALUE_ENTRIES.c.location_id)
 
 
-def _aged(now: int, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
+def _aged(period: _Period, where: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """SELECT what is there by location and the place of its age in AGES."""
-    older = [(LAYERS.c.effective_at <= now - days * DAY, place) for place, days in reversed(tuple(enumerate(AGES)))]
+    older = [(LAYERS.c.effective_at <= period.now - days * DAY, place) for place, days in reversed(tuple(enumerate(AGES)))]
     age = case(*older, else_=0).label("age")
     query = select(
         LAYERS.c.location_id,
         age,
         func.sum(LAYERS.c.quantity_left).label("quantity"),
         func.sum(LAYERS.c.value_left_minor).label("value_minor"),
-    ).select_from(VALUATIONS.join(LOCATIONS, _at(VALUATIONS)).join(LAYERS, and_(_same(LAYERS), LAYERS.c.quantity_left > 0)))
-    return query.where(*where).group_by(LAYERS.c.location_id, age)
+    ).select_from(LAYERS.join(LOCATIONS, _at(LAYERS)))
+    return query.where(LAYERS.c.quantity_left > 0, *where).group_by(LAYERS.c.location_id, age)
 
 
-async def _shown(tx: Tx, rows: Sequence[Any], since: int, days: int) -> list[valuation_service_pb2.ItemTurnover]:
+async def _shown(tx: Tx, rows: Sequence[Any], period: _Period) -> list[valuation_service_pb2.ItemTurnover]:
     keys = [(row.item_id, row.location_id) for row in rows]
     if not keys:
         return []
     wanted = given(tx.dialect, "wanted", ((KEY[0], str), (KEY[1], str)))
-    asked = parameters(tx.dialect, "wanted", KEY, keys)
+    given_keys = parameters(tx.dialect, "wanted", KEY, keys)
 
     def by_key(table: Any, *columns: Any) -> Select[Any]:
         of = (table.c.item_id, table.c.location_id)
         return select(*of, *columns).where(*(own == wanted.c[name] for own, name in zip(of, KEY, strict=True))).group_by(*of)
 
-    sums = by_key(VALUE_ENTRIES, *SUMS).where(VALUE_ENTRIES.c.booked_at > since)
-    changed = {(row.item_id, row.location_id): row for row in await tx.read(sums, asked)}
+    sums = by_key(VALUE_ENTRIES, *SUMS).where(VALUE_ENTRIES.c.booked_at > period.known_from)
+    changed = {(row.item_id, row.location_id): row for row in await tx.read(sums, given_keys)}
     came = by_key(LAYERS, func.min(LAYERS.c.effective_at).label("oldest_at")).where(LAYERS.c.quantity_left > 0)
-    oldest = {(row.item_id, row.location_id): int(row.oldest_at) for row in await tx.read(came, asked)}
+    oldest = {(row.item_id, row.location_id): int(row.oldest_at) for row in await tx.read(came, given_keys)}
     shown = []
     for row, key in zip(rows, keys, strict=True):
         change = changed.get(key)
         one = valuation_service_pb2.ItemTurnover(
             item_id=row.item_id, sku=row.sku, location_id=row.location_id, currency_code=row.currency_code,
-            turnover=_turnover(row, change, days, by_value=False),
+            turnover=_turnover(row, change, period, by_value=False),
         )  # fmt: skip
         if key in oldest:
             one.oldest_at.CopyFrom(to_timestamp(oldest[key]))
-            one.idle = oldest[key] <= since and row.quantity > 0 and not (change and change.taken)
+            one.idle = oldest[key] <= period.begins_at and row.quantity > 0 and not (change and change.taken)
         shown.append(one)
     return shown
 
 
-def _turnover(row: Any, change: Any, days: int, *, by_value: bool) -> valuation_service_pb2.Turnover:
+def _turnover(row: Any, change: Any, period: _Period, *, by_value: bool) -> valuation_service_pb2.Turnover:
     quantity, value = int(row.quantity), int(row.value_minor)
     changed, sold, cost = (int(change.changed_minor), int(change.sold), int(change.cost_minor)) if change else (0, 0, 0)
     return valuation_service_pb2.Turnover(
         quantity=quantity, value_minor=value, value_before_minor=value - changed, sold=sold, cost_minor=cost,
-        turns_hundredths=turns_hundredths(cost, value - changed, value, days),
-        cover_days=cover_days(value, cost, days) if by_value else cover_days(quantity, sold, days),
+        turns_hundredths=turns_hundredths(cost, value - changed, value, period.days),
+        cover_days=cover_days(value, cost, period.days) if by_value else cover_days(quantity, sold, period.days),
     )  # fmt: skip

@@ -229,6 +229,7 @@ VALUE_ENTRIES = Table(
     Column("booked_at", BigInteger, nullable=False),
     Index("ix_value_entries_moment", "item_id", "location_id", "booked_at", "position"),
     Index("ix_value_entries_item_id", "item_id", "position"),
+    Index("ix_value_entries_booked_at", "booked_at"),
 )  # fmt: skip
 
 # What is expected at a location: an open line of a purchase order or of a transfer on its way.

@@ -76,7 +76,7 @@ class PostgresTx(Tx):
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
         one = statements.ready(self.dialect, table, statements.insert(table, names, once))
-        cells = one.cells(statements.fresh(names, rows))
+        cells = one.cells(statements.fresh(table, names, rows))
         if once:
             return await self._execute(one, cells)
         self._ahead.append((one, cells))
@@ -84,7 +84,7 @@ class PostgresTx(Tx):
 
     async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
         one = statements.ready(self.dialect, table, statement)
-        return await self._fetch(one, one.cells(statements.fresh(names, rows)))
+        return await self._fetch(one, one.cells(statements.fresh(table, names, rows)))
 
     async def send(self) -> None:
         """Sends what was to go ahead of something."""

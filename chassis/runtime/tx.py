@@ -55,7 +55,7 @@ class Tx(ABC):
         if not wanted:
             return []
         one = statements.ready(self.dialect, table, statements.find(self.dialect, table, by, only, where, order, lock, share))
-        cells = one.cells(statements.parameters(self.dialect, "wanted", by, wanted))
+        cells = one.cells(statements.parameters(self.dialect, "wanted", statements.kinds(table, by), wanted))
         make = statements.row_type(only or tuple(table.c.keys()))._make
         return [make(row) for row in await self._fetch(one, cells)]
 
@@ -91,7 +91,7 @@ class Tx(ABC):
         self.writes += 1
         names = tuple(rows[0])
         one = statements.ready(self.dialect, table, statements.change(self.dialect, table, by, names, add, where))
-        new = statements.parameters(self.dialect, "new", names, [tuple(row.values()) for row in rows])
+        new = statements.parameters(self.dialect, "new", statements.kinds(table, names), [tuple(row.values()) for row in rows])
         return await self._execute(one, one.cells(new))
 
     async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> int:
@@ -101,7 +101,7 @@ class Tx(ABC):
             return 0
         self.writes += 1
         one = statements.ready(self.dialect, table, statements.remove(self.dialect, table, by))
-        return await self._execute(one, one.cells(statements.parameters(self.dialect, "gone", by, gone)))
+        return await self._execute(one, one.cells(statements.parameters(self.dialect, "gone", statements.kinds(table, by), gone)))
 
     @abstractmethod
     async def _before(self) -> None:

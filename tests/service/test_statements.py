@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
-from services.inventory.store.tables import BALANCES, TOMBSTONES
+from chassis.runtime.statements import END, NONE
+from services.inventory.store.tables import BALANCES, LOTS, TOMBSTONES
 
 KEY = ("item_id", "location_id", "lot", "state")
 
@@ -105,6 +106,30 @@ async def test_rows_are_read_by_name_and_as_a_mapping(database: Database) -> Non
         row = (await tx.find(BALANCES, KEY[:2], [("b", "BER")]))[0]
     assert (row.item_id, row.quantity) == ("b", 7)
     assert dict(row._mapping) == balance("b", 7)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [[""], ["", ""], ["a"], [END], [f"a{END}b", NONE, ""], [NONE], ["NULL", "null", '"', "{a,b}", "\\", "'", " a ", "ä€🙂", "\n\t"]],
+    ids=repr,
+)
+@pytest.mark.parametrize("missing", [False, True])
+async def test_every_text_arrives_as_it_was(database: Database, texts: list[str], missing: bool) -> None:
+    """Cells go to PostgreSQL as one text a column; what ends them, or stands for none, may be in one."""
+    rows = [
+        {
+            "item_id": f"i{index}", "lot": one, "batch": one, "expires_at": None if missing and index % 2 == 0 else -index,
+            "recalled_at": None, "received_at": 2**62, "recall_reason": one * 3, "expired": True,
+        }
+        for index, one in enumerate(texts)
+    ]  # fmt: skip
+    async with database.write() as tx:
+        await tx.insert(LOTS, rows)
+        found = await tx.find(LOTS, ("item_id", "lot"), [(f"i{index}", one) for index, one in enumerate(texts)], order=("item_id",))
+        assert [dict(row._mapping) for row in found] == rows
+        assert await tx.change(LOTS, ("item_id", "lot"), [{"item_id": "i0", "lot": texts[0], "recalled_at": 5, "batch": NONE}]) == 1
+        assert await tx.remove(LOTS, ("item_id", "lot"), [(f"i{index}", one) for index, one in enumerate(texts[1:], 1)]) == len(texts) - 1
+        assert [(row.recalled_at, row.batch) for row in await tx.read(select(LOTS))] == [(5, NONE)]
 
 
 async def test_connections_that_were_ended_are_replaced(postgres_settings: Settings) -> None:

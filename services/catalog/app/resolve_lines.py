@@ -60,7 +60,7 @@ def _fill(line: items_service_pb2.ResolvedLine, item: Any, units: int, tax_class
 
 async def _items(tx: Tx, keys: list[Key]) -> dict[Key, tuple[Any, int]]:
     rows = [(channel_id, sku, sku.strip().upper()) for channel_id, sku in keys]
-    found = await tx.read(_meanings(tx.dialect), parameters(tx.dialect, "wanted", [name for name, _ in WANTED], rows))
+    found = await tx.read(_meanings(tx.dialect), parameters(tx.dialect, "wanted", WANTED, rows))
     return {(row.channel_id, row.channel_sku): (row, row.units or 1) for row in found}
 
 

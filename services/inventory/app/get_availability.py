@@ -15,7 +15,7 @@ from sqlalchemy import Executable, literal, select, union_all
 from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, from_timestamp, to_timestamp
 from chassis.runtime.host import wall_clock
-from chassis.runtime.statements import ZERO, given, parameters
+from chassis.runtime.statements import ZERO, Kinds, given, parameters
 from chassis.runtime.tx import Tx
 from services.inventory.domain.promise import ChannelPolicy, Coming, Outlook, available_to_sell
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, Components, Lot, State, kits_of
@@ -27,6 +27,7 @@ Key = tuple[str, str]
 AVAILABLE = (BALANCES.c.state == int(State.AVAILABLE), BALANCES.c.quantity > 0)
 MASTER = ("item_id", "kit", "min_life_days", "sellable_from")
 THERE = ("item_id", "location_id", "lot", "quantity")
+ITEM: Kinds = (("item_id", str),)
 
 
 class Promises:
@@ -86,7 +87,7 @@ class Look:
         lots = await self._lots(tx, rows)
         for item_id, location_id, lot, quantity in rows:
             self._outlook(item_id, location_id).there.append((lots.get((item_id, lot), Lot(lot)), quantity))
-        for row in await tx.read(_ahead(tx.dialect), parameters(tx.dialect, "wanted", THERE[:1], keys)):
+        for row in await tx.read(_ahead(tx.dialect), parameters(tx.dialect, "wanted", ITEM, keys)):
             outlook = self._outlook(row.item_id, row.location_id)
             if row.confidence_percent < 0:
                 outlook.waiting.append((row.due_at, row.quantity))
@@ -194,7 +195,7 @@ def _ahead(dialect: str) -> Executable:
 
     What waits is told by a confidence below zero: one look at both.
     """
-    wanted = given(dialect, "wanted", (("item_id", str),))
+    wanted = given(dialect, "wanted", ITEM)
     free = (INBOUND.c.quantity - INBOUND.c.pegged).label("quantity")
     coming = select(INBOUND.c.item_id, INBOUND.c.location_id, free, INBOUND.c.due_at, INBOUND.c.confidence_percent)
     waiting = select(

@@ -11,14 +11,14 @@ from chassis.kernel.clock import DAY, to_timestamp
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from chassis.runtime.statements import given, parameters
+from chassis.runtime.statements import Kinds, given, parameters
 from chassis.runtime.tx import Tx
 from services.inventory.domain.turnover import AGES, cover_days, turns_hundredths
 from services.inventory.store.tables import ITEMS, LAYERS, LOCATIONS, VALUATIONS, VALUE_ENTRIES
 
 DAYS = 90
 DEAREST = 10
-KEY = ("item_id", "location_id")
+KEY: Kinds = (("item_id", str), ("location_id", str))
 LEFT = VALUE_ENTRIES.c.document_type.in_(("fulfillment_order", "sale"))
 CAME_BACK = and_(VALUE_ENTRIES.c.document_type == "return", VALUE_ENTRIES.c.quantity > 0)
 KEYS = (VALUATIONS.c.item_id, VALUATIONS.c.location_id)
@@ -149,12 +149,12 @@ async def _shown(tx: Tx, rows: Sequence[Any], period: _Period) -> list[valuation
     keys = [(row.item_id, row.location_id) for row in rows]
     if not keys:
         return []
-    wanted = given(tx.dialect, "wanted", ((KEY[0], str), (KEY[1], str)))
+    wanted = given(tx.dialect, "wanted", KEY)
     given_keys = parameters(tx.dialect, "wanted", KEY, keys)
 
     def by_key(table: Any, *columns: Any) -> Select[Any]:
         of = (table.c.item_id, table.c.location_id)
-        return select(*of, *columns).where(*(own == wanted.c[name] for own, name in zip(of, KEY, strict=True))).group_by(*of)
+        return select(*of, *columns).where(*(own == wanted.c[name] for own, (name, _) in zip(of, KEY, strict=True))).group_by(*of)
 
     sums = by_key(VALUE_ENTRIES, *SUMS).where(VALUE_ENTRIES.c.booked_at > period.known_from)
     changed = {(row.item_id, row.location_id): row for row in await tx.read(sums, given_keys)}

@@ -15,7 +15,7 @@ from sqlalchemy import Executable, select
 
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import new_id
-from chassis.runtime.statements import ZERO, given, parameters
+from chassis.runtime.statements import ZERO, Kinds, given, parameters
 from chassis.runtime.work import Cause, Work
 from services.inventory.domain.cost import Layer, Method, Taken, take
 from services.inventory.domain.stock import NEVER, ON_HAND, Components, Lot, State, picking_order
@@ -23,6 +23,7 @@ from services.inventory.store.tables import BALANCES, CONSUMPTIONS, ITEMS, LAYER
 
 Key = tuple[str, str]
 KEY = ("item_id", "location_id")
+KEYS: Kinds = tuple((name, str) for name in KEY)
 BALANCE = (*KEY, "lot", "state")
 TOTALS = ("quantity", "value_minor")
 OPEN_LAYERS = (LAYERS.c.quantity_left > ZERO,)
@@ -129,7 +130,7 @@ class StockBook:
             self._layers[row.item_id, row.location_id].append(layer)
         empty = [key for key in keys if not self._layers[key]]
         if empty:
-            for row in await tx.read(last_costs(tx.dialect), parameters(tx.dialect, "wanted", KEY, empty)):
+            for row in await tx.read(last_costs(tx.dialect), parameters(tx.dialect, "wanted", KEYS, empty)):
                 self._last_costs[row.item_id, row.location_id] = (row.value_minor, row.quantity)
 
     def has(self, item_id: str, location_id: str) -> bool:
@@ -427,7 +428,7 @@ def _consumption(part: Taken, document_id: str) -> dict[str, Any]:
 @cache
 def last_costs(dialect: str) -> Executable:
     """SELECT what came last at each key, and what it cost: the next one whose cost is not known is taken to cost the same."""
-    wanted = given(dialect, "wanted", ((KEY[0], str), (KEY[1], str)))
+    wanted = given(dialect, "wanted", KEYS)
     before = VALUE_ENTRIES.alias("before")
     came = (before.c.item_id == wanted.c.item_id, before.c.location_id == wanted.c.location_id, before.c.quantity > ZERO)
     last = select(before.c.position).where(*came).order_by(before.c.booked_at.desc(), before.c.position.desc()).limit(1)

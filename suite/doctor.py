@@ -32,6 +32,8 @@ SECRET_LENGTH = 32
 LEAST_FILES = 1024
 LEAST_FREE_BYTES = 1 << 30
 MOST_SKEW_S = 2.0
+# The first whose trim_array the statements of many rows use.
+LEAST_POSTGRES = 14
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ async def _database(settings: Settings, service: str) -> list[Finding]:
             found = [Finding(what, there == newest(service), f"schema {there or 'none'}, this version knows {newest(service)}",
                              "run `argosy migrate` with this version, or run the version that the schema is of")]  # fmt: skip
             if database.dialect == "postgresql":
-                found.append(await _skew(database, service))
+                found += [await _skew(database, service), await _age(database, service)]
             return found
     except (OSError, SQLAlchemyError, TimeoutError) as error:
         return [
@@ -106,6 +108,14 @@ async def _skew(database: Database, service: str) -> Finding:
         skew_s = float((await tx.read(text("SELECT extract(epoch FROM clock_timestamp())")))[0][0]) - time.time()
     return Finding(
         f"clock of {service}'s database", abs(skew_s) < MOST_SKEW_S, f"{skew_s:+.1f} s from ours", "let both follow one time server"
+    )
+
+
+async def _age(database: Database, service: str) -> Finding:
+    async with database.read() as tx:
+        row = (await tx.read(text("SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000")))[0]
+    return Finding(
+        f"server of {service}'s database", row[1] >= LEAST_POSTGRES, f"PostgreSQL {row[0]}", f"run PostgreSQL {LEAST_POSTGRES} or later"
     )
 
 

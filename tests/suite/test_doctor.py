@@ -1,9 +1,11 @@
 """The doctor finds a healthy suite well, and says of each thing that is wrong what it is and what to do."""
 
+import pytest
 from sqlalchemy import text
 
 from chassis.runtime.database import Database
 from chassis.runtime.settings import SERVICES, Settings
+from suite import doctor
 from suite.doctor import Finding, examine
 from suite.up import free_ports, running_suite
 
@@ -44,3 +46,9 @@ async def test_an_old_schema_and_a_wrong_address_are_found(sqlite_settings: Sett
     )
     found = wrong(await examine(bad))
     assert {"ARGOSY_DATABASE_URL", "ARGOSY_SERVICE_SECRET", "database of orders"} <= set(found)
+
+
+async def test_a_server_that_is_too_old_is_found(postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_POSTGRES", 99)
+    found = wrong(await examine(postgres_settings))["server of orders's database"]
+    assert (found.text.startswith("PostgreSQL 1"), found.advice) == (True, "run PostgreSQL 99 or later")

@@ -29,7 +29,7 @@ from chassis.runtime.telemetry import Metrics
 from gateway.app.keys import resolver
 from suite.modules import BUILDS
 
-START_S = 90.0
+START_S = 240.0
 PORTS = range(10_000, 32_768)
 
 

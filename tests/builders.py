@@ -23,7 +23,7 @@ def address(house: str) -> address_pb2.Address:
     return address_pb2.Address(name="A. Customer", lines=lines, locality="Berlin", postal_code="10115", country_code="DE")
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], within_s: float = 20.0) -> Any:
+async def eventually(look: Callable[[], Awaitable[Any]], within_s: float = 60.0) -> Any:
     """Looks until there is something; fails with the last look otherwise."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within_s

@@ -151,7 +151,7 @@ def test_two_who_correct_one_balance(browser: Any, house: House) -> None:
         pavel.page.fill("form[action$=receive] [name=quantity]", "4")
         pavel.page.fill("form[action$=receive] [name=value]", "12.50")
         assert pavel.press("Receive") == 200
-        assert "€12.50" in pavel.page.inner_text("table:has(time)")
+        assert "€12.50" in pavel.page.inner_text("section:has(#h-ledger)")
 
 
 def test_what_is_worth_much_waits_for_another_person(browser: Any, house: House) -> None:

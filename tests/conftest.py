@@ -21,7 +21,7 @@ from suite import up
 from suite.up import free_ports, migrate_all
 
 DATABASES = ("sqlite", "postgresql")
-# The longest test that is no soak takes a minute, on a busy machine four.
+# The longest test that is no soak takes a minute; on a slow machine it took two and a half.
 LONGEST_S = 900
 TERMINAL = pytest.StashKey[TextIO]()
 set_up_logs("CRITICAL")

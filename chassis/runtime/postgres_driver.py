@@ -1,13 +1,13 @@
 """PostgreSQL's transactions: those statements that go straight to asyncpg.
 
-Inserts that answer nothing are not sent by themselves: they go ahead of the next statement, in the same one, or of the commit.
-What is wrong with them is raised there.
+What goes ahead of the next statement goes in the same one. No part of a statement sees what another does, so two parts about
+one table are never together unless both only add rows.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg.exceptions as failures
 from sqlalchemy import Executable, Table
@@ -16,22 +16,39 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.runtime import statements
 from chassis.runtime.statements import Names, Ready
-from chassis.runtime.tx import Tx
+from chassis.runtime.tx import Tx, need_all
 
 PLACE = re.compile(r"\$(\d+)")
 # What a driver raises where the database refuses, the connection is gone, or it was given what it cannot send.
 FAILURES = (failures.PostgresError, failures.InterfaceError, OSError)
 
 
+class Part(NamedTuple):
+    """A statement with its parameters; whether it only adds rows, and how many it must change where it must."""
+
+    one: Ready
+    cells: Sequence[Any]
+    inserts: bool = False
+    must: int = 0
+
+    def clashes(self, other: "Part") -> bool:
+        """Says whether one would have to see what the other does."""
+        return self.one.table is other.one.table and not (self.inserts and other.inserts)
+
+
 @lru_cache(statements.MANY)
-def together(texts: tuple[str, ...]) -> str:
-    """Makes one statement of inserts and a last statement, which answers."""
+def together(texts: tuple[str, ...], counted: tuple[bool, ...] = ()) -> str:
+    """Makes one statement of many, the last of which answers; where some are counted, it answers how many rows each of those has."""
     parts, taken = [], 0
     for text in texts:
         parts.append(_moved(text, taken))
         taken += max((int(place) for place in PLACE.findall(text)), default=0)
-    ahead = ", ".join(f"ahead_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
-    return f"WITH {ahead} {parts[-1]}"
+    if not counted:
+        ahead = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
+        return f"WITH {ahead} {parts[-1]}"
+    named = ", ".join(f"part_{number} AS ({part}{' RETURNING 1' if counted[number] else ''})" for number, part in enumerate(parts))
+    counts = ", ".join(f"(SELECT count(*) FROM part_{number})" for number, one in enumerate(counted) if one)
+    return f"WITH {named} SELECT {counts}"
 
 
 def _moved(text: str, by: int) -> str:
@@ -48,7 +65,7 @@ class PostgresTx(Tx):
         self._pooled = connection
         assert connection.sync_connection is not None
         self._adapted: Any = connection.sync_connection.connection.dbapi_connection
-        self._ahead: list[tuple[Ready, list[Any]]] = []
+        self._ahead: list[Part] = []
         self._begins = begins
         self._begun = False
 
@@ -69,38 +86,59 @@ class PostgresTx(Tx):
         await self._begin()
 
     async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        return await self._run("fetch", one, cells)  # type: ignore[no-any-return]
+        last = Part(one, cells)
+        if any(part.must or part.clashes(last) for part in self._ahead):
+            await self.send()
+        return await self._run("fetch", last)  # type: ignore[no-any-return]
 
-    async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
-        return _count(await self._run("execute", one, cells))
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
+        await self._put_ahead(Part(one, cells, must=must))
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
-        one = statements.ready(self.dialect, table, statements.insert(table, names, once))
-        cells = one.cells(statements.fresh(table, names, rows))
-        if once:
-            return await self._execute(one, cells)
-        self._ahead.append((one, cells))
-        return len(rows)
+        one = statements.ready(self.dialect, table, statements.insert(table, names, once=once, lone=statements.is_lone(len(rows))))
+        await self._put_ahead(Part(one, one.cells(statements.fresh(table, names, rows)), inserts=not once))
+        return await self.send() if once else len(rows)
 
-    async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
+    async def _merge(
+        self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable, answers: bool
+    ) -> Sequence[Sequence[Any]]:
         one = statements.ready(self.dialect, table, statement)
-        return await self._fetch(one, one.cells(statements.fresh(table, names, rows)))
+        cells = one.cells(statements.fresh(table, names, rows))
+        if answers:
+            return await self._fetch(one, cells)
+        await self._put_ahead(Part(one, cells))
+        return []
 
-    async def send(self) -> None:
-        """Sends what was to go ahead of something."""
-        if self._ahead:
-            await self._run("execute", *self._ahead.pop())
-
-    async def _run(self, how: str, one: Ready, cells: Sequence[Any]) -> Any:
-        """Runs a statement with what goes ahead of it, unless that is on the same table: it would not see it."""
-        if any(earlier.table is one.table for earlier, _ in self._ahead):
+    async def _put_ahead(self, part: Part) -> None:
+        if any(earlier.clashes(part) for earlier in self._ahead):
             await self.send()
-        ahead, self._ahead = self._ahead, []
+        self._ahead.append(part)
+
+    async def send(self) -> int:
+        """Sends what was to go ahead of something; returns how many rows the last of it touched."""
+        if not self._ahead:
+            return 0
+        last = self._ahead.pop()
+        counted = [part for part in self._ahead if part.must]
+        if counted:
+            marks = tuple(bool(part.must) for part in self._ahead)
+            counts: list[int] = list((await self._run("fetch", last, (*marks, True)))[0])
+            count = counts.pop()
+            for part, changed in zip(counted, counts, strict=True):
+                need_all(part.one.table, changed, part.must)
+        else:
+            count = _count(await self._run("execute", last))
+        need_all(last.one.table, count, last.must)
+        return count
+
+    async def _run(self, how: str, last: Part, counted: tuple[bool, ...] = ()) -> Any:
+        """Runs a statement with what goes ahead of it."""
+        parts, self._ahead = [*self._ahead, last], []
         await self._begin()
-        if not ahead:
-            return await self._drive(how, one.text, *cells)
-        text = together((*(earlier.text for earlier, _ in ahead), one.text))
-        return await self._drive(how, text, *(cell for _, part in ahead for cell in part), *cells)
+        if len(parts) == 1:
+            return await self._drive(how, last.one.text, *last.cells)
+        text = together(tuple(part.one.text for part in parts), counted)
+        return await self._drive(how, text, *(cell for part in parts for cell in part.cells))
 
     async def _begin(self) -> None:
         if self._begins and not self._begun:

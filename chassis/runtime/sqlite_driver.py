@@ -1,7 +1,6 @@
 """SQLite's transactions: every statement in one hop to the driver's thread, where SQLAlchemy's adapter needs four.
 
-What answers nothing, BEGIN and plain inserts of many rows, takes no hop of its own: it goes ahead of the next statement,
-or of the commit, in theirs. What is wrong with it is raised there.
+What answers nothing, BEGIN too, takes no hop of its own: it goes ahead of the next statement in that one's.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.runtime import statements
 from chassis.runtime.statements import Names, Ready
-from chassis.runtime.tx import Connection, Tx
+from chassis.runtime.tx import Connection, Tx, need_all
 
 MOST_TOGETHER = 64
 T = TypeVar("T")
@@ -172,9 +171,13 @@ class SqliteTx(Tx):
         rows, _ = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
         return rows
 
-    async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
-        _, answer = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
-        return answer[1]
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
+        def run(connection: sqlite3.Connection) -> Found:
+            found = _found(connection.execute(one.text, cells))
+            need_all(one.table, found[1][1], must)
+            return found
+
+        self._driver.ahead.append(run)
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
         one = statements.insert_text(table, names, once)
@@ -184,9 +187,15 @@ class SqliteTx(Tx):
         self._driver.ahead.append(each)
         return len(rows)
 
-    async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
+    async def _merge(
+        self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable, answers: bool
+    ) -> Sequence[Sequence[Any]]:
         one = statements.repeated(table, statement, names)
-        return (await self._run(one.text, _each(one, rows)))[0]
+        each = _each(one, rows)
+        if answers:
+            return (await self._run(one.text, each))[0]
+        self._driver.ahead.append(each)
+        return []
 
     async def _run(self, text: str, statement: Callable[[sqlite3.Connection], T]) -> T:
         try:

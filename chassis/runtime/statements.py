@@ -2,12 +2,12 @@
 
 PostgreSQL takes a text a column, which it cuts into cells, SQLite a JSON text of all rows (and repeats an INSERT itself, which
 costs it nothing). An array a column would say the same, but its driver looks at every cell of one to see whether it is an array
-itself, which takes it three times as long as all else.
+itself, which takes it three times as long as all else. A lone row needs no cutting: its cells are the parameters.
 """
 
 import json
 from collections import namedtuple
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -34,13 +34,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.types import TypeEngine
 
 from chassis.kernel.ids import new_id
 
 Cell = str | int | None
 Names = tuple[str, ...]
 Condition = tuple[ColumnElement[bool], ...]
-Kinds = tuple[tuple[str, type[str] | type[int] | type[bytes]], ...]
+Kind = type[str] | type[int] | type[bytes]
+Kinds = tuple[tuple[str, Kind], ...]
+TYPES: dict[Kind, TypeEngine[Any]] = {str: Text(), int: BigInteger(), bytes: LargeBinary()}
 MANY = 1024
 # What ends a cell, and what stands for none; where a cell holds one of them, others are made up.
 END, NONE = "\x1f", "\x1e"
@@ -105,13 +108,30 @@ def given(dialect: str, name: str, kinds: Kinds) -> FromClause:
     return select(*cells).subquery(name)
 
 
-def _array(name: str, column: str, kind: type[str] | type[int] | type[bytes]) -> ColumnElement[Any]:
+def _array(name: str, column: str, kind: Kind) -> ColumnElement[Any]:
     if kind is bytes:
         return bindparam(f"{name}_{column}", type_=ARRAY(LargeBinary))
-    end, none = (bindparam(f"{name}_{mark}", type_=Text) for mark in ("END", "NONE"))
     # Every cell ends with the mark, so that a lone empty one is not nothing; after the last one there is nothing.
-    cells = func.trim_array(func.string_to_array(bindparam(f"{name}_{column}", type_=Text), end, none), 1)
+    cells = func.trim_array(func.string_to_array(*_text(name, column)), ONE)
     return cast(cells, ARRAY(BigInteger)) if kind is int else cells
+
+
+def _cut(name: str, column: str, kind: Kind) -> ColumnElement[Any]:
+    """Makes rows of a column's cells for an INSERT, which costs the server less than an array; there are two at least."""
+    if kind is bytes:
+        return func.unnest(_array(name, column, kind))
+    cells = func.string_to_table(*_text(name, column))
+    return cast(cells, BigInteger) if kind is int else cells
+
+
+def _text(name: str, column: str) -> Iterator[ColumnElement[Any]]:
+    """Yields a column's text, and the marks in it."""
+    return (bindparam(f"{name}_{one}", type_=Text) for one in (column, "END", "NONE"))
+
+
+def _lone(name: str, kinds: Kinds) -> Mapping[str, ColumnElement[Any]]:
+    """Returns the cells of a lone row, to be given later."""
+    return {column: bindparam(f"{name}_{column}", type_=TYPES[kind]) for column, kind in kinds}
 
 
 def parameters(dialect: str, name: str, kinds: Kinds, rows: Sequence[Sequence[Any]]) -> Mapping[str, Any]:
@@ -121,12 +141,31 @@ def parameters(dialect: str, name: str, kinds: Kinds, rows: Sequence[Sequence[An
     return {f"{name}_rows": json.dumps(rows)}
 
 
+def is_lone(count: int, where: Condition = ()) -> bool:
+    """Says whether a statement is built for a lone row; with conditions it never is.
+
+    On a young table the index of another condition's rows looks as good to PostgreSQL as that of the key, unless it must join.
+    """
+    return count == 1 and not where
+
+
+def filled(dialect: str, name: str, kinds: Kinds, rows: Sequence[Sequence[Any]], *, lone: bool) -> Mapping[str, Any]:
+    """Returns the parameters of a statement that was built for a lone row, or for many."""
+    if not lone:
+        return parameters(dialect, name, kinds, rows)
+    return {f"{name}_{column}": cell for (column, _), cell in zip(kinds, rows[0], strict=True)}
+
+
 def fresh(table: Table, names: Names, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Returns the parameters of an INSERT or a merge on PostgreSQL."""
-    return _columns("fresh", kinds(table, names), [[row[name] for row in rows] for name in names])
+    if is_lone(len(rows)):
+        return {f"fresh_{name}": rows[0][name] for name in names}
+    return _columns("fresh", kinds(table, names), [[row[name] for row in rows] for name in names], ends=False)
 
 
-def _columns(name: str, kinds: Kinds, columns: Sequence[Sequence[Any]], end: str = END, none: str = NONE) -> Mapping[str, Any]:
+def _columns(
+    name: str, kinds: Kinds, columns: Sequence[Sequence[Any]], *, ends: bool = True, end: str = END, none: str = NONE
+) -> Mapping[str, Any]:
     filled: dict[str, Any] = {f"{name}_END": end, f"{name}_NONE": none}
     for (column, kind), cells in zip(kinds, columns, strict=True):
         if kind is bytes:
@@ -136,42 +175,46 @@ def _columns(name: str, kinds: Kinds, columns: Sequence[Sequence[Any]], end: str
         # By an int's own way to write itself: a bool is a number.
         write = str if kind is str else int.__repr__
         texts: Iterable[str] = cells if kind is str and not missing else [none if cell is None else write(cell) for cell in cells]
-        text = end.join(texts) + end
-        if text.count(end) != len(cells) or text.count(none) != missing:
-            return _columns(name, kinds, columns, new_id(), new_id())
+        text = end.join(texts) + end * ends
+        if text.count(end) != len(cells) - (not ends) or text.count(none) != missing:
+            return _columns(name, kinds, columns, ends=ends, end=new_id(), none=new_id())
         filled[f"{name}_{column}"] = text
     return filled
 
 
 @lru_cache(MANY)
-def find(dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, lock: bool, share: bool = False) -> Executable:
-    """SELECT the rows whose columns `by` are among those given."""
-    wanted = given(dialect, "wanted", kinds(table, by))
+def find(
+    dialect: str, table: Table, by: Names, only: Names, where: Condition, order: Names, *, lone: bool, lock: bool, share: bool
+) -> Executable:
+    """SELECT the rows whose columns `by` are among those given, or equal the only one."""
+    wanted = _rows(dialect, "wanted", kinds(table, by), lone)
     query = select(*(table.c[name] for name in only or table.c.keys())).where(_same(table, wanted, by), *where)
     query = query.order_by(*(table.c[name] for name in order))
     return query.with_for_update(of=table, read=share) if lock or share else query
 
 
 @lru_cache(MANY)
-def change(dialect: str, table: Table, by: Names, names: Names, add: Names, where: Condition) -> Executable:
+def change(dialect: str, table: Table, by: Names, names: Names, add: Names, where: Condition, *, lone: bool) -> Executable:
     """UPDATE the columns of the rows that `by` names; `add` are added to what is there, never below zero."""
-    new = given(dialect, "new", kinds(table, names))
-    values = {name: table.c[name] + new.c[name] if name in add else new.c[name] for name in names if name not in by}
-    guards = [table.c[name] + new.c[name] >= 0 for name in add]
+    new = _rows(dialect, "new", kinds(table, names), lone)
+    values = {name: table.c[name] + new[name] if name in add else new[name] for name in names if name not in by}
+    guards = [table.c[name] + new[name] >= ZERO for name in add]
     return update(table).where(_same(table, new, by), *guards, *where).values(values)
 
 
 @lru_cache(MANY)
-def remove(dialect: str, table: Table, by: Names) -> Executable:
-    """DELETE the rows whose columns `by` are among those given."""
+def remove(dialect: str, table: Table, by: Names, *, lone: bool) -> Executable:
+    """DELETE the rows whose columns `by` are among those given, or equal the only one."""
+    if lone:
+        return delete(table).where(_same(table, _lone("gone", kinds(table, by)), by))
     gone = given(dialect, "gone", kinds(table, by))
     return delete(table).where(tuple_(*(table.c[name] for name in by)).in_(select(*(gone.c[name] for name in by))))
 
 
 @lru_cache(MANY)
-def insert(table: Table, names: Names, once: bool) -> Any:
-    """INSERT rows on PostgreSQL; where `once` is set, those whose key is there already are left out."""
-    statement = _insert("postgresql", table, names)
+def insert(table: Table, names: Names, *, once: bool, lone: bool) -> Any:
+    """INSERT rows on PostgreSQL, or one; where `once` is set, those whose key is there already are left out."""
+    statement = _insert("postgresql", table, names, lone)
     return statement.on_conflict_do_nothing() if once else statement
 
 
@@ -183,24 +226,30 @@ def insert_text(table: Table, names: Names, once: bool) -> Ready:
 
 
 @lru_cache(MANY)
-def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, returning: Names) -> Any:
-    """INSERT rows, or change those whose key `by` is there already: `add` are added to what is there, the others set."""
-    statement = _insert(dialect, table, names)
+def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, returning: Names, *, lone: bool) -> Any:
+    """INSERT rows, or one, or change those whose key `by` is there already: `add` are added to what is there, the others set."""
+    statement = _insert(dialect, table, names, lone)
     new = statement.excluded
     values = {name: table.c[name] + new[name] if name in add else new[name] for name in names if name not in by}
     statement = statement.on_conflict_do_update(index_elements=list(by), set_=values)
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement
 
 
-def _insert(dialect: str, table: Table, names: Names) -> Any:
+def _insert(dialect: str, table: Table, names: Names, lone: bool) -> Any:
     if dialect != "postgresql":
         return sqlite_insert(table)
-    fresh = given(dialect, "fresh", kinds(table, names))
-    return postgresql_insert(table).from_select(list(names), select(*(fresh.c[name] for name in names)), include_defaults=False)
+    columns = kinds(table, names)
+    if lone:
+        return postgresql_insert(table).values(_lone("fresh", columns)).inline()
+    return postgresql_insert(table).from_select(list(names), select(*(_cut("fresh", *one) for one in columns)), include_defaults=False)
 
 
-def _same(table: Table, rows: FromClause, by: Names) -> Any:
-    return and_(*(table.c[name] == rows.c[name] for name in by))
+def _rows(dialect: str, name: str, kinds: Kinds, lone: bool) -> Mapping[str, ColumnElement[Any]]:
+    return _lone(name, kinds) if lone else dict(given(dialect, name, kinds).c)
+
+
+def _same(table: Table, rows: Mapping[str, ColumnElement[Any]], by: Names) -> Any:
+    return and_(*(table.c[name] == rows[name] for name in by))
 
 
 @lru_cache(MANY)
@@ -209,7 +258,7 @@ def kinds(table: Table, names: Names) -> Kinds:
     return tuple((name, _kind(table.c[name].type)) for name in names)
 
 
-def _kind(kind: Any) -> type[str] | type[int] | type[bytes]:
+def _kind(kind: Any) -> Kind:
     if isinstance(kind, Integer):
         return int
     return bytes if isinstance(kind, LargeBinary) else str

@@ -2,6 +2,9 @@
 
 Statements about rows by their keys go straight to the driver: SQLAlchemy compiles each once and takes no part in running it,
 which would take it longer than the driver takes. All others, which handlers write as they need them, SQLAlchemy runs.
+
+What answers nothing is not sent by itself: it goes ahead of the next statement, or of the commit. What is wrong with it is
+raised there.
 """
 
 from abc import ABC, abstractmethod
@@ -54,8 +57,10 @@ class Tx(ABC):
         wanted = list(keys)
         if not wanted:
             return []
-        one = statements.ready(self.dialect, table, statements.find(self.dialect, table, by, only, where, order, lock, share))
-        cells = one.cells(statements.parameters(self.dialect, "wanted", statements.kinds(table, by), wanted))
+        lone = statements.is_lone(len(wanted), where)
+        query = statements.find(self.dialect, table, by, only, where, order, lone=lone, lock=lock, share=share)
+        one = statements.ready(self.dialect, table, query)
+        cells = one.cells(statements.filled(self.dialect, "wanted", statements.kinds(table, by), wanted, lone=lone))
         make = statements.row_type(only or tuple(table.c.keys()))._make
         return [make(row) for row in await self._fetch(one, cells)]
 
@@ -77,31 +82,36 @@ class Tx(ABC):
             return []
         self.writes += 1
         names = tuple(rows[0])
-        found = await self._merge(table, names, rows, statements.merge(self.dialect, table, names, by, add, returning))
+        statement = statements.merge(self.dialect, table, names, by, add, returning, lone=statements.is_lone(len(rows)))
         make = statements.row_type(returning)._make
-        return [make(row) for row in found]
+        return [make(row) for row in await self._merge(table, names, rows, statement, bool(returning))]
 
-    async def change(self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), where: Condition = ()) -> int:
+    async def change(
+        self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), where: Condition = (), must: bool = False
+    ) -> None:
         """Changes the rows that the columns `by` name: columns in `add` are added to what is there, others are set.
 
-        A row where a sum would fall below zero stays as it is. No two may name the same row. Returns how many were changed.
+        A row where a sum would fall below zero stays as it is, and what is not there is not made: where it `must` be changed,
+        that is an error, raised with the next statement. No two may name the same row.
         """
         if not rows:
-            return 0
+            return
         self.writes += 1
         names = tuple(rows[0])
-        one = statements.ready(self.dialect, table, statements.change(self.dialect, table, by, names, add, where))
-        new = statements.parameters(self.dialect, "new", statements.kinds(table, names), [tuple(row.values()) for row in rows])
-        return await self._execute(one, one.cells(new))
+        lone = statements.is_lone(len(rows), where)
+        one = statements.ready(self.dialect, table, statements.change(self.dialect, table, by, names, add, where, lone=lone))
+        new = statements.filled(self.dialect, "new", statements.kinds(table, names), [tuple(row.values()) for row in rows], lone=lone)
+        await self._later(one, one.cells(new), len(rows) if must else 0)
 
-    async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> int:
+    async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> None:
         """Deletes the rows whose columns `by` equal one of the keys."""
         gone = list(keys)
         if not gone:
-            return 0
+            return
         self.writes += 1
-        one = statements.ready(self.dialect, table, statements.remove(self.dialect, table, by))
-        return await self._execute(one, one.cells(statements.parameters(self.dialect, "gone", statements.kinds(table, by), gone)))
+        lone = statements.is_lone(len(gone))
+        one = statements.ready(self.dialect, table, statements.remove(self.dialect, table, by, lone=lone))
+        await self._later(one, one.cells(statements.filled(self.dialect, "gone", statements.kinds(table, by), gone, lone=lone)), 0)
 
     @abstractmethod
     async def _before(self) -> None:
@@ -112,13 +122,21 @@ class Tx(ABC):
         """Returns the rows of a query."""
 
     @abstractmethod
-    async def _execute(self, one: Ready, cells: Sequence[Any]) -> int:
-        """Runs a change and returns how many rows it touched."""
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
+        """Runs a change ahead of the next statement; where it must change so many rows, it raises what that raises if it does not."""
 
     @abstractmethod
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
         """Inserts rows and returns how many are new."""
 
     @abstractmethod
-    async def _merge(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable) -> Sequence[Sequence[Any]]:
-        """Inserts or changes rows and returns what the statement returns."""
+    async def _merge(
+        self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable, answers: bool
+    ) -> Sequence[Sequence[Any]]:
+        """Inserts or changes rows and returns what the statement returns, if it answers."""
+
+
+def need_all(table: Table, count: int, must: int) -> None:
+    """Raises where a change did not change all rows that it must."""
+    if must and count != must:
+        raise RuntimeError(f"{table.name}: {count} rows were changed, not {must}: one was not what it was when it was read")

@@ -1,11 +1,11 @@
 """Looks that a writer repeats go by their index, also where it is a partial one and the plan is made once for all parameters."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,21 +13,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.runtime import statements
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
+from chassis.runtime.statements import Condition, Names
 from services.inventory.app import demands, expected_returns, lots, replenish, supply
 from services.inventory.store import stock_book
 from services.inventory.store.tables import DEMANDS, INBOUND, LAYERS, PROPOSALS, RESERVATIONS
 
 KEY = ("item_id", "location_id")
-LOOKS = {
-    "ix_cost_layers_open": lambda d: statements.find(d, LAYERS, KEY, (), stock_book.OPEN_LAYERS, ("position",), False),
-    "ix_value_entries_moment": stock_book.last_costs,
-    "ix_cost_layers_document_id": lambda d: statements.find(d, LAYERS, ("document_id",), (), (), (), False),
-    "ix_demands_item_id": lambda d: statements.find(d, DEMANDS, KEY, (), supply.WAITING, (), False),
-    "ix_inbound_item_id": lambda d: statements.find(d, INBOUND, KEY, (), supply.COMING, (), False),
-    "ix_inbound_document_id": lambda d: statements.find(d, INBOUND, ("document_id",), (), expected_returns.PENDING, (), False),
-    "ix_reservations_item_id": lambda d: statements.find(d, RESERVATIONS, KEY, (), demands.STILL_RESERVED, (), False),
-    "ix_reorder_proposals_open": lambda d: statements.find(d, PROPOSALS, KEY, (), replenish.IS_OPEN, (), False),
-    "ix_lots_expires_at": lambda d: lots.LATE_LOTS,
+
+
+def find(table: Table, by: Names, where: Condition = (), order: Names = ()) -> Callable[[str, int], Any]:
+    """Returns what builds a look by so many keys."""
+    return lambda dialect, count: statements.find(
+        dialect, table, by, (), where, order, lone=statements.is_lone(count, where), lock=False, share=False
+    )
+
+
+LOOKS: dict[str, Callable[[str, int], Any]] = {
+    "ix_cost_layers_open": find(LAYERS, KEY, stock_book.OPEN_LAYERS, ("position",)),
+    "ix_value_entries_moment": lambda dialect, _: stock_book.last_costs(dialect),
+    "ix_cost_layers_document_id": find(LAYERS, ("document_id",)),
+    "ix_demands_item_id": find(DEMANDS, KEY, supply.WAITING),
+    "ix_inbound_item_id": find(INBOUND, KEY, supply.COMING),
+    "ix_inbound_document_id": find(INBOUND, ("document_id",), expected_returns.PENDING),
+    "ix_reservations_item_id": find(RESERVATIONS, KEY, demands.STILL_RESERVED),
+    "ix_reorder_proposals_open": find(PROPOSALS, KEY, replenish.IS_OPEN),
+    "ix_lots_expires_at": lambda dialect, _: lots.LATE_LOTS,
 }
 
 
@@ -51,8 +61,9 @@ async def plan(connection: AsyncConnection, statement: Any) -> str:
     return "\n".join(str(row) for row in rows)
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("index", LOOKS)
-async def test_a_look_goes_by_its_index(database: Database, index: str) -> None:
+async def test_a_look_goes_by_its_index(database: Database, index: str, count: int) -> None:
     async with database.connection() as connection:
-        found = await plan(connection, LOOKS[index](database.dialect))
+        found = await plan(connection, LOOKS[index](database.dialect, count))
     assert index in found, found

@@ -1,7 +1,8 @@
 """Statements about many rows, on both databases: found by key, added never below zero, merged, left out once there, removed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from chassis.runtime.statements import END, NONE
+from chassis.runtime.tx import Tx
 from services.inventory.store.tables import BALANCES, LOTS, TOMBSTONES
 
 KEY = ("item_id", "location_id", "lot", "state")
@@ -50,11 +52,11 @@ async def test_finds_by_the_whole_key_in_order(database: Database) -> None:
 
 async def test_adds_but_never_below_zero(database: Database) -> None:
     async with database.write() as tx:
-        assert await tx.change(BALANCES, KEY, [balance("a", -5), balance("b", -8)], add=("quantity",)) == 1
-        assert await tx.change(BALANCES, KEY, []) == 0
+        await tx.change(BALANCES, KEY, [balance("a", -5), balance("b", -8), balance("c", 1)], add=("quantity",))
+        await tx.change(BALANCES, KEY, [])
     assert await quantities(database) == {"a": 0, "b": 7}
     async with database.write() as tx:
-        assert await tx.change(BALANCES, KEY, [balance("a", 3), balance("b", 4)]) == 2
+        await tx.change(BALANCES, KEY, [balance("a", 3), balance("b", 4)])
     assert await quantities(database) == {"a": 3, "b": 4}
 
 
@@ -71,8 +73,8 @@ async def test_leaves_out_once_what_is_there_and_removes(database: Database) -> 
     async with database.write() as tx:
         assert await tx.insert(TOMBSTONES, rows[:1], once=True) == 1
         assert await tx.insert(TOMBSTONES, rows, once=True) == 1
-        assert await tx.remove(BALANCES, KEY[:2], [("a", "BER"), ("c", "BER")]) == 1
-        assert await tx.remove(BALANCES, KEY[:2], []) == 0
+        await tx.remove(BALANCES, KEY[:2], [("a", "BER"), ("c", "BER")])
+        await tx.remove(BALANCES, KEY[:2], [])
     assert await quantities(database) == {"b": 7}
 
 
@@ -81,7 +83,7 @@ async def test_what_was_inserted_is_there_for_what_follows(database: Database) -
         await tx.insert(TOMBSTONES, [{"owner_id": "x", "buried_at": 1}])
         await tx.insert(BALANCES, [balance("c", 1)])
         await tx.insert(TOMBSTONES, [{"owner_id": "y", "buried_at": 2}])
-        assert await tx.change(BALANCES, KEY, [balance("c", 2)], add=("quantity",)) == 1
+        await tx.change(BALANCES, KEY, [balance("c", 2)], add=("quantity",), must=True)
         assert [row.owner_id for row in await tx.find(TOMBSTONES, ("owner_id",), [("x",), ("y",)], order=("owner_id",))] == ["x", "y"]
         await tx.insert(BALANCES, [balance("d", 4)])
         assert len(await tx.read(select(BALANCES))) == 5
@@ -99,6 +101,52 @@ async def test_a_wrong_insert_fails_its_transaction(database: Database) -> None:
     async with database.write() as tx:
         await tx.insert(BALANCES, [balance("c", 1)])
     assert await quantities(database) == {"a": 5, "b": 7, "c": 1}
+
+
+async def test_changes_of_one_table_follow_each_other(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.change(BALANCES, KEY, [balance("a", 1), balance("b", 1)], add=("quantity",))
+        await tx.change(BALANCES, KEY, [balance("a", -6)], add=("quantity",), must=True)
+        await tx.remove(BALANCES, KEY[:2], [("a", "BER")])
+        await tx.insert(TOMBSTONES, [{"owner_id": "x", "buried_at": 1}])
+        await tx.insert(BALANCES, [balance("a", 50)])
+        await tx.merge(BALANCES, KEY, [balance("a", 1), balance("c", 1)], add=("quantity",))
+        await tx.insert(BALANCES, [balance("d", 1)])
+        await tx.change(TOMBSTONES, ("owner_id",), [{"owner_id": "x", "buried_at": 2}], must=True)
+        assert await tx.insert(BALANCES, [balance("d", 1), balance("e", 1)], once=True) == 1
+    assert await quantities(database) == {"a": 51, "b": 8, "c": 1, "d": 1, "e": 1}
+
+
+FOLLOWING: dict[str, Callable[[Tx], Awaitable[Any]]] = {
+    "the end": lambda tx: tx.change(BALANCES, KEY, []),
+    "what answers a count": lambda tx: tx.insert(TOMBSTONES, [{"owner_id": "x", "buried_at": 1}], once=True),
+    "what answers rows": lambda tx: tx.find(TOMBSTONES, ("owner_id",), [("x",)]),
+    "another that must": lambda tx: tx.change(LOTS, ("item_id", "lot"), [{"item_id": "i", "lot": "l", "expired": 1}], must=True),
+    "SQLAlchemy's": lambda tx: tx.read(select(TOMBSTONES)),
+}
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize("quantity", [-5, -6])
+async def test_what_must_be_changed_and_is_not_fails_its_transaction(database: Database, following: str, quantity: int) -> None:
+    lot = {"item_id": "i", "lot": "l", "batch": "", "expires_at": None, "recalled_at": None, "received_at": 1, "recall_reason": ""}
+
+    async def change() -> None:
+        async with database.write() as tx:
+            await tx.insert(LOTS, [{**lot, "expired": 0}])
+            await tx.insert(BALANCES, [balance("c", 1)])
+            await tx.change(BALANCES, KEY, [balance("a", quantity), balance("b", 1)], add=("quantity",), must=True)
+            await FOLLOWING[following](tx)
+
+    if quantity == -5:
+        await change()
+        assert await quantities(database) == {"a": 0, "b": 8, "c": 1}
+        return
+    with pytest.raises(RuntimeError, match="stock_balances: 1 rows were changed, not 2"):
+        await change()
+    assert await quantities(database) == {"a": 5, "b": 7}
+    async with database.read() as tx:
+        assert not await tx.read(select(LOTS)) and not await tx.read(select(TOMBSTONES))
 
 
 async def test_rows_are_read_by_name_and_as_a_mapping(database: Database) -> None:
@@ -127,8 +175,8 @@ async def test_every_text_arrives_as_it_was(database: Database, texts: list[str]
         await tx.insert(LOTS, rows)
         found = await tx.find(LOTS, ("item_id", "lot"), [(f"i{index}", one) for index, one in enumerate(texts)], order=("item_id",))
         assert [dict(row._mapping) for row in found] == rows
-        assert await tx.change(LOTS, ("item_id", "lot"), [{"item_id": "i0", "lot": texts[0], "recalled_at": 5, "batch": NONE}]) == 1
-        assert await tx.remove(LOTS, ("item_id", "lot"), [(f"i{index}", one) for index, one in enumerate(texts[1:], 1)]) == len(texts) - 1
+        await tx.change(LOTS, ("item_id", "lot"), [{"item_id": "i0", "lot": texts[0], "recalled_at": 5, "batch": NONE}], must=True)
+        await tx.remove(LOTS, ("item_id", "lot"), [(f"i{index}", one) for index, one in enumerate(texts[1:], 1)])
         assert [(row.recalled_at, row.batch) for row in await tx.read(select(LOTS))] == [(5, NONE)]
 
 

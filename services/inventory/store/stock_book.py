@@ -359,8 +359,7 @@ class StockBook:
         await work.tx.insert(LOTS, list(self._new_lots.values()), once=True)
         rows = {key: {**dict(zip(BALANCE, key, strict=True)), "quantity": delta} for key, delta in sorted(self._changes.items()) if delta}
         old = [row for key, row in rows.items() if key in self._known]
-        if await work.tx.change(BALANCES, BALANCE, old, add=("quantity",)) != len(old):
-            raise RuntimeError("a balance was not what it was when it was locked")
+        await work.tx.change(BALANCES, BALANCE, old, add=("quantity",), must=True)
         fresh = [row for key, row in rows.items() if key not in self._known]
         await work.tx.merge(BALANCES, BALANCE, fresh, add=("quantity",))
         await work.tx.insert(MOVEMENTS, self._movements)

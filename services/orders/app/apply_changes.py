@@ -27,14 +27,19 @@ from services.orders.store.tables import CHANGES, CHASSIS, HISTORY, LINES, OFFER
 MONEY = ("captured_minor", "refunded_minor", "deposits_minor", "receivable_minor", "shipping_tax_minor", "total_minor", "pay_by")
 FLOW = ("released_at", "ended_at", "was_held", "was_changed", "parcels")
 JUDGED = ("hints", "payment_days")
+PROMISED = ("promised_by", "expected_by")
+WRITTEN = (*MONEY, *FLOW, *JUDGED, *PROMISED)
 MOVED = (
     "order_id", "ship_to", "country_code", "region", "postal_prefix", "shipping_method", "shipping_minor", "shortage_policy", "buyer",
     "signature", "settled_shipping_minor", "settled_shipping_tax_minor",
 )  # fmt: skip
-PROMISED = ("order_id", "promised_by", "expected_by")
 COUNTS = ("ordered", "waiting", "reserved", "released", "shipped", "cancelled", "backordered")
-TEXTS = ("item_id", "sku", "tax_class", "hazmat_class", "export_control_class")
-NUMBERS = ("units", "weight_g", "tax_minor", "list_price_minor", "price_includes_tax", "restricted", *COUNTS, "shipped_at", "sellable_from")
+# What changes of a line on its way, and what hardly ever does once its item and tax are known.
+FLOWING = (*COUNTS, "shipped_at")
+KNOWN = (
+    "item_id", "sku", "tax_class", "hazmat_class", "export_control_class", "units", "weight_g", "tax_minor", "list_price_minor",
+    "price_includes_tax", "restricted", "sellable_from",
+)  # fmt: skip
 ORDER = ("order_id",)
 
 
@@ -53,7 +58,6 @@ class _Book:
         self.shipments: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
-        self.promised: set[str] = set()
         self.ended: set[str] = set()
         self.parcels: Counter[str] = Counter()
         self.capturing: dict[str, int] = {}
@@ -163,7 +167,7 @@ async def _open(work: Work, ids: list[str], *, paid: bool, leaves: bool) -> _Boo
 
 
 def _cells(line: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(line[name] for name in (*TEXTS, *NUMBERS))
+    return tuple(line[name] for name in (*KNOWN, *FLOWING))
 
 
 def _keep_items(book: _Book, order_id: str, items: dict[str, m.Item]) -> None:
@@ -311,7 +315,6 @@ def _keep_promise(book: _Book, order_id: str, deliver_by: int, *, partial: bool)
     expected = max(deliver_by, before or 0) if partial else deliver_by
     promised = order["promised_by"] = order["promised_by"] or expected
     order["expected_by"] = expected
-    book.promised.add(order_id)
     if expected > promised and expected != before:
         book.record(order_id, "DELAYED", f"expected on {day_of(expected - SECOND)}, promised for {day_of(promised - SECOND)}")
         book.work.emit(
@@ -349,16 +352,12 @@ async def _write(book: _Book) -> None:
         status = derive(lines, validated=validated, held=order_id in held, delivered=book.delivered.get(order_id, False))
         if order["released_at"] is None and any(line["released"] or line["shipped"] for line in book.lines[order_id].values()):
             order["released_at"] = work.now
-        rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in (*MONEY, *FLOW)}})
+        rows.append({"order_id": order_id, "status": int(status), "version": 1, **{name: order[name] for name in WRITTEN}})
     await work.tx.change(ORDERS, ORDER, rows, add=("version",))
     if book.judge is not None:
-        judged = [{"order_id": order_id, **{name: order[name] for name in JUDGED}} for order_id, order in book.orders.items()]
-        await work.tx.change(ORDERS, ORDER, judged)
         await book.judge.write()
     moved = [{name: book.orders[order_id][name] for name in MOVED} for order_id in sorted(book.changed)]
     await work.tx.change(ORDERS, ORDER, moved)
-    promised = [{name: book.orders[order_id][name] for name in PROMISED} for order_id in sorted(book.promised)]
-    await work.tx.change(ORDERS, ORDER, promised)
     taken = [{"tender_id": tender_id, "capturing_minor": amount} for tender_id, amount in book.capturing.items()]
     await work.tx.change(TENDERS, ("tender_id",), taken)
     await _write_lines(book)
@@ -368,7 +367,13 @@ async def _write(book: _Book) -> None:
 
 
 async def _write_lines(book: _Book) -> None:
-    lines = [(line["line_id"], *_cells(line)) for of_order in book.lines.values() for line in of_order.values()]
-    names = ("line_id", *TEXTS, *NUMBERS)
-    changed = [dict(zip(names, cells, strict=True)) for cells in lines if cells[1:] != book.before[cells[0]]]
-    await book.work.tx.change(LINES, names[:1], changed)
+    known, flowing = [], []
+    for lines in book.lines.values():
+        for line_id, line in lines.items():
+            before, now = book.before[line_id], _cells(line)
+            if now[: len(KNOWN)] != before[: len(KNOWN)]:
+                known.append({name: line[name] for name in ("line_id", *KNOWN, *FLOWING)})
+            elif now != before:
+                flowing.append({name: line[name] for name in ("line_id", *FLOWING)})
+    await book.work.tx.change(LINES, ("line_id",), known)
+    await book.work.tx.change(LINES, ("line_id",), flowing)

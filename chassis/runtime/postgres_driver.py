@@ -81,6 +81,20 @@ class PostgresTx(Tx):
         if self._begun:
             await self._drive("execute", "ROLLBACK")
 
+    async def join(self, gate: int) -> None:
+        """Takes the gate's lock with others; as the first statement, it goes with the beginning."""
+        await self._lock(f"SELECT pg_advisory_xact_lock_shared({gate})")
+
+    async def close(self, gate: int) -> None:
+        """Takes the gate's lock alone."""
+        await self._lock(f"SELECT pg_advisory_xact_lock({gate})")
+
+    async def _lock(self, text: str) -> None:
+        await self.send()
+        begin = "BEGIN; " if self._begins and not self._begun else ""
+        self._begun = self._begins
+        await self._drive("execute", begin + text)
+
     async def _before(self) -> None:
         await self.send()
         await self._begin()

@@ -164,6 +164,12 @@ class SqliteTx(Tx):
         self._driver.ahead.clear()
         await self._driver.hop(sqlite3.Connection.rollback)
 
+    async def join(self, gate: int) -> None:
+        """Only one writes at a time."""
+
+    async def close(self, gate: int) -> None:
+        """Only one writes at a time."""
+
     async def _before(self) -> None:
         """There is nothing to do: what goes ahead goes with any statement."""
 

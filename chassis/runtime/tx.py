@@ -114,6 +114,21 @@ class Tx(ABC):
         await self._later(one, one.cells(statements.filled(self.dialect, "gone", statements.kinds(table, by), gone, lone=lone)), 0)
 
     @abstractmethod
+    async def join(self, gate: int) -> None:
+        """Goes through a gate: many may, and where one has closed it, this waits until that one has ended.
+
+        What was written before the gate was closed is seen by whoever reads after it.
+        """
+
+    @abstractmethod
+    async def close(self, gate: int) -> None:
+        """Closes a gate until the end: waits until those who went through have ended, and lets no other in.
+
+        What they wrote is seen by whoever reads after it. Two that went through and both close it are a deadlock, which the
+        writer repeats.
+        """
+
+    @abstractmethod
     async def _before(self) -> None:
         """Does what must be done before SQLAlchemy runs a statement."""
 

@@ -21,7 +21,7 @@ async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome
     """Answers each with the reservations as they stand now; nothing left to give back is no error."""
     owners = {call.request.owner_id for call in calls}
     held = await reservations.load(work, owners)
-    await reservations.bury(work, owners - await reservations.known(work, owners))
+    held += await reservations.bury(work, owners)
     await forget(work, sorted({call.request.owner_id for call in calls if not call.request.lines}))
     book = await StockBook.open(work, [one.key for one in held])
     outcomes: list[Outcome] = []

@@ -14,6 +14,8 @@ from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 KIT_PART = stock_pb2.RESERVATION_KIND_KIT_PART
 STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0), RESERVATIONS.c.kind != KIT_PART)
 KEPT_PARTS = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == KIT_PART)
+# Whoever reserves for an owner goes through it; whoever remembers that an owner is not to reserve any more closes it.
+LATE_GATE = 7_102_027
 QUANTITIES = ("reserved", "allocated", "shipped", "cancelled")
 
 
@@ -87,7 +89,8 @@ def shares(held: Sequence[Held], units: int) -> Iterator[tuple[Held, int]]:
 
 
 async def buried(work: Work, owner_ids: Iterable[str]) -> set[str]:
-    """Returns the owners whose reservations were cancelled before they were made."""
+    """Returns the owners whose reservations were cancelled before they were made; whoever is to bury one waits for us."""
+    await work.tx.join(LATE_GATE)
     return {row.owner_id for row in await work.tx.find(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids})}
 
 
@@ -97,10 +100,18 @@ async def known(work: Work, owner_ids: Iterable[str]) -> set[str]:
     return {row.owner_id for row in rows}
 
 
-async def bury(work: Work, owner_ids: Iterable[str]) -> None:
-    """Remembers owners whose late reserve must be refused."""
-    rows = [{"owner_id": owner, "buried_at": work.now} for owner in sorted(set(owner_ids))]
+async def bury(work: Work, owner_ids: set[str]) -> list[Held]:
+    """Remembers those of the owners that never had a reservation: their late reserve is to be refused.
+
+    Returns what another replica reserved for them while we looked, locked.
+    """
+    if not (strangers := owner_ids - await known(work, owner_ids)):
+        return []
+    await work.tx.close(LATE_GATE)
+    strangers -= (came := await known(work, strangers))
+    rows = [{"owner_id": owner, "buried_at": work.now} for owner in sorted(strangers)]
     await work.tx.insert(TOMBSTONES, rows, once=True)
+    return await load(work, came)
 
 
 async def insert(work: Work, fresh: Sequence[Held]) -> None:

@@ -1,0 +1,94 @@
+"""Reservations: a cancel that came first refuses the late reserve, also where another replica is at it at this moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from argosy.inventory.v1 import demands_service_pb2
+from argosy.inventory.v1.reservations_service_pb2 import CancelReservationRequest, ReservationLine, ReserveRequest
+from chassis.kernel.errors import FailedPrecondition
+from chassis.kernel.ids import new_id
+from chassis.runtime.component import Component
+from chassis.runtime.settings import Settings
+from chassis.runtime.writer import Outcome
+from gateway.calls import Calls
+from services.inventory.store.stock_book import StockBook
+from tests.service.conftest import Bench, submit
+from tests.service.stockroom import Stockroom
+
+RESERVATIONS = "/argosy.inventory.v1.ReservationsService/"
+Ask = Callable[[Component], Awaitable[Outcome]]
+
+
+def reserve(component: Component) -> Awaitable[Outcome]:
+    """Reserves three mugs for an order."""
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
+    return submit(component, f"{RESERVATIONS}Reserve", ReserveRequest(request_id=new_id(), order_id="o1", lines=[line]))
+
+
+def wait(component: Component) -> Awaitable[Outcome]:
+    """Waits for three mugs, which are there."""
+    request = demands_service_pb2.PlaceDemandRequest(
+        request_id=new_id(), kind=demands_service_pb2.DEMAND_KIND_BACKORDER, owner_id="o1", line_id="1", item_id="mug", location_id="BER",
+        quantity=3,
+    )  # fmt: skip
+    return submit(component, "/argosy.inventory.v1.DemandsService/PlaceDemand", request)
+
+
+def take_over(component: Component) -> Awaitable[Outcome]:
+    """Takes three mugs, from whoever is less urgent if need be."""
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
+    request = demands_service_pb2.TakeOverRequest(request_id=new_id(), owner_id="o1", line=line, priority=9)
+    return submit(component, "/argosy.inventory.v1.DemandsService/TakeOver", request)
+
+
+def cancel(component: Component) -> Awaitable[Any]:
+    """Cancels what the order has."""
+    return submit(component, f"{RESERVATIONS}CancelReservation", CancelReservationRequest(request_id=new_id(), owner_id="o1"))
+
+
+@pytest.mark.parametrize("ask", [reserve, wait, take_over])
+async def test_a_cancel_that_came_first_refuses_what_is_late(room: Stockroom, ask: Ask) -> None:
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    assert not (await cancel(room.component)).reservations
+    late = await ask(room.component)
+    assert isinstance(late, FailedPrecondition) and late.reason == "OWNER_CANCELLED"
+    assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+
+
+@pytest.mark.parametrize("ask", [reserve, wait, take_over])
+async def test_a_cancel_finds_what_another_replica_is_reserving(
+    postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch, ask: Ask
+) -> None:
+    bench = Bench(postgres_settings)
+    first, second = [await bench.component("inventory") for _ in range(2)]
+    for replica in (first, second):
+        replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
+    decided, go, write = asyncio.Event(), asyncio.Event(), StockBook.write
+
+    async def slowly(book: StockBook) -> None:
+        decided.set()
+        await go.wait()
+        await write(book)
+
+    try:
+        room = Stockroom(first, Calls(bench.channels))
+        await room.place("BER")
+        await room.item("mug")
+        await room.receive("mug", 5, 500)
+        monkeypatch.setattr(StockBook, "write", slowly)
+        asks = asyncio.ensure_future(ask(first))
+        await decided.wait()
+        cancels = asyncio.ensure_future(cancel(second))
+        # It has looked by then, and found nothing.
+        await asyncio.wait({cancels}, timeout=0.5)
+        go.set()
+        await asks
+        assert [one.cancelled for one in (await cancels).reservations] == [3]
+        assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+    finally:
+        go.set()
+        await bench.close()

@@ -1,7 +1,7 @@
 """One service on its own database, with a bus and callers in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,6 +19,7 @@ from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause
 from chassis.runtime.writer import Call, Outcome, Principal
 from gateway.calls import Calls
+from services.inventory.store.stock_book import StockBook
 from suite.modules import BUILDS
 from tests.service.stockroom import Stockroom
 
@@ -90,3 +91,42 @@ async def room(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> 
     found = Stockroom(await started("inventory"), Calls(bench.channels))
     await found.place("BER")
     return found
+
+
+class Pause:
+    """Where a stock book that has decided waits before it writes."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.go = asyncio.Event()
+
+
+@pytest.fixture
+async def replicas(postgres_settings: Settings) -> AsyncIterator[tuple[Stockroom, Component]]:
+    """Two inventories on one database: one with a warehouse in Berlin, and the other."""
+    bench = Bench(postgres_settings)
+    first, second = [await bench.component("inventory") for _ in range(2)]
+    for replica in (first, second):
+        replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
+    room = Stockroom(first, Calls(bench.channels))
+    await room.place("BER")
+    yield room, second
+    await bench.close()
+
+
+@pytest.fixture
+def pause(replicas: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Pause]]:
+    """Makes books wait before they write, from when it is called until they may go; at the end they may."""
+    made, write = Pause(), StockBook.write
+
+    async def slowly(book: StockBook) -> None:
+        made.reached.set()
+        await made.go.wait()
+        await write(book)
+
+    def start() -> Pause:
+        monkeypatch.setattr(StockBook, "write", slowly)
+        return made
+
+    yield start
+    made.go.set()

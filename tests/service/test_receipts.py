@@ -3,18 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pytest
 from sqlalchemy import select
 
 from argosy.inventory.v1 import inventory_events_pb2, stock_pb2, stock_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
-from chassis.runtime.settings import Settings
-from gateway.calls import Calls
 from services.inventory.app.views import to_movement
-from services.inventory.store.stock_book import StockBook
 from services.inventory.store.tables import ITEMS, MOVEMENTS
-from tests.service.conftest import Bench, submit
+from tests.service.conftest import Pause, submit
 from tests.service.stockroom import Stockroom
 
 STOCK = "/argosy.inventory.v1.StockService/"
@@ -43,39 +39,23 @@ async def test_answers_with_what_is_stored(started: Callable[[str], Awaitable[Co
 
 
 async def test_what_comes_in_while_a_location_begins_to_keep_bins_is_told_once(
-    postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    replicas: tuple[Stockroom, Component], pause: Callable[[], Pause]
 ) -> None:
     """One replica takes an item's first goods in, the other begins to tell what is on hand."""
-    bench = Bench(postgres_settings)
-    first, second = [await bench.component("inventory") for _ in range(2)]
-    for replica in (first, second):
-        replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
-    booked, go, write = asyncio.Event(), asyncio.Event(), StockBook.write
-
-    async def slowly(book: StockBook) -> None:
-        booked.set()
-        await go.wait()
-        await write(book)
-
-    try:
-        room = Stockroom(first, Calls(bench.channels))
-        await room.place("BER")
-        await room.item("mug")
-        monkeypatch.setattr(StockBook, "write", slowly)
-        line = stock_service_pb2.ReceiptLine(item_id="mug", quantity=5, value_minor=100)
-        goods = stock_service_pb2.ReceiveStockRequest(
-            request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_PURCHASE, lines=[line]
-        )
-        comes = asyncio.ensure_future(submit(first, f"{STOCK}ReceiveStock", goods))
-        await booked.wait()
-        keep = stock_service_pb2.KeepBinsRequest(request_id=new_id(), location_id="BER")
-        keeps = asyncio.ensure_future(submit(second, f"{STOCK}KeepBins", keep))
-        done, _ = await asyncio.wait({keeps}, timeout=0.5)
-        assert not done, "it waits for what is being booked"
-        go.set()
-        await asyncio.gather(comes, keeps)
-        told = [(one.item_id, one.quantity) for event in await room.said(inventory_events_pb2.OnHandChanged) for one in event.lines]
-        assert told == [("mug", 5)]
-    finally:
-        go.set()
-        await bench.close()
+    room, second = replicas
+    await room.item("mug")
+    waits = pause()
+    line = stock_service_pb2.ReceiptLine(item_id="mug", quantity=5, value_minor=100)
+    goods = stock_service_pb2.ReceiveStockRequest(
+        request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_PURCHASE, lines=[line]
+    )
+    comes = asyncio.ensure_future(submit(room.component, f"{STOCK}ReceiveStock", goods))
+    await waits.reached.wait()
+    keep = stock_service_pb2.KeepBinsRequest(request_id=new_id(), location_id="BER")
+    keeps = asyncio.ensure_future(submit(second, f"{STOCK}KeepBins", keep))
+    done, _ = await asyncio.wait({keeps}, timeout=0.5)
+    assert not done, "it waits for what is being booked"
+    waits.go.set()
+    await asyncio.gather(comes, keeps)
+    told = [(one.item_id, one.quantity) for event in await room.said(inventory_events_pb2.OnHandChanged) for one in event.lines]
+    assert told == [("mug", 5)]

@@ -11,11 +11,8 @@ from argosy.inventory.v1.reservations_service_pb2 import CancelReservationReques
 from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
-from chassis.runtime.settings import Settings
 from chassis.runtime.writer import Outcome
-from gateway.calls import Calls
-from services.inventory.store.stock_book import StockBook
-from tests.service.conftest import Bench, submit
+from tests.service.conftest import Pause, submit
 from tests.service.stockroom import Stockroom
 
 RESERVATIONS = "/argosy.inventory.v1.ReservationsService/"
@@ -61,34 +58,18 @@ async def test_a_cancel_that_came_first_refuses_what_is_late(room: Stockroom, as
 
 @pytest.mark.parametrize("ask", [reserve, wait, take_over])
 async def test_a_cancel_finds_what_another_replica_is_reserving(
-    postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch, ask: Ask
+    replicas: tuple[Stockroom, Component], pause: Callable[[], Pause], ask: Ask
 ) -> None:
-    bench = Bench(postgres_settings)
-    first, second = [await bench.component("inventory") for _ in range(2)]
-    for replica in (first, second):
-        replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
-    decided, go, write = asyncio.Event(), asyncio.Event(), StockBook.write
-
-    async def slowly(book: StockBook) -> None:
-        decided.set()
-        await go.wait()
-        await write(book)
-
-    try:
-        room = Stockroom(first, Calls(bench.channels))
-        await room.place("BER")
-        await room.item("mug")
-        await room.receive("mug", 5, 500)
-        monkeypatch.setattr(StockBook, "write", slowly)
-        asks = asyncio.ensure_future(ask(first))
-        await decided.wait()
-        cancels = asyncio.ensure_future(cancel(second))
-        # It has looked by then, and found nothing.
-        await asyncio.wait({cancels}, timeout=0.5)
-        go.set()
-        await asks
-        assert [one.cancelled for one in (await cancels).reservations] == [3]
-        assert (await room.balances("mug"))["", "AVAILABLE"] == 5
-    finally:
-        go.set()
-        await bench.close()
+    room, second = replicas
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    waits = pause()
+    asks = asyncio.ensure_future(ask(room.component))
+    await waits.reached.wait()
+    cancels = asyncio.ensure_future(cancel(second))
+    # It has looked by then, and found nothing.
+    await asyncio.wait({cancels}, timeout=0.5)
+    waits.go.set()
+    await asks
+    assert [one.cancelled for one in (await cancels).reservations] == [3]
+    assert (await room.balances("mug"))["", "AVAILABLE"] == 5

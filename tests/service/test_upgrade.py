@@ -39,7 +39,7 @@ BEFORE = {
         "updated_at) VALUES ('cup', 'CUP', 'Blue cup', 'Harbour', 'EA', '', 0, 0, 0, 0, '', '', '', 0, '', 4, '', 1, 1, 1)",
     ),
 }
-# An order that ended after it was held, in two parcels, and one that is with its location.
+# An order that ended after it was held, in two parcels, and one that is with its location, of which refunds are on their way.
 ORDERS = (
     "INSERT INTO orders (order_id, channel_id, external_order_id, content_hash, customer_id, entity, currency_code, status, country_code, "
     "region, postal_prefix, ship_to, note, cart_id, shipping_minor, shipping_tax_minor, tax_charged, total_minor, captured_minor, "
@@ -47,6 +47,10 @@ ORDERS = (
     "VALUES ('{id}', 'web', '{id}', '', '', 'DE01', 'EUR', {status}, 'DE', '', '', '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 100, 100)"
 )
 TOLD = "INSERT INTO order_history (entry_id, order_id, at, kind, detail, actor) VALUES ('{id}-{at}', '{id}', {at}, '{kind}', '', '')"
+PAYING = (
+    '{{"refund_id": "{refund}", "order_id": "open", "parts": [{{"tender_id": "a", "amount_minor": 400}}, '
+    '{{"tender_id": "b", "amount_minor": 100}}], "paid": [{paid}], "tries": 1}}'
+)
 BEFORE["orders"] = (
     *(ORDERS.format(id=order_id, status=status) for order_id, status in (("old", 6), ("open", 2))),
     *(TOLD.format(id=order_id, at=at, kind=kind) for order_id, at, kind in (
@@ -55,6 +59,17 @@ BEFORE["orders"] = (
     *(f"INSERT INTO order_shipments (shipment_id, order_id, delivered) VALUES ('s{n}', 'old', 1)" for n in range(2)),
     "INSERT INTO holds (hold_id, queue, reason, subject_type, subject_id, blocks, detail, owner_role, owner, raised_at, due_at, "
     "released_at, resolution) VALUES ('h', 'data', 'TAX_MISMATCH', 'order', 'old', '', '', '', '', 150, 150, 160, '')",
+    *(
+        f"INSERT INTO tenders (tender_id, order_id, method, adapter, state, amount_minor, captured_minor, refunded_minor, reference) "
+        f"VALUES ('{tender}', 'open', 'card', 1, 3, 1000, 1000, {refunded}, '')" for tender, refunded in (("a", 400), ("b", 0))
+    ),
+    *(
+        f"INSERT INTO processes (process, process_id, state, schema, version, ended, traceparent, correlation_id, updated_at) "
+        f"VALUES ('pay_refund', '{refund}', '{state}', 1, 1, {ended}, '', '', 1)" for refund, ended, state in (
+            ("f1", 0, PAYING.format(refund="f1", paid='"a"')), ("f2", 0, PAYING.format(refund="f2", paid="")),
+            ("f3", 1, PAYING.format(refund="f3", paid='"a", "b"')),
+        )
+    ),
 )  # fmt: skip
 EARLIER = {"inventory": "0002", "catalog": "0001", "orders": "0018"}
 
@@ -108,5 +123,15 @@ async def test_orders_that_ended_are_counted_as_their_history_tells(bare_setting
         async with database.read() as tx:
             rows = await tx.read(text("SELECT released_at, ended_at, was_held, was_changed, parcels FROM orders ORDER BY order_id"))
         assert [tuple(row) for row in rows] == [(200, 900, 1, 0, 2), (300, None, 0, 0, 0)]
+    finally:
+        await database.close()
+
+
+async def test_refunds_that_are_not_paid_yet_are_known(bare_settings: Settings) -> None:
+    database = await upgraded(bare_settings, "orders")
+    try:
+        async with database.read() as tx:
+            rows = await tx.read(text("SELECT tender_id, refunding_minor FROM tenders ORDER BY tender_id"))
+        assert [tuple(row) for row in rows] == [("a", 400), ("b", 200)]
     finally:
         await database.close()

@@ -11,7 +11,7 @@ from chassis.kernel.clock import DAY, SECOND, day_of, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.kernel.words import counted
 from chassis.runtime.work import Stake, Work
-from services.orders.app.agree_refund import Tender, start_refund
+from services.orders.app.agree_refund import start_refund
 from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.judge_orders import Judge
 from services.orders.app.settle_change import settle
@@ -61,6 +61,7 @@ class _Book:
         self.ended: set[str] = set()
         self.parcels: Counter[str] = Counter()
         self.capturing: dict[str, int] = {}
+        self.refunding: dict[str, int] = {}
         self.changed: set[str] = set()
         self.judge: Judge | None = None
 
@@ -284,8 +285,8 @@ def _pay_back(book: _Book, order_id: str, excess: int, reason: str) -> None:
     if excess > 0:
         order["deposits_minor"] -= excess
         order["refunded_minor"] += excess
-        tenders = [Tender(t.tender_id, t.captured_minor - t.refunded_minor) for t in book.tenders[order_id]]
-        row = start_refund(book.work, order_id, tenders, excess, kind="deposit", reason=reason, return_id="")
+        tenders, refunding = book.tenders[order_id], book.refunding
+        row = start_refund(book.work, order_id, tenders, excess, refunding, kind="deposit", reason=reason, return_id="")
         book.refunds.append(row)
 
 
@@ -358,8 +359,8 @@ async def _write(book: _Book) -> None:
         await book.judge.write()
     moved = [{name: book.orders[order_id][name] for name in MOVED} for order_id in sorted(book.changed)]
     await work.tx.change(ORDERS, ORDER, moved)
-    taken = [{"tender_id": tender_id, "capturing_minor": amount} for tender_id, amount in book.capturing.items()]
-    await work.tx.change(TENDERS, ("tender_id",), taken)
+    for name, amounts in (("capturing_minor", book.capturing), ("refunding_minor", book.refunding)):
+        await work.tx.change(TENDERS, ("tender_id",), [{"tender_id": one, name: amount} for one, amount in amounts.items()])
     await _write_lines(book)
     await work.tx.insert(SHIPMENTS, book.shipments)
     await work.tx.insert(REFUNDS, book.refunds)

@@ -179,7 +179,8 @@ def new_tender(order_id: str, given: orders_service_pb2.TenderInput) -> dict[str
     return {
         "tender_id": new_id(), "order_id": order_id, "method": given.method, "state": given.state,
         "adapter": given.adapter or order_pb2.PAYMENT_ADAPTER_CHANNEL, "amount_minor": given.amount_minor,
-        "captured_minor": captured, "refunded_minor": 0, "reference": given.reference, "capturing_minor": 0, "renewing": 0,
+        "captured_minor": captured, "refunded_minor": 0, "reference": given.reference, "capturing_minor": 0, "refunding_minor": 0,
+        "renewing": 0,
         "expires_at": from_timestamp(given.expires_at) if given.HasField("expires_at") else None,
     }  # fmt: skip
 

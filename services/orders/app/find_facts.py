@@ -38,8 +38,10 @@ async def forgotten(tx: Tx, now: int) -> FoundFacts:
 async def money(tx: Tx, now: int) -> FoundFacts:
     """P7: refunded ≤ captured per tender, units refunded ≤ shipped ≤ ordered; headers agree with tenders."""
     breaks = []
-    for row in await tx.read(select(TENDERS).where(TENDERS.c.refunded_minor > TENDERS.c.captured_minor).limit(100)):
-        breaks.append(_break("P7", f"tender {row.tender_id}", f"{row.refunded_minor} refunded of {row.captured_minor} captured"))
+    back = TENDERS.c.refunded_minor + TENDERS.c.refunding_minor
+    for row in await tx.read(select(TENDERS).where(back > TENDERS.c.captured_minor).limit(100)):
+        text = f"{row.refunded_minor} refunded and {row.refunding_minor} on their way of {row.captured_minor} captured"
+        breaks.append(_break("P7", f"tender {row.tender_id}", text))
     wrong = (LINES.c.refunded > LINES.c.shipped) | (LINES.c.shipped > LINES.c.ordered)
     for row in await tx.read(select(LINES).where(wrong).limit(100)):
         breaks.append(_break("P7", f"order {row.order_id} line {row.line_id}", "more units refunded than shipped, or shipped than ordered"))

@@ -62,7 +62,7 @@ async def apply_refund_changes(work: Work, changes: Sequence[tuple[str, Struct]]
             work.emit(_event(orders[refund.order_id], refund, change))
             entry = {"entry_id": new_id(), "order_id": refund.order_id, "at": work.now, "actor": work.cause.actor}
             history.append({**entry, "kind": "REFUND_PAID", "detail": str(change.amount_minor)})
-    await work.tx.change(TENDERS, ("tender_id",), _sums(paid), add=("refunded_minor",))
+    await work.tx.change(TENDERS, ("tender_id",), _sums(paid), add=("refunded_minor", "refunding_minor"))
     done = [refund_id for refund_id, change in paid if change.last]
     if done:
         await work.tx.write(update(REFUNDS).where(REFUNDS.c.refund_id.in_(done)).values(state="ISSUED"))
@@ -73,7 +73,7 @@ def _sums(paid: Sequence[tuple[str, KeepPayment]]) -> list[dict[str, str | int]]
     sums: Counter[str] = Counter()
     for _, change in paid:
         sums[change.tender_id] += change.amount_minor
-    return [{"tender_id": tender_id, "refunded_minor": amount} for tender_id, amount in sorted(sums.items())]
+    return [{"tender_id": one, "refunded_minor": amount, "refunding_minor": -amount} for one, amount in sorted(sums.items())]
 
 
 async def _orders(tx: Tx, rows: Iterable[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from chassis.runtime.work import Stake, Work
 from services.orders.app.capture_tender import note_capture, tell_if_paid
 from services.orders.app.hold_kinds import hold_kind
 from services.orders.app.views import load
-from services.orders.store.tables import HISTORY, LINES, PAYMENT_REFERENCES, REFUNDS, TENDERS
+from services.orders.store.tables import HISTORY, LINES, PAYMENT_REFERENCES, TENDERS
 
 PENDING, AUTHORISED, CAPTURED, VOIDED = (
     order_pb2.TENDER_STATE_PENDING, order_pb2.TENDER_STATE_AUTHORISED, order_pb2.TENDER_STATE_CAPTURED, order_pb2.TENDER_STATE_VOIDED,
@@ -105,10 +105,7 @@ async def _let_go(work: Work, request: Request, order: Any, tender: Any) -> str:
 
 async def _refunded(work: Work, request: Request, order: Any, tender: Any) -> str:
     """What we are giving back and have no answer for counts as given."""
-    asked = select(func.coalesce(func.sum(REFUNDS.c.amount_minor), 0)).where(
-        REFUNDS.c.order_id == order.order_id, REFUNDS.c.state != "ISSUED"
-    )
-    beyond = request.amount_minor - tender.refunded_minor - int((await work.tx.read(asked))[0][0])
+    beyond = request.amount_minor - tender.refunded_minor - tender.refunding_minor
     if beyond <= 0:
         return NOTHING
     text = f"the provider gave {shown(beyond, order.currency_code)} back that nobody asked for here: refund the units, or ask for it"

@@ -9,7 +9,7 @@ from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
-from services.orders.app.agree_refund import Tender, start_refund
+from services.orders.app.agree_refund import start_refund
 from services.orders.app.views import load
 from services.orders.domain.amounts import priced, shipping_shipped, units_worth
 from services.orders.store.tables import HISTORY, LINES, ORDERS, REFUNDS, TENDERS
@@ -33,13 +33,16 @@ async def refund_order(work: Work, request: orders_service_pb2.RefundOrderReques
         event.tax_minor += shipping.tax_minor
     event.amount_minor = event.product_minor + event.shipping_minor + event.tax_minor
     tenders = await work.tx.read(select(TENDERS).where(TENDERS.c.order_id == order.order_id).order_by(TENDERS.c.tender_id))
-    parts = [Tender(t.tender_id, t.captured_minor - t.refunded_minor) for t in tenders]
     left = order.captured_minor - order.refunded_minor
     if event.amount_minor > left:
         text = f"{event.amount_minor} would go back, but only {left} was captured and not refunded"
         raise FailedPrecondition("NOT_CAPTURED", text, field="lines", left_minor=left)
-    row = start_refund(work, order.order_id, parts, event.amount_minor, kind="return", reason=request.reason, return_id=request.return_id)
+    refunding: dict[str, int] = {}
+    row = start_refund(
+        work, order.order_id, tenders, event.amount_minor, refunding, kind="return", reason=request.reason, return_id=request.return_id
+    )
     event.refund_id = row["refund_id"]
+    await work.tx.change(TENDERS, ("tender_id",), [{"tender_id": one, "refunding_minor": amount} for one, amount in refunding.items()])
     await _write(work, order, row, refunded, bool(shipping_back))
     work.emit(event)
     return to_refund(row, order.currency_code)

@@ -1,5 +1,7 @@
 """A refund on its way to the customer: each tender's part is paid once, under a key that never changes."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -24,6 +26,8 @@ class State(Struct, frozen=True):
     parts: list[TenderPart]
     paid: list[str] = field(default_factory=list)
     tries: int = 0
+    # The tenders whose provider said no; not known of refunds that were agreed before it was noted.
+    failed: list[str] | None = None
 
 
 class Agreed(Struct, frozen=True, tag=True):
@@ -66,18 +70,26 @@ def decide(state: State, message: Struct, now: int) -> Next[State]:
     """Returns what follows from a message."""
     del now
     match message:
-        case Agreed() | HoldReleased():
-            tries = state.tries + 1
-            return Next(replace(state, tries=tries), tuple(_pay(state, part, tries) for part in _unpaid(state)))
+        case Agreed():
+            return _ask(state, _unpaid(state))
+        case HoldReleased():
+            # What has no answer yet may have worked: under another key it would be paid twice.
+            return _ask(state, [part for part in _unpaid(state) if state.failed is None or part.tender_id in state.failed])
         case TenderPaid(tender_id):
             paid = replace(state, paid=[*state.paid, tender_id])
             part = next(one for one in state.parts if one.tender_id == tender_id)
             last = not _unpaid(paid)
             return Next(paid, changes=(KeepPayment(state.refund_id, tender_id, part.amount_minor, last),), ended=last)
-        case TenderFailed(_, reason):
-            return Next(state, changes=(RaiseHold("REFUND_FAILED", reason),))
+        case TenderFailed(tender_id, reason):
+            failed = replace(state, failed=[*(state.failed or ()), tender_id])
+            return Next(failed, changes=(RaiseHold("REFUND_FAILED", reason),))
         case _:
             raise TypeError(f"{NAME} knows no {type(message).__name__}")
+
+
+def _ask(state: State, parts: Sequence[TenderPart]) -> Next[State]:
+    tries = state.tries + 1
+    return Next(replace(state, tries=tries, failed=[]), tuple(_pay(state, part, tries) for part in parts))
 
 
 def _unpaid(state: State) -> list[TenderPart]:

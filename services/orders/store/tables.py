@@ -144,6 +144,8 @@ TENDERS = Table(
     Column("expires_at", BigInteger),
     Column("capturing_minor", BigInteger, nullable=False, server_default="0"),
     Column("renewing", Integer, nullable=False, server_default="0"),
+    # What refunds that were agreed bring back and have not paid yet.
+    Column("refunding_minor", BigInteger, nullable=False, server_default="0"),
     Index("ix_tenders_expiring", "expires_at", postgresql_where=AUTHORISED, sqlite_where=AUTHORISED),
     CheckConstraint("refunded_minor <= captured_minor", name="refunds_in_bounds"),
 )  # fmt: skip

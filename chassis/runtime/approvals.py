@@ -19,6 +19,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked, Read
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, SetHandler, each_call
 
@@ -59,6 +60,8 @@ class Weight:
 async def need_approval(work: Work, kind: ApprovalKind, request: Message, weight: Weight) -> str:
     """Returns the id of a proposal where the action is over its limit; otherwise notes its weight and returns nothing."""
     limit = await _limit(work, kind, weight.currency_code)
+    # What another replica lets pass at this moment weighs too.
+    await work.tx.close(gate("limit", kind.name, weight.subject_id, weight.currency_code))
     total = weight.amount_minor + await _used(work, kind, weight)
     if limit != NEVER_ALONE and total <= limit:
         if weight.amount_minor:

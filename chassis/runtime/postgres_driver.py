@@ -85,9 +85,10 @@ class PostgresTx(Tx):
         """Takes the gate's lock with others; as the first statement, it goes with the beginning."""
         await self._lock(f"SELECT pg_advisory_xact_lock_shared({gate})")
 
-    async def close(self, gate: int) -> None:
+    async def close(self, gate: int) -> bool:
         """Takes the gate's lock alone."""
         await self._lock(f"SELECT pg_advisory_xact_lock({gate})")
+        return True
 
     async def _lock(self, text: str) -> None:
         await self.send()

@@ -167,8 +167,10 @@ class SqliteTx(Tx):
     async def join(self, gate: int) -> None:
         """Only one writes at a time."""
 
-    async def close(self, gate: int) -> None:
+    async def close(self, gate: int) -> bool:
         """Only one writes at a time."""
+        del gate
+        return False
 
     async def _before(self) -> None:
         """There is nothing to do: what goes ahead goes with any statement."""

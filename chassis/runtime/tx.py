@@ -7,6 +7,7 @@ What answers nothing is not sent by itself: it goes ahead of the next statement,
 raised there.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -121,11 +122,11 @@ class Tx(ABC):
         """
 
     @abstractmethod
-    async def close(self, gate: int) -> None:
+    async def close(self, gate: int) -> bool:
         """Closes a gate until the end: waits until those who went through have ended, and lets no other in.
 
-        What they wrote is seen by whoever reads after it. Two that went through and both close it are a deadlock, which the
-        writer repeats.
+        Says whether others may have written meanwhile, which is seen by whoever reads after it: not where only one writes at a
+        time. Two that went through and both close it are a deadlock, which the writer repeats.
         """
 
     @abstractmethod
@@ -149,6 +150,11 @@ class Tx(ABC):
         self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable, answers: bool
     ) -> Sequence[Sequence[Any]]:
         """Inserts or changes rows and returns what the statement returns, if it answers."""
+
+
+def gate(*names: str) -> int:
+    """Returns the gate of what has these names: whoever decides by what is not there yet, which cannot be locked, closes it first."""
+    return int.from_bytes(hashlib.blake2b("\0".join(names).encode(), digest_size=8).digest(), signed=True)
 
 
 def need_all(table: Table, count: int, must: int) -> None:

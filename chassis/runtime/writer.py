@@ -41,7 +41,8 @@ CROWD = 8
 LONGEST_CALLS_REST_S = 0.03
 # For how long after one call was repeated others are expected to be.
 DOUBT_S = 1.0
-REPEAT_STATES = {"40001", "40P01", "55P03"}
+# Serialisation, deadlock, a lock that is held; a key that another replica took meanwhile, which is found the next time.
+REPEAT_STATES = {"40001", "40P01", "55P03", "23505"}
 MOST_REPEATS = 5
 T = TypeVar("T")
 Outcome = Message | Refusal

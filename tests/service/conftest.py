@@ -16,10 +16,9 @@ from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from chassis.runtime.telemetry import Metrics, Telemetry
-from chassis.runtime.work import Cause
+from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Call, Outcome, Principal
 from gateway.calls import Calls
-from services.inventory.store.stock_book import StockBook
 from suite.modules import BUILDS
 from tests.service.stockroom import Stockroom
 
@@ -94,39 +93,61 @@ async def room(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> 
 
 
 class Pause:
-    """Where a stock book that has decided waits before it writes."""
+    """Where a component that has decided waits before it commits."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
 
 
+class Replicas:
+    """Makes two components of a service on one database, of which only the writers run; who calls reaches the first."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.calls = Calls(bench.channels)
+
+    async def start(self, service: str) -> tuple[Component, Component]:
+        second, first = [await self._bench.component(service) for _ in range(2)]
+        for replica in (first, second):
+            replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
+        return first, second
+
+
 @pytest.fixture
-async def replicas(postgres_settings: Settings) -> AsyncIterator[tuple[Stockroom, Component]]:
-    """Two inventories on one database: one with a warehouse in Berlin, and the other."""
+async def twice(postgres_settings: Settings) -> AsyncIterator[Replicas]:
+    """Services on PostgreSQL, each as two replicas."""
     bench = Bench(postgres_settings)
-    first, second = [await bench.component("inventory") for _ in range(2)]
-    for replica in (first, second):
-        replica._tasks = [asyncio.ensure_future(replica.writer.serve())]
-    room = Stockroom(first, Calls(bench.channels))
-    await room.place("BER")
-    yield room, second
+    yield Replicas(bench)
     await bench.close()
 
 
 @pytest.fixture
-def pause(replicas: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Pause]]:
-    """Makes books wait before they write, from when it is called until they may go; at the end they may."""
-    made, write = Pause(), StockBook.write
+async def replicas(twice: Replicas) -> tuple[Stockroom, Component]:
+    """Two inventories on one database: one with a warehouse in Berlin, and the other."""
+    first, second = await twice.start("inventory")
+    room = Stockroom(first, twice.calls)
+    await room.place("BER")
+    return room, second
 
-    async def slowly(book: StockBook) -> None:
-        made.reached.set()
-        await made.go.wait()
-        await write(book)
 
-    def start() -> Pause:
-        monkeypatch.setattr(StockBook, "write", slowly)
-        return made
+@pytest.fixture
+def pause() -> Iterator[Callable[[Component], Pause]]:
+    """Makes a component wait before it commits what it is asked, from when it is called until it may go; at the end it may."""
+    made: list[Pause] = []
+
+    def start(component: Component) -> Pause:
+        found, keep = Pause(), component.writer._keep_outcomes
+
+        async def slowly(work: Work, outcomes: Any) -> None:
+            found.reached.set()
+            await found.go.wait()
+            await keep(work, outcomes)
+
+        component.writer._keep_outcomes = slowly  # type: ignore[method-assign]
+        made.append(found)
+        return found
 
     yield start
-    made.go.set()
+    for one in made:
+        one.go.set()

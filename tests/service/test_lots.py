@@ -5,12 +5,22 @@ from typing import Any
 
 import pytest
 
-from argosy.inventory.v1 import inventory_events_pb2, lots_service_pb2, reservations_service_pb2, stock_service_pb2
+from argosy.fulfillment.v1 import fulfillment_events_pb2
+from argosy.inventory.v1 import (
+    feeds_service_pb2,
+    inventory_events_pb2,
+    lots_service_pb2,
+    reservations_service_pb2,
+    stock_service_pb2,
+    transfers_service_pb2,
+)
 from argosy.returns.v1 import returns_events_pb2
+from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
 from services.inventory.app import lots
+from services.inventory.domain.stock import State
 from tests.service.stockroom import Stockroom, day, refused
 
 LOT, SERIAL = 2, 3
@@ -55,9 +65,11 @@ async def test_availability_counts_only_what_can_be_sold(room: Stockroom) -> Non
     assert [await ats(), await ats(min_life_days=30), await ats(min_life_days=90)] == [8, 5, 0]
 
 
-async def test_what_has_expired_is_blocked_once_and_what_is_promised_of_it_is_held(room: Stockroom) -> None:
+async def test_what_has_expired_is_blocked_once_and_what_a_warehouse_has_of_it_is_held(room: Stockroom) -> None:
     await milk(room)
-    await reserve(room, "o-1", {"item_id": "milk", "quantity": 1})
+    for order_id in ("o-1", "o-2"):
+        await reserve(room, order_id, {"item_id": "milk", "quantity": 1})
+    await room.release("o-1", "milk", 1)
     request = lots_service_pb2.SetLotExpiryRequest(request_id=new_id(), item_id="milk", lot="SOON", expires_on=day(-1))
     await room.calls.lots.SetLotExpiry(request)
     held = []
@@ -68,8 +80,12 @@ async def test_what_has_expired_is_blocked_once_and_what_is_promised_of_it_is_he
             held.extend(work.holds)
 
         await room.component.writer.run(expire, Cause("clock", "expire_lots", new_id()))
-    assert await room.balances("milk") == {("SOON", "RESERVED"): 1, ("SOON", "QUARANTINE"): 2, ("LATE", "AVAILABLE"): 5}
+    assert await room.balances("milk") == {("SOON", "ALLOCATED"): 1, ("SOON", "QUARANTINE"): 2, ("LATE", "AVAILABLE"): 5}
     assert [one["reason"] for one in held] == ["LOT_EXPIRED"]
+    # Who had it reserved is promised other milk.
+    (taken,) = await room.said(inventory_events_pb2.ReservationTaken)
+    assert (taken.order_id, taken.blocked_lot, taken.taken_by, taken.lines[0].quantity) == ("o-2", "SOON", "", 1)
+    assert not await room.breaks()
 
 
 async def test_a_recall_finds_where_a_lot_is_and_who_received_it(room: Stockroom) -> None:
@@ -92,6 +108,129 @@ async def test_a_recall_finds_where_a_lot_is_and_who_received_it(room: Stockroom
         lots_service_pb2.LiftRecallRequest(request_id=new_id(), item_id="milk", lot="SOON", reason="tested clean")
     )
     assert not lifted.HasField("recalled_at")
+
+
+async def recall(room: Stockroom, item_id: str, lot: str) -> lots_service_pb2.LotTrace:
+    request = lots_service_pb2.RecallLotRequest(request_id=new_id(), item_id=item_id, lot=lot, reason="salmonella")
+    return await room.calls.lots.RecallLot(request)
+
+
+async def test_a_recall_takes_back_what_is_reserved_and_holds_what_a_warehouse_has(room: Stockroom) -> None:
+    await milk(room)
+    for order_id in ("o-1", "o-2"):
+        await reserve(room, order_id, {"item_id": "milk", "quantity": 1})
+    cart = [reservations_service_pb2.ReservationLine(line_id="1", item_id="milk", location_id="BER", quantity=3)]
+    await room.calls.reservations.HoldCart(reservations_service_pb2.HoldCartRequest(request_id=new_id(), cart_id="c", lines=cart))
+    await room.release("o-1", "milk", 1)
+    trace = await recall(room, "milk", "SOON")
+    assert trace.blocked == 2
+    found = {("SOON", "ALLOCATED"): 1, ("SOON", "QUARANTINE"): 2, ("LATE", "SOFT_RESERVED"): 2, ("LATE", "AVAILABLE"): 3}
+    assert await room.balances("milk") == found
+    (taken,) = await room.said(inventory_events_pb2.ReservationTaken)
+    assert (taken.order_id, taken.location_id, taken.blocked_lot) == ("o-2", "BER", "SOON")
+    assert not await room.breaks()
+
+
+async def test_a_kit_loses_the_components_of_a_lot_that_is_recalled_and_gives_the_others_back(room: Stockroom) -> None:
+    await room.item("cup", tracking=LOT)
+    await room.item("saucer")
+    await room.item("set", kit='[["cup", 2], ["saucer", 1]]')
+    for lot in ("A", "B"):
+        await room.receive("cup", 3, 300, lot=lot)
+    await room.receive("saucer", 3, 300)
+    await reserve(room, "o-1", {"item_id": "set", "quantity": 3})
+    await recall(room, "cup", "A")
+    # Two of the three sets had cups of it.
+    assert await room.balances("cup") == {("A", "QUARANTINE"): 3, ("B", "RESERVED"): 2, ("B", "AVAILABLE"): 1}
+    assert await room.balances("saucer") == {("", "RESERVED"): 1, ("", "AVAILABLE"): 2}
+    (taken,) = await room.said(inventory_events_pb2.ReservationTaken)
+    assert [(line.item_id, line.quantity) for line in taken.lines] == [("set", 2)]
+    assert not await room.breaks()
+
+
+async def test_nothing_of_a_recalled_lot_can_be_sold_again_by_whatever_document(room: Stockroom) -> None:
+    await milk(room)
+    await room.place("HAM")
+    await reserve(room, "o-1", {"item_id": "milk", "quantity": 1})
+    await room.release("o-1", "milk", 1)
+    await reserve(room, "o-2", {"item_id": "milk", "quantity": 1})
+    await room.release("o-2", "milk", 1)
+    await room.ship("o-2", "milk", 1)
+    line = transfers_service_pb2.TransferLineInput(item_id="milk", quantity=1)
+    moved = await room.calls.transfers.CreateTransfer(
+        transfers_service_pb2.CreateTransferRequest(
+            request_id=new_id(), from_location_id="BER", to_location_id="HAM", lines=[line], expected_on=day(3), reason="more there"
+        )
+    )
+    await room.calls.transfers.ShipTransfer(transfers_service_pb2.ShipTransferRequest(request_id=new_id(), transfer_id=moved.transfer_id))
+    await recall(room, "milk", "SOON")
+    # The warehouse gives back what it was told to ship; what was on its way arrives; what was sold comes back and is looked at.
+    back = fulfillment_events_pb2.FulfillmentOrderRecalled(fulfillment_order_id="fo-o-1", order_id="o-1", location_id="BER")
+    back.lines.add(line_id="1", item_id="milk", quantity=1)
+    await room.hear(back)
+    arrived = transfers_service_pb2.ReceiveTransferRequest(request_id=new_id(), transfer_id=moved.transfer_id)
+    await room.calls.transfers.ReceiveTransfer(arrived)
+    returned = returns_events_pb2.ReturnReceived(receipt_id="r", return_id="ret", order_id="o-2", channel_id="web", location_id="BER")
+    returned.lines.add(line_id="1", item_id="milk", stock_quantity=1)
+    await room.hear(returned)
+    judged = returns_events_pb2.ReturnInspected(inspection_id="i", return_id="ret", order_id="o-2", channel_id="web", location_id="BER")
+    judged.lines.add(line_id="1", item_id="milk", stock_quantity=1, disposition="RESTOCK")
+    await room.hear(judged)
+    assert await room.balances("milk", "BER") == {("SOON", "QUARANTINE"): 2, ("LATE", "AVAILABLE"): 5}
+    assert await room.balances("milk", "HAM") == {("SOON", "QUARANTINE"): 1}
+    # What comes in where the lot never was is blocked, too.
+    await room.place("MUC")
+    await room.receive("milk", 2, 200, "MUC", lot="SOON", expires_on=day(8))
+    assert await room.balances("milk", "MUC") == {("SOON", "QUARANTINE"): 2}
+    by_hand = {"item_id": "milk", "location_id": "MUC", "lot": "SOON", "quantity": 1, "reason": "looks good"}
+    unblock = stock_service_pb2.ChangeStateRequest(request_id=new_id(), from_state=State.QUARANTINE, to_state=State.AVAILABLE, **by_hand)
+    assert (await refused("LOT_RECALLED", room.calls.stock.ChangeState(unblock))).field == "to_state"
+    found = stock_service_pb2.AdjustStockRequest(request_id=new_id(), state=State.AVAILABLE, **by_hand)
+    assert (await refused("LOT_RECALLED", room.calls.stock.AdjustStock(found))).field == "state"
+    assert not await room.breaks()
+
+
+async def test_a_lot_that_is_known_elsewhere_keeps_its_day(room: Stockroom) -> None:
+    await milk(room)
+    await room.place("HAM")
+    await refused("LOT_MISMATCH", room.receive("milk", 1, 100, "HAM", lot="SOON", expires_on=day(20)))
+    await room.receive("milk", 1, 100, "HAM", lot="SOON", expires_on=day(8))
+
+
+async def test_a_serial_number_of_a_recalled_lot_is_recalled_as_it_comes(room: Stockroom) -> None:
+    await room.item("phone", tracking=SERIAL)
+    await room.receive("phone", 1, 100, serials=["A"], lot="BATCH-7")
+    await recall(room, "phone", "BATCH-7")
+    await room.receive("phone", 2, 200, serials=["B", "C"], lot="BATCH-7")
+    await room.receive("phone", 1, 100, serials=["D"], lot="BATCH-8")
+    found = {("A", "QUARANTINE"): 1, ("B", "QUARANTINE"): 1, ("C", "QUARANTINE"): 1, ("D", "AVAILABLE"): 1}
+    assert await room.balances("phone") == found
+
+
+async def test_a_warehouse_that_does_not_know_of_a_recall_adds_nothing(room: Stockroom) -> None:
+    await milk(room)
+    await reserve(room, "o-1", {"item_id": "milk", "quantity": 1})
+    await room.release("o-1", "milk", 1)
+    await recall(room, "milk", "SOON")
+    lines = [feeds_service_pb2.FeedLine(sku="MILK", lot=lot, quantity=quantity) for lot, quantity in (("SOON", 3), ("LATE", 5))]
+    for number in range(2):
+        picture = feeds_service_pb2.ApplyStockFeedRequest(
+            request_id=new_id(), source="3pl", location_id="BER", feed_id=f"f-{number}", kind=feeds_service_pb2.FEED_KIND_SNAPSHOT,
+            page=1, last=True, lines=lines, as_of=to_timestamp(await room.moment() + number),
+        )  # fmt: skip
+        fed = await room.calls.feeds.ApplyStockFeed(picture)
+        assert (fed.changed, fed.discrepancies) == (0, 0)
+    found = {("SOON", "ALLOCATED"): 1, ("SOON", "QUARANTINE"): 2, ("LATE", "AVAILABLE"): 5}
+    assert await room.balances("milk") == found
+    # It found one more, and says some are blocked there as well.
+    more = [*lines, feeds_service_pb2.FeedLine(sku="MILK", lot="SOON", quantity=1, state=State.QUARANTINE)]
+    picture = feeds_service_pb2.ApplyStockFeedRequest(
+        request_id=new_id(), source="3pl", location_id="BER", feed_id="f-2", kind=feeds_service_pb2.FEED_KIND_SNAPSHOT,
+        page=1, last=True, lines=more, as_of=to_timestamp(await room.moment() + 2),
+    )  # fmt: skip
+    assert (await room.calls.feeds.ApplyStockFeed(picture)).changed == 1
+    assert await room.balances("milk") == {**found, ("SOON", "QUARANTINE"): 3}
+    assert not await room.breaks()
 
 
 async def test_a_serial_number_is_there_once_and_comes_back_as_itself(room: Stockroom) -> None:

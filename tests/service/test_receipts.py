@@ -39,12 +39,12 @@ async def test_answers_with_what_is_stored(started: Callable[[str], Awaitable[Co
 
 
 async def test_what_comes_in_while_a_location_begins_to_keep_bins_is_told_once(
-    replicas: tuple[Stockroom, Component], pause: Callable[[], Pause]
+    replicas: tuple[Stockroom, Component], pause: Callable[[Component], Pause]
 ) -> None:
     """One replica takes an item's first goods in, the other begins to tell what is on hand."""
     room, second = replicas
     await room.item("mug")
-    waits = pause()
+    waits = pause(room.component)
     line = stock_service_pb2.ReceiptLine(item_id="mug", quantity=5, value_minor=100)
     goods = stock_service_pb2.ReceiveStockRequest(
         request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_PURCHASE, lines=[line]

@@ -58,12 +58,12 @@ async def test_a_cancel_that_came_first_refuses_what_is_late(room: Stockroom, as
 
 @pytest.mark.parametrize("ask", [reserve, wait, take_over])
 async def test_a_cancel_finds_what_another_replica_is_reserving(
-    replicas: tuple[Stockroom, Component], pause: Callable[[], Pause], ask: Ask
+    replicas: tuple[Stockroom, Component], pause: Callable[[Component], Pause], ask: Ask
 ) -> None:
     room, second = replicas
     await room.item("mug")
     await room.receive("mug", 5, 500)
-    waits = pause()
+    waits = pause(room.component)
     asks = asyncio.ensure_future(ask(room.component))
     await waits.reached.wait()
     cancels = asyncio.ensure_future(cancel(second))

@@ -31,7 +31,9 @@ async def list_duplicates(asked: Asked) -> items_service_pb2.ListDuplicatesRespo
 
 async def merge_item(work: Work, request: items_service_pb2.MergeItemRequest) -> item_pb2.Item:
     """Refusals: NO_SUCH_ITEM, SELF_REFERENCE, NOT_PUBLISHED, WRONG_LIFECYCLE, UNITS_DIFFER."""
-    row, into = await load(work.tx, request.item_id, lock=True), await load(work.tx, request.into_item_id)
+    # Two that are merged into each other at once must not both end.
+    found = {name: await load(work.tx, name, lock=True) for name in sorted({request.item_id, request.into_item_id})}
+    row, into = found[request.item_id], found[request.into_item_id]
     if row.item_id == into.item_id:
         raise FailedPrecondition("SELF_REFERENCE", "into_item_id: an item cannot be merged into itself", field="into_item_id")
     if into.lifecycle != Lifecycle.PUBLISHED:

@@ -5,7 +5,7 @@ from chassis.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 from chassis.kernel.ids import new_id
 from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.work import Work
-from services.inventory.app.checks import need_known, need_no_kit
+from services.inventory.app.checks import need_known, need_no_kit, need_sellable
 from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State, by_hand
 from services.inventory.store.stock_book import Document, StockBook
@@ -24,7 +24,7 @@ async def adjust_stock(work: Work, request: stock_service_pb2.AdjustStockRequest
 
 
 async def carry_out(work: Work, request: stock_service_pb2.AdjustStockRequest) -> stock_service_pb2.StockDocument:
-    """Refusals: INVALID_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, KIT, BALANCE_CHANGED, INSUFFICIENT_STOCK."""
+    """Refusals: INVALID_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, KIT, BALANCE_CHANGED, INSUFFICIENT_STOCK, LOT_RECALLED, EXPIRED_LOT."""
     book, state = await _opened(work, request)
     return await _book(work, book, state, request)
 
@@ -37,12 +37,15 @@ ADJUSTMENT = ApprovalKind(
 
 async def _opened(work: Work, request: stock_service_pb2.AdjustStockRequest) -> tuple[StockBook, State]:
     state = by_hand(request.state, "state")
-    book = await StockBook.open(work, [(request.item_id, request.location_id)], costs=True)
+    named = [(request.item_id, request.lot)]
+    book = await StockBook.open(work, [(request.item_id, request.location_id)], costs=True, lots=named)
     need_known(book, request.item_id, request.location_id)
     need_no_kit(book, request.item_id)
     _need_unchanged(book, request, state)
     if request.quantity < 0:
         _need(book, request, state, -request.quantity)
+    elif state is State.AVAILABLE:
+        need_sellable(book, request.item_id, request.lot, "state")
     return book, state
 
 
@@ -58,9 +61,9 @@ async def _book(
     if request.quantity > 0:
         value, event.cost_basis = book.estimate(request.item_id, request.location_id, request.quantity) if location.owned else (0, "NONE")
         value = book.put(request.item_id, request.location_id, request.quantity, value, document, lot=request.lot)
-        book.move(request.item_id, request.location_id, request.lot, (State.OUTSIDE, state), request.quantity, document, value)
         if request.lot:
             book.learn_lot(request.item_id, request.lot, None)
+        book.move(request.item_id, request.location_id, request.lot, (State.OUTSIDE, state), request.quantity, document, value)
         event.gain_minor = value
     else:
         value = book.issue(request.item_id, request.location_id, -request.quantity, document, lot=request.lot)
@@ -73,13 +76,15 @@ async def _book(
 
 
 async def change_state(work: Work, request: stock_service_pb2.ChangeStateRequest) -> stock_service_pb2.StockDocument:
-    """Refusals: INVALID_STATE, SAME_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
+    """Refusals: INVALID_STATE, SAME_STATE, NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK, LOT_RECALLED, EXPIRED_LOT."""
     source, target = by_hand(request.from_state, "from_state"), by_hand(request.to_state, "to_state")
     if source is target:
         raise InvalidArgument("SAME_STATE", "to_state: must differ from from_state", field="to_state")
     book = await StockBook.open(work, [(request.item_id, request.location_id)])
     need_known(book, request.item_id, request.location_id)
     _need(book, request, source, request.quantity)
+    if target is State.AVAILABLE:
+        need_sellable(book, request.item_id, request.lot, "to_state")
     document = Document("state_change", new_id(), request.reason)
     book.move(request.item_id, request.location_id, request.lot, (source, target), request.quantity, document)
     await fill(work, book, [(request.item_id, request.location_id)])

@@ -14,7 +14,7 @@ from chassis.kernel.spread import at_most
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
-from chassis.runtime.tx import Tx
+from chassis.runtime.tx import Tx, gate
 from chassis.runtime.work import Work
 from services.inventory.domain.purchasing import Status
 from services.inventory.store.tables import APPOINTMENTS, LOCATIONS, PURCHASE_LINES, PURCHASE_ORDERS
@@ -27,6 +27,7 @@ async def book_appointment(work: Work, request: purchasing_service_pb2.BookAppoi
     if not await work.tx.read(select(LOCATIONS.c.location_id).where(LOCATIONS.c.location_id == request.location_id)):
         raise NotFound("NO_SUCH_LOCATION", f"there is no location {request.location_id}", field="location_id")
     planned_at = from_timestamp(request.planned_at)
+    await work.tx.close(gate("docks", request.location_id))
     same = (APPOINTMENTS.c.location_id == request.location_id, APPOINTMENTS.c.dock == request.dock, APPOINTMENTS.c.planned_at == planned_at)
     if await work.tx.read(select(APPOINTMENTS.c.appointment_id).where(*same, APPOINTMENTS.c.finished_at.is_(None))):
         raise FailedPrecondition("DOCK_TAKEN", f"dock {request.dock} is booked for that moment already", field="dock")
@@ -49,7 +50,7 @@ async def finish_appointment(work: Work, request: purchasing_service_pb2.FinishA
 
 
 async def _stamp(work: Work, appointment_id: str, name: str, needed: str) -> Appointment:
-    row = await need_appointment(work.tx, appointment_id)
+    row = await need_appointment(work.tx, appointment_id, lock=True)
     if getattr(row, name) is not None or (needed and getattr(row, needed) is None):
         text = "this was noted already" if getattr(row, name) is not None else "note its arrival first"
         raise FailedPrecondition("WRONG_STATUS", text, field="appointment_id")
@@ -57,9 +58,9 @@ async def _stamp(work: Work, appointment_id: str, name: str, needed: str) -> App
     return _appointment(await need_appointment(work.tx, appointment_id))
 
 
-async def need_appointment(tx: Tx, appointment_id: str) -> Any:
+async def need_appointment(tx: Tx, appointment_id: str, *, lock: bool = False) -> Any:
     """Returns an appointment's row; raises NotFound."""
-    rows = await tx.read(select(APPOINTMENTS).where(APPOINTMENTS.c.appointment_id == appointment_id))
+    rows = await tx.find(APPOINTMENTS, ("appointment_id",), [(appointment_id,)], lock=lock)
     if not rows:
         raise NotFound("NO_SUCH_APPOINTMENT", f"there is no appointment {appointment_id}", field="appointment_id")
     return rows[0]

@@ -5,16 +5,17 @@ from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import allocate
 from chassis.runtime.work import Work
-from services.inventory.app.checks import need_known
+from services.inventory.app.checks import need_known, need_sellable
 from services.inventory.app.supply import fill
 from services.inventory.domain.stock import State, by_hand
 from services.inventory.store.stock_book import Document, StockBook
 
 
 async def convert_stock(work: Work, request: stock_service_pb2.ConvertStockRequest) -> stock_service_pb2.StockDocument:
-    """Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INVALID_STATE, KIT, SAME_ITEM, INSUFFICIENT_STOCK."""
+    """Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INVALID_STATE, KIT, SAME_ITEM, INSUFFICIENT_STOCK, LOT_RECALLED, EXPIRED_LOT."""
     location_id = request.location_id
-    book = await StockBook.open(work, [(line.item_id, location_id) for line in (*request.inputs, *request.outputs)], costs=True)
+    keys = [(line.item_id, location_id) for line in (*request.inputs, *request.outputs)]
+    book = await StockBook.open(work, keys, costs=True, lots=[(line.item_id, line.lot) for line in request.outputs])
     for name, lines in (("inputs", request.inputs), ("outputs", request.outputs)):
         for index, line in enumerate(lines):
             need_known(book, line.item_id, location_id, f"{name}[{index}]")
@@ -37,6 +38,8 @@ async def convert_stock(work: Work, request: stock_service_pb2.ConvertStockReque
     costs = allocate(value, [line.cost_weight for line in request.outputs])
     for index, (line, cost) in enumerate(zip(request.outputs, costs, strict=True)):
         state = _state(line, f"outputs[{index}].state")
+        if state is State.AVAILABLE:
+            need_sellable(book, line.item_id, line.lot, f"outputs[{index}].state")
         if line.lot:
             book.learn_lot(line.item_id, line.lot, None)
         booked = book.put(line.item_id, location_id, line.quantity, cost, document, lot=line.lot)

@@ -14,6 +14,7 @@ from chassis.runtime.approvals import ApprovalKind, Weight, need_approval
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import gate
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.app.supply import fill
@@ -48,6 +49,7 @@ async def list_count_policies(asked: Asked) -> counts_service_pb2.ListCountPolic
 
 async def plan_counts(work: Work, request: counts_service_pb2.PlanCountsRequest) -> counts_service_pb2.PlanCountsResponse:
     """Those that waited longest come first; an item with an open count gets no other."""
+    await work.tx.close(gate("counts", request.location_id))
     last = select(func.max(COUNTS.c.created_at)).where(
         COUNTS.c.item_id == VALUATIONS.c.item_id, COUNTS.c.location_id == VALUATIONS.c.location_id, COUNTS.c.status != CANCELLED
     )
@@ -76,6 +78,7 @@ async def create_count(work: Work, request: counts_service_pb2.CreateCountReques
 
 async def want_count(work: Work, item_id: str, location_id: str, reason: str) -> str:
     """Makes a count that is due within a day, unless one waits already; returns its id."""
+    await work.tx.close(gate("counts", location_id))
     open_ones = select(COUNTS.c.count_id).where(
         COUNTS.c.item_id == item_id, COUNTS.c.location_id == location_id, COUNTS.c.status.in_(WAITING)
     )
@@ -95,7 +98,7 @@ async def submit_count(work: Work, request: counts_service_pb2.SubmitCountReques
     lots = [one.lot for one in request.lots]
     if len(set(lots)) != len(lots):
         raise InvalidArgument("DOUBLE_LOT", "lots: a lot is named twice", field="lots")
-    book = await StockBook.open(work, [(row.item_id, row.location_id)], costs=True)
+    book = await StockBook.open(work, [(row.item_id, row.location_id)], costs=True, lots=[(row.item_id, lot) for lot in lots])
     booked = book.on_hand(row.item_id, row.location_id, ON_HAND)
     counted = {one.lot: one.quantity for one in request.lots}
     differences = {lot: counted.get(lot, 0) - booked.get(lot, 0) for lot in sorted({*booked, *counted})}
@@ -119,8 +122,10 @@ async def submit_count(work: Work, request: counts_service_pb2.SubmitCountReques
 async def carry_out(work: Work, request: counts_service_pb2.SubmitCountRequest) -> Count:
     """Books what was counted, whatever moved since. Refusals: NO_SUCH_COUNT, WRONG_STATUS."""
     row = await _locked(work, request.count_id, AWAITING)
-    book = await StockBook.open(work, [(row.item_id, row.location_id)], costs=True)
-    return await _book(work, row, _attempts(row)[-1], book)
+    last = _attempts(row)[-1]
+    named = [(row.item_id, lot) for lot in last.differences]
+    book = await StockBook.open(work, [(row.item_id, row.location_id)], costs=True, lots=named)
+    return await _book(work, row, last, book)
 
 
 COUNTED = ApprovalKind(
@@ -144,9 +149,9 @@ async def _book(work: Work, row: Any, attempt: Attempt, book: StockBook) -> Coun
         if difference > 0:
             value = book.estimate(*key, difference)[0] if location.owned else 0
             value = book.put(*key, difference, value, document, lot=lot)
-            book.move(*key, lot, (State.OUTSIDE, State.AVAILABLE), difference, document, value)
             if lot:
                 book.learn_lot(row.item_id, lot, None)
+            book.move(*key, lot, (State.OUTSIDE, State.AVAILABLE), difference, document, value)
             gain, change = gain + value, change + difference
             continue
         missing = -difference

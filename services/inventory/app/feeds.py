@@ -5,7 +5,7 @@ Lines that agree with the books cost one look; only what differs is locked, judg
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -20,8 +20,8 @@ from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.supply import COMING, fill
 from services.inventory.domain.feeding import COME_AS, GROUP_OF, GROUPS, Books, Verdict, judge_change, judge_picture
 from services.inventory.domain.stock import State, Tracking
-from services.inventory.store.stock_book import KEY, Document, StockBook
-from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, INBOUND, ITEMS, LOCATIONS, MOVEMENTS
+from services.inventory.store.stock_book import KEY, Document, Key, StockBook
+from services.inventory.store.tables import BALANCES, DISCREPANCIES, FEED_MARKS, FEEDS, INBOUND, ITEMS, LOCATIONS, LOTS, MOVEMENTS
 
 DELTA, SNAPSHOT = feeds_service_pb2.FEED_KIND_DELTA, feeds_service_pb2.FEED_KIND_SNAPSHOT
 FEED_DIFFERENCE = HoldKind("FEED_DIFFERENCE", "stock", 14_400, "operations")
@@ -30,6 +30,7 @@ COUNTED = ("pages", "lines", "changed", "discrepancies", "gain_minor", "loss_min
 # What follows the feed, or is looked at again with the next.
 SETTLED = ("DIFFERENT", "ON_ITS_WAY_OUT", "ON_ITS_WAY_IN")
 MASTER = ("item_id", "sku", "kit", "tracking")
+LOT = ("item_id", "lot")
 FED = "feed"
 NOTHING = (0, 0, 0)
 Spot = tuple[str, str, int]
@@ -44,6 +45,8 @@ class _Line:
     quantity: int
     # Said of all lots of an item that has lots.
     all_lots: bool = False
+    # Said of a lot of which nothing may be AVAILABLE: what is good by the sender is in QUARANTINE by the books.
+    blocked: bool = False
 
 
 async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) -> feeds_service_pb2.StockFeed:
@@ -58,7 +61,8 @@ async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeed
     differing = [line for line in lines if judged[line.spot].change]
     changed, gain, loss = 0, 0, 0
     if differing:
-        book = await StockBook.open(work, [(line.spot[0], request.location_id) for line in differing], costs=True)
+        keys = [(line.spot[0], request.location_id) for line in differing]
+        book = await StockBook.open(work, keys, costs=True, lots=[line.spot[:2] for line in differing])
         judged.update(await _judge(work, request, as_of, differing, book))
         document_id = request_id("feed", request.source, request.location_id, request.feed_id, request.page)
         document = Document(FED, document_id, _reason(request))
@@ -66,7 +70,7 @@ async def apply_stock_feed(work: Work, request: feeds_service_pb2.ApplyStockFeed
             change = judged[line.spot].change
             value = _book(book, request.location_id, line.spot, change, document) if change else 0
             changed, gain, loss = changed + bool(change), gain + max(0, value), loss + max(0, -value)
-        await fill(work, book, [(line.spot[0], request.location_id) for line in differing])
+        await fill(work, book, keys)
         await book.write()
         work.emit(
             inventory_events_pb2.StockAdjusted(
@@ -154,7 +158,29 @@ async def _read(work: Work, request: feeds_service_pb2.ApplyStockFeedRequest) ->
             wrong.append(_report(request, line.sku, spot, line.quantity, Verdict(0, kind)))
         else:
             lines.append(_Line(line.sku, spot, line.quantity, _lacks_lot(line, item)))
-    return lines, wrong
+    return await _with_blocked(work, lines), wrong
+
+
+async def _with_blocked(work: Work, lines: Sequence[_Line]) -> list[_Line]:
+    """Returns the lines, of lots of which nothing may be AVAILABLE with all that is good or blocked together."""
+    lots = sorted({line.spot[:2] for line in lines if line.spot[1]})
+    rows = await work.tx.find(LOTS, LOT, lots, only=(*LOT, "recalled_at", "expires_at"))
+    expired = {(row.item_id, row.lot) for row in rows if row.expires_at is not None and row.expires_at <= work.now}
+    blocked = expired | {(row.item_id, row.lot) for row in rows if row.recalled_at is not None}
+    if not blocked:
+        return list(lines)
+    found: dict[Spot, _Line] = {}
+    for line in lines:
+        is_blocked = line.spot[:2] in blocked
+        spot = (*line.spot[:2], _group(line.spot[2], blocked=is_blocked) or line.spot[2])
+        already = found[spot].quantity if spot in found else 0
+        found[spot] = replace(line, spot=spot, quantity=already + line.quantity, blocked=is_blocked)
+    return list(found.values())
+
+
+def _group(state: int, *, blocked: bool) -> int | None:
+    group = GROUP_OF.get(state)
+    return int(State.QUARANTINE) if blocked and group == State.AVAILABLE else group
 
 
 def _flaw(request: Any, line: feeds_service_pb2.FeedLine, item: Any, spot: Spot, seen: set[Spot]) -> str:
@@ -182,6 +208,7 @@ async def _judge(
     location_id = request.location_id
     keys = sorted({(line.spot[0], location_id) for line in lines})
     in_all = {line.spot[0] for line in lines if line.all_lots}
+    blocked = {line.spot[:2] for line in lines if line.blocked}
     coming: defaultdict[str, int] = defaultdict(int)
     if book is None:
         stand: Iterable[tuple[str, str, int, int]] = await work.tx.find(BALANCES, KEY, keys, only=("item_id", "lot", "state", "quantity"))
@@ -190,8 +217,8 @@ async def _judge(
         if request.kind == SNAPSHOT:
             for row in await work.tx.find(INBOUND, KEY, keys, only=("item_id", "quantity"), where=COMING):
                 coming[row.item_id] += row.quantity
-    there = _grouped(stand, in_all)
-    since = await _moved_since(work, request, as_of, {line.spot[0] for line in lines}, in_all) if request.kind == SNAPSHOT else {}
+    there = _grouped(stand, in_all, blocked)
+    since = await _moved_since(work, request, as_of, keys, in_all, blocked) if request.kind == SNAPSHOT else {}
     verdicts = {}
     for line in lines:
         item_id, _, group = line.spot
@@ -202,11 +229,11 @@ async def _judge(
     return verdicts
 
 
-def _grouped(stand: Iterable[tuple[str, str, int, int]], in_all: set[str]) -> dict[Spot, tuple[int, int, int]]:
+def _grouped(stand: Iterable[tuple[str, str, int, int]], in_all: set[str], blocked: set[Key]) -> dict[Spot, tuple[int, int, int]]:
     """Returns what there is of each group: in all, in the state that the group is named by, and allocated."""
     there: dict[Spot, tuple[int, int, int]] = {}
     for item_id, lot, state, quantity in stand:
-        group = GROUP_OF.get(state)
+        group = _group(state, blocked=(item_id, lot) in blocked)
         if group is None:
             continue
         for one in ("", lot) if lot and item_id in in_all else (lot,):
@@ -217,7 +244,7 @@ def _grouped(stand: Iterable[tuple[str, str, int, int]], in_all: set[str]) -> di
 
 
 async def _moved_since(
-    work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, as_of: int, item_ids: set[str], in_all: set[str]
+    work: Work, request: feeds_service_pb2.ApplyStockFeedRequest, as_of: int, keys: Sequence[Key], in_all: set[str], blocked: set[Key]
 ) -> dict[Spot, int]:
     """Returns by how much each group changed after the picture's moment, by others than this feed. Ids are in the order of
     booking, give or take the clocks, and nothing is booked before it happens.
@@ -228,8 +255,9 @@ async def _moved_since(
         or_(columns.document_type != FED, columns.reason != _reason(request)),
     )  # fmt: skip
     moved: defaultdict[Spot, int] = defaultdict(int)
+    item_ids = {item_id for item_id, _ in keys}
     for item_id, lot, from_state, to_state, quantity in await work.tx.read(query):
-        before, after = GROUP_OF.get(from_state), GROUP_OF.get(to_state)
+        before, after = (_group(state, blocked=(item_id, lot) in blocked) for state in (from_state, to_state))
         if item_id not in item_ids or before == after:
             continue
         for one in ("", lot) if lot and item_id in in_all else (lot,):

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.clock import SECOND
 from chassis.runtime.statements import NOW
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.app.reserve_stock import Owner, need_available, take_lines
@@ -23,6 +24,7 @@ MOST = 500
 
 async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartRequest) -> reservations_service_pb2.ReserveResponse:
     """A second hold replaces the first. Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
+    await work.tx.close(gate("cart", request.cart_id))
     before = await reservations.load(work, [request.cart_id])
     keys = [(line.item_id, line.location_id) for line in request.lines]
     book = await StockBook.open(work, keys + [one.key for one in before])

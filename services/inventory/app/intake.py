@@ -1,12 +1,14 @@
 """What a line that takes stock in must say of its item: unit, lot, serial numbers, expiry. Whatever document it stands on."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chassis.kernel.clock import from_datetime
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
 from services.inventory.domain.stock import State, Tracking
@@ -37,6 +39,13 @@ class Intake:
         for lot, _ in self.lots:
             if lot:
                 book.learn_lot(self.item_id, lot, self.expires_at, self.batch)
+
+
+def lots_named(lines: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yields the (item, lot) that lines name, serial numbers included; lines have no item where it is not said."""
+    for line in lines:
+        for lot in (line.lot, *line.serials):
+            yield line.item_id, lot
 
 
 def in_stock_units(item: Any, quantity: int, unit: str, field: str) -> int:
@@ -81,8 +90,7 @@ def read_line(book: StockBook, location_id: str, line: Any, field: str, now: int
             raise FailedPrecondition(
                 "LOT_MISMATCH", f"{field}.expires_on: lot {lot} is known with another day", field=f"{field}.expires_on"
             )
-    recalled = any(lot and (row := book.lots.get((line.item_id, lot))) is not None and row.recalled_at for lot, _ in lots)
-    state = State.QUARANTINE if line.quarantine or recalled else State.AVAILABLE
+    state = State.QUARANTINE if line.quarantine else State.AVAILABLE
     return Intake(line.item_id, location_id, lots, state, expires_at, line.lot if item.tracking == Tracking.SERIAL else "")
 
 
@@ -116,6 +124,8 @@ def _lots(item: Any, line: Any, quantity: int, field: str) -> tuple[tuple[str, i
 async def need_new_serials(work: Work, book: StockBook, lines: list[Intake]) -> None:
     """Raises FailedPrecondition SERIAL_EXISTS where a serial number is in stock already: there is only one of each."""
     serials = [(line.item_id, lot) for line in lines for lot, _ in line.lots if book.items[line.item_id].tracking == Tracking.SERIAL]
+    for item_id in sorted({item_id for item_id, _ in serials}):
+        await work.tx.close(gate("serial numbers", item_id))
     doubled = {one for one in serials if serials.count(one) > 1} if len(serials) != len(set(serials)) else set()
     rows = await work.tx.find(BALANCES, ("item_id", "lot"), serials, where=THERE)
     doubled |= {(row.item_id, row.lot) for row in rows} | {one for one in serials if book.holds(*one)}

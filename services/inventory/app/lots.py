@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
-from argosy.inventory.v1 import lots_service_pb2, stock_pb2
+from argosy.inventory.v1 import inventory_events_pb2, lots_service_pb2, stock_pb2
 from chassis.kernel.clock import SECOND, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
@@ -16,13 +16,23 @@ from chassis.runtime.statements import NOW, ZERO
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from services.inventory.app.intake import THERE, end_of
+from services.inventory.app.supply import fill, give_back
 from services.inventory.domain.stock import NEVER, ON_HAND, State
-from services.inventory.store.stock_book import Document, StockBook
-from services.inventory.store.tables import BALANCES, ISSUES, LOTS, MOVEMENTS
+from services.inventory.store import reservations
+from services.inventory.store.reservations import Held
+from services.inventory.store.stock_book import LOT_GATE, Document, Key, StockBook
+from services.inventory.store.tables import BALANCES, ISSUES, LOTS, MOVEMENTS, RESERVATIONS
 
 RECALLED = HoldKind("LOT_RECALLED", "stock", 3600, "operations")
 EXPIRED = HoldKind("LOT_EXPIRED", "stock", 14_400, "operations")
 PROMISED = (State.SOFT_RESERVED, State.RESERVED, State.ALLOCATED)
+# What orders, carts and waves have reserved and can have of other lots.
+RESERVED = (
+    RESERVATIONS.c.reserved > ZERO,
+    RESERVATIONS.c.kind.in_(
+        (stock_pb2.RESERVATION_KIND_ORDER, stock_pb2.RESERVATION_KIND_CART, stock_pb2.RESERVATION_KIND_WAVE)
+    ),
+)  # fmt: skip
 # Lots that have expired and are not blocked yet.
 LATE_LOTS = select(LOTS.c.item_id, LOTS.c.lot).where(LOTS.c.expired == ZERO, LOTS.c.expires_at <= NOW)
 MOST = 500
@@ -48,6 +58,7 @@ async def trace_lot(asked: Asked) -> lots_service_pb2.LotTrace:
 
 async def recall_lot(work: Work, request: lots_service_pb2.RecallLotRequest) -> lots_service_pb2.LotTrace:
     """Refusals: NO_SUCH_LOT."""
+    await work.tx.close(LOT_GATE)
     rows = await _family(work.tx, request.item_id, request.lot)
     change = update(LOTS).where(LOTS.c.item_id == request.item_id, or_(LOTS.c.lot == request.lot, LOTS.c.batch == request.lot))
     await work.tx.write(change.values(recalled_at=work.now, recall_reason=request.reason))
@@ -85,22 +96,66 @@ async def expire_lots(work: Work) -> None:
 
 
 async def _block(work: Work, lots: Sequence[tuple[str, str]], document: Document, kind: HoldKind) -> int:
-    """Blocks what can be promised of lots; what is promised of them already is held for a person. Returns how much was blocked."""
+    """Blocks what can be promised of lots, and takes back what is reserved: its orders are promised others.
+
+    What is with a warehouse, or goes to another location of ours, is held for a person. Returns how much was blocked.
+    """
     rows = await work.tx.find(BALANCES, ("item_id", "lot"), lots)
-    book = await StockBook.open(work, {(row.item_id, row.location_id) for row in rows if row.quantity})
+    keys = sorted({(row.item_id, row.location_id) for row in rows if row.quantity})
+    book = await StockBook.open(work, keys)
+    book, changed, freed = await _take_back(work, book, keys, set(lots), document)
     blocked = 0
-    for key in sorted({(row.item_id, row.location_id, row.lot) for row in rows}):
-        item_id, location_id, lot = key
+    for item_id, location_id, lot in sorted({(row.item_id, row.location_id, row.lot) for row in rows}):
         there = book.lot_quantity(item_id, location_id, lot, State.AVAILABLE)
         if there:
             book.move(item_id, location_id, lot, (State.AVAILABLE, State.QUARANTINE), there, document)
-            blocked += there
+        blocked += there + sum(part for one, part in freed if (one.item_id, one.location_id, one.lot) == (item_id, location_id, lot))
         promised = sum(book.lot_quantity(item_id, location_id, lot, state) for state in PROMISED)
         if promised:
             text = f"{promised} of lot {lot} at {location_id} are promised: {document.reason}; promise others instead"
             work.hold(kind, "item", item_id, text)
+    await fill(work, book, {one.key for one, _ in freed})
     await book.write()
+    await reservations.save(work, changed)
     return blocked
+
+
+async def _take_back(
+    work: Work, book: StockBook, keys: Sequence[Key], lots: set[tuple[str, str]], document: Document
+) -> tuple[StockBook, list[Held], list[tuple[Held, int]]]:
+    """Takes back what is reserved of lots, of a kit with its other components, and tells the orders that lose it.
+
+    Returns the book with all that changed, the reservations, and how much of each was given back.
+    """
+    of_lots = [one for one in await reservations.of_keys(work, keys, RESERVED) if (one.item_id, one.lot) in lots]
+    kits = {(one.owner_id, one.line_id) for one in of_lots if one.kit_item_id}
+    known = {one.reservation_id for one in of_lots}
+    others = [
+        one for one in (await reservations.load(work, {owner_id for owner_id, _ in kits}) if kits else ())
+        if (one.owner_id, one.line_id) in kits and one.reservation_id not in known and one.reserved
+    ]  # fmt: skip
+    if others:
+        book = await StockBook.open(work, [*keys, *(one.key for one in others)])
+    freed: list[tuple[Held, int]] = []
+    lost: dict[tuple[str, str, str], inventory_events_pb2.ReservationTaken] = {}
+    for one in of_lots:
+        if not one.reserved:
+            continue
+        line = (one.owner_id, one.line_id, one.location_id)
+        parts = [each for each in (*of_lots, *others) if one.kit_item_id and (each.owner_id, each.line_id, each.location_id) == line]
+        units = -(-one.reserved // one.each)
+        for each, part in reservations.shares([one, *(each for each in parts if each is not one)], units):
+            give_back(book, each, part, document)
+            freed.append((each, part))
+        if one.kind == stock_pb2.RESERVATION_KIND_ORDER:
+            event = lost.setdefault(
+                (one.owner_id, one.location_id, one.lot),
+                inventory_events_pb2.ReservationTaken(order_id=one.owner_id, location_id=one.location_id, blocked_lot=one.lot),
+            )
+            event.lines.add(item_id=one.kit_item_id or one.item_id, quantity=units, line_id=one.line_id)
+    for event in lost.values():
+        work.emit(event)
+    return book, [*of_lots, *others], freed
 
 
 async def _family(tx: Tx, item_id: str, lot: str) -> Sequence[Any]:

@@ -50,7 +50,11 @@ async def receive_purchase_order(
     supplier = (await work.tx.read(select(SUPPLIERS).where(SUPPLIERS.c.supplier_id == order.supplier_id)))[0]
     lines = {row.line_id: _Progress(row, row.received, row.damaged, row.over) for row in await lines_of(work.tx, [order.purchase_order_id])}
     keys = {(line.row.item_id, order.location_id) for line in lines.values()}
-    book = await StockBook.open(work, keys, masters=True)
+    named = {
+        (lines[said.line_id].row.item_id, lot)
+        for box in request.boxes for said in box.lines if said.line_id in lines for lot in (said.lot, *said.serials)
+    }  # fmt: skip
+    book = await StockBook.open(work, keys, masters=True, lots=named)
     document = Document("receipt", new_id(), f"{order.number} {request.reference}".strip())
     location = book.locations[order.location_id]
     event = inventory_events_pb2.StockReceived(

@@ -8,7 +8,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
-from services.inventory.app.intake import Intake, need_new_serials, read_line
+from services.inventory.app.intake import Intake, lots_named, need_new_serials, read_line
 from services.inventory.app.supply import fill
 from services.inventory.app.views import to_movement
 from services.inventory.domain.stock import State
@@ -20,7 +20,8 @@ KINDS = {stock_service_pb2.RECEIPT_KIND_OPENING: "OPENING", stock_service_pb2.RE
 async def receive_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its document, or a Refusal: those of `read_line`, SERIAL_EXISTS."""
     keys = [(line.item_id, call.request.location_id) for call in calls for line in call.request.lines]
-    book = await StockBook.open(work, keys, masters=True)
+    lots = {one for call in calls for one in lots_named(call.request.lines)}
+    book = await StockBook.open(work, keys, masters=True, lots=lots)
     outcomes: list[Outcome] = []
     for call in calls:
         work.cause = call.cause

@@ -8,6 +8,7 @@ from sqlalchemy import or_
 
 from argosy.inventory.v1 import stock_pb2
 from chassis.runtime.statements import Condition
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 
@@ -15,7 +16,7 @@ KIT_PART = stock_pb2.RESERVATION_KIND_KIT_PART
 STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0), RESERVATIONS.c.kind != KIT_PART)
 KEPT_PARTS = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == KIT_PART)
 # Whoever reserves for an owner goes through it; whoever remembers that an owner is not to reserve any more closes it.
-LATE_GATE = 7_102_027
+LATE_GATE = gate("late reservations")
 QUANTITIES = ("reserved", "allocated", "shipped", "cancelled")
 
 
@@ -107,8 +108,8 @@ async def bury(work: Work, owner_ids: set[str]) -> list[Held]:
     """
     if not (strangers := owner_ids - await known(work, owner_ids)):
         return []
-    await work.tx.close(LATE_GATE)
-    strangers -= (came := await known(work, strangers))
+    came = await known(work, strangers) if await work.tx.close(LATE_GATE) else set()
+    strangers -= came
     rows = [{"owner_id": owner, "buried_at": work.now} for owner in sorted(strangers)]
     await work.tx.insert(TOMBSTONES, rows, once=True)
     return await load(work, came)

@@ -1,7 +1,8 @@
 """The stock book: balances and cost layers of the keys at hand, locked in one order, changed in memory, written at once.
 
-Open it for every (item, location) that a batch touches; take and put; then `write`. A kit is opened by its components. A
-balance below zero cannot be written: changes of what is there are guarded updates, and CHECK constraints stand beneath.
+Open it for every (item, location) that a batch touches, and with the lots that are named there; take and put; then `write`. A
+kit is opened by its components. A balance below zero cannot be written: changes of what is there are guarded updates, and CHECK
+constraints stand beneath. Nothing of a lot that is recalled or has expired becomes AVAILABLE, by whatever document: it is blocked.
 """
 
 import json
@@ -16,6 +17,7 @@ from sqlalchemy import Executable, select
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.statements import ZERO, Kinds, given, parameters
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Cause, Work
 from services.inventory.domain.cost import Layer, Method, Taken, take
 from services.inventory.domain.stock import NEVER, ON_HAND, Components, Lot, State, picking_order
@@ -27,6 +29,11 @@ KEYS: Kinds = tuple((name, str) for name in KEY)
 BALANCE = (*KEY, "lot", "state")
 TOTALS = ("quantity", "value_minor")
 OPEN_LAYERS = (LAYERS.c.quantity_left > ZERO,)
+RECALLED = (LOTS.c.recalled_at.is_not(None),)
+# Whoever brings a lot where it was not goes through it; whoever recalls one closes it, so that no place of it is missed.
+LOT_GATE = gate("places of lots")
+# Whoever begins to keep something of an item at a location closes it: what is not there yet cannot be locked.
+FRESH_GATE = gate("fresh balances")
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class StockBook:
         self._values: list[dict[str, Any]] = []
         self._last_costs: dict[Key, tuple[int, int]] = {}
         self._new_lots: dict[Key, dict[str, Any]] = {}
+        # When and why lots were recalled that serial numbers belong to.
+        self._batches: dict[Key, tuple[int, str]] = {}
         # What came in and left, by location and document, by item and lot.
         self._on_hand: defaultdict[Key, Counter[Key]] = defaultdict(Counter)
         self._causes: dict[str, Cause] = {}
@@ -72,15 +81,20 @@ class StockBook:
         self.items: dict[str, Any] = {}
 
     @classmethod
-    async def open(cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False) -> "StockBook":
+    async def open(
+        cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False, lots: Iterable[Key] = ()
+    ) -> "StockBook":
         """Locks and reads the balances of the keys, and their open layers where `costs` is set.
 
-        Items and locations are read where there is no balance yet, all of them where `masters` or `costs` is set.
+        Items and locations are read where there is no balance yet, all of them where `masters` or `costs` is set. `lots` are the
+        (item, lot) that a caller names and that need not be there yet.
         """
         book = cls(work)
         ordered = sorted(set(keys))
         if not ordered:
             return book
+        if named := sorted({one for one in lots if one[1]}):
+            await book._read_lots(named)
         await book._read(ordered, everything=masters or costs)
         # A kit has no stock of its own. Its components are locked after what was asked for; the writer repeats a deadlock.
         kits = [(part, place) for item_id, place in ordered for part, _ in book.components(item_id)]
@@ -93,10 +107,22 @@ class StockBook:
             await book._read_layers(averaged)
         return book
 
+    async def _read_lots(self, named: Sequence[Key]) -> None:
+        tx = self._work.tx
+        await tx.join(LOT_GATE)
+        self.lots.update({(row.item_id, row.lot): row for row in await tx.find(LOTS, ("item_id", "lot"), named)})
+        only = ("item_id", "batch", "recalled_at", "recall_reason")
+        for row in await tx.find(LOTS, only[:2], named, only=only, where=RECALLED):
+            self._batches[row.item_id, row.batch] = (row.recalled_at, row.recall_reason)
+
     async def _read(self, keys: Sequence[Key], *, everything: bool) -> None:
         tx = self._work.tx
         tracked = set()
-        for row in await tx.find(BALANCES, KEY, keys, order=BALANCE, lock=True):
+        rows = await tx.find(BALANCES, KEY, keys, order=BALANCE, lock=True)
+        there = {(row.item_id, row.location_id) for row in rows}
+        if (fresh := [key for key in keys if key not in there]) and await tx.close(FRESH_GATE):
+            rows = [*rows, *await tx.find(BALANCES, KEY, fresh, order=BALANCE, lock=True)]
+        for row in rows:
             self._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
             self._known.add((row.item_id, row.location_id, row.lot, row.state))
             if row.lot:
@@ -207,21 +233,33 @@ class StockBook:
         return any(quantity for balances in own for (one, _), quantity in balances.items() if one == lot)
 
     def learn_lot(self, item_id: str, lot: str, expires_at: int | None, batch: str = "") -> None:
-        """Notes a lot that was not known."""
+        """Notes a lot that was not known; a serial number of a lot that is recalled is recalled too."""
         if (item_id, lot) not in self.lots:
+            recalled_at, reason = self._batches.get((item_id, batch), (None, "")) if batch else (None, "")
             self._new_lots[item_id, lot] = {
                 "item_id": item_id, "lot": lot, "batch": batch, "expires_at": expires_at, "received_at": self._work.now,
-                "recalled_at": None, "recall_reason": "", "expired": 0,
+                "recalled_at": recalled_at, "recall_reason": reason, "expired": 0,
             }  # fmt: skip
+
+    def recalled(self, item_id: str, lot: str) -> bool:
+        """Says whether a lot is recalled."""
+        row, new = self.lots.get((item_id, lot)), self._new_lots.get((item_id, lot))
+        return bool((row is not None and row.recalled_at is not None) or (new is not None and new["recalled_at"] is not None))
+
+    def expired(self, item_id: str, lot: str) -> bool:
+        """Says whether a lot has expired."""
+        return not self._lot(item_id, lot).sellable(self._work.now, 0)
 
     def move(
         self, item_id: str, location_id: str, lot: str, change: tuple[State, State], quantity: int, document: Document, value_minor: int = 0
     ) -> dict[str, Any]:
         """Moves a quantity of a lot from a state to a state and returns the movement's row.
 
-        OUTSIDE has no balance. Raises ValueError below zero.
+        OUTSIDE has no balance. What would be AVAILABLE of a lot that nobody may have is in QUARANTINE. Raises ValueError below zero.
         """
         source, target = change
+        if target is State.AVAILABLE and lot and (self.recalled(item_id, lot) or self.expired(item_id, lot)):
+            target = State.QUARANTINE
         balances = self._balances[item_id, location_id]
         if source is not State.OUTSIDE:
             left = balances.get((lot, source), 0) - quantity

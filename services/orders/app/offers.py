@@ -150,11 +150,15 @@ async def offer_substitute(work: Work, call: Call) -> Offer:
 
 async def answer_offer(work: Work, request: offers_service_pb2.AnswerOfferRequest) -> Offer:
     """The same answer again changes nothing. Refusals: NO_SUCH_OFFER, OFFER_ENDED, and those of a change."""
-    offer = await _load(work.tx, request.offer_id)
+    order, offer = await _locked(work.tx, request.offer_id)
     status = ACCEPTED if request.accepted else DECLINED
     if offer.status == status:
         return await _whole(work.tx, offer.offer_id)
-    order, line = await _need_open(work, offer)
+    if offer.ended_at is not None:
+        raise _ended(offer.status)
+    line = await _waiting(work.tx, offer)
+    if line is None:
+        raise FailedPrecondition("OFFER_ENDED", MOVED_ON, field="offer_id")
     if request.accepted:
         change = changes_service_pb2.LineChange(
             line_id=line.line_id, channel_sku=offer.channel_sku, quantity=offer.quantity, amount_minor=offer.amount_minor
@@ -169,12 +173,11 @@ async def answer_offer(work: Work, request: offers_service_pb2.AnswerOfferReques
 
 async def withdraw_offer(work: Work, request: offers_service_pb2.WithdrawOfferRequest) -> Offer:
     """Withdrawn again, it changes nothing. Refusals: NO_SUCH_OFFER, OFFER_ENDED."""
-    offer = await _load(work.tx, request.offer_id)
+    order, offer = await _locked(work.tx, request.offer_id)
     if offer.status == WITHDRAWN:
         return await _whole(work.tx, offer.offer_id)
     if offer.ended_at is not None:
         raise _ended(offer.status)
-    order = await load(work.tx, offer.order_id, lock=True)
     await _end(work, order, None, offer, WITHDRAWN, request.reason)
     return await _whole(work.tx, offer.offer_id)
 
@@ -182,8 +185,9 @@ async def withdraw_offer(work: Work, request: offers_service_pb2.WithdrawOfferRe
 async def expire_offers(work: Work) -> None:
     """Ends offers that nobody answered in time: what was agreed otherwise is done."""
     for row in await work.tx.read(UNANSWERED.order_by(OFFERS.c.answer_by).limit(AT_ONCE), {"now": work.now}):
-        offer = await _load(work.tx, row.offer_id)
-        order = await load(work.tx, offer.order_id, lock=True)
+        order, offer = await _locked(work.tx, row.offer_id)
+        if offer.ended_at is not None:
+            continue
         line = await _waiting(work.tx, offer)
         status, why = (EXPIRED, "") if line is not None else (WITHDRAWN, MOVED_ON)
         await _end(work, order, line, offer, status, why)
@@ -206,17 +210,6 @@ async def _end(work: Work, order: Any, line: Any, offer: Any, status: int, outco
         work.deliver(fulfil_order.NAME, order.order_id, CancelRequested([LineCount(line.line_id, line.waiting)], reason))
 
 
-async def _need_open(work: Work, offer: Any) -> tuple[Any, Any]:
-    """Returns the order, locked, and the line; raises where there is nothing to answer any more."""
-    order = await load(work.tx, offer.order_id, lock=True)
-    if offer.ended_at is not None:
-        raise _ended(offer.status)
-    line = await _waiting(work.tx, offer)
-    if line is None:
-        raise FailedPrecondition("OFFER_ENDED", MOVED_ON, field="offer_id")
-    return order, line
-
-
 async def _waiting(tx: Tx, offer: Any) -> Any:
     """Returns the line that an offer is about; None where it does not wait as it did any more."""
     (line,) = await tx.find(LINES, ("line_id",), [(offer.line_id,)])
@@ -237,6 +230,12 @@ async def _load_waiting(tx: Tx, order_id: str, line_id: str, *, lock: bool = Fal
     if not line.waiting:
         raise FailedPrecondition("NOTHING_WAITS", "nothing of this line waits: it is reserved, shipped or cancelled", field="line_id")
     return order, line
+
+
+async def _locked(tx: Tx, offer_id: str) -> tuple[Any, Any]:
+    """Returns the order of an offer, locked, and the offer as it is then."""
+    order = await load(tx, (await _load(tx, offer_id)).order_id, lock=True)
+    return order, await _load(tx, offer_id)
 
 
 async def _load(tx: Tx, offer_id: str) -> Any:

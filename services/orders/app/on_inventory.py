@@ -26,7 +26,9 @@ async def on_demand_promised(work: Work, events: Sequence[Received]) -> None:
 async def on_reservation_taken(work: Work, events: Sequence[Received]) -> None:
     """What was reserved waits again."""
     for event in events:
-        work.deliver(fulfil_order.NAME, event.message.order_id, StockTaken(_parts(event), event.message.taken_by))
+        work.deliver(
+            fulfil_order.NAME, event.message.order_id, StockTaken(_parts(event), event.message.taken_by, event.message.blocked_lot)
+        )
 
 
 def _parts(event: Received) -> list[Part]:

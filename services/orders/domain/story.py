@@ -22,7 +22,7 @@ PLAIN = {
     "SHORT_PICK": "{detail}",
     "REJECTED": "a location would not ship it: {detail}",
     "GIVEN_BACK": "what was reserved for it was given back: {detail}",
-    "STOCK_TAKEN": "its stock was given away {detail}",
+    "STOCK_TAKEN": "its stock was taken away {detail}",
     "DELAYED": "it became late: {detail}",
     "CONTACT_CHANGED": "the customer is reached elsewhere{detail}",
     "CANCEL_REQUESTED": "a cancellation was asked for: {detail}",

@@ -231,6 +231,7 @@ class StockTaken(Struct, frozen=True, tag=True):
 
     parts: list[Part]
     taken_by: str
+    blocked_lot: str = ""
 
 
 # -- asked for

@@ -63,7 +63,7 @@ def supply_came(state: State, parts: list[Part]) -> Step:
 
 
 def stock_taken(state: State, message: StockTaken) -> Step:
-    """What a more urgent order has now waits again; what was released meanwhile is held, so that somebody stops it."""
+    """What a more urgent order has now, or nobody may have, waits again; what was released meanwhile is held: somebody stops it."""
     lines, released = dict(state.lines), 0
     for part in message.parts:
         line = lines[part.line_id]
@@ -72,11 +72,11 @@ def stock_taken(state: State, message: StockTaken) -> Step:
         released += min(part.quantity - lost, line.released.get(part.location_id, 0))
         lines[part.line_id] = replace(line, reserved=less(line.reserved, part.location_id, lost), waiting=line.waiting + lost)
     following = replace(state, lines=lines, short=False, plans=0, plan=[])
-    changes: Changes = (Record("STOCK_TAKEN", f"by order {message.taken_by}"),)
+    why = f"for lot {message.blocked_lot} is blocked" if message.blocked_lot else f"by order {message.taken_by}"
+    changes: Changes = (Record("STOCK_TAKEN", why),)
     if released:
-        following, more = hold(
-            following, "STOCK_TAKEN", f"{counted(released, 'unit', 'is', 'are')} with a location that order {message.taken_by} has now"
-        )
+        whose = "that nobody may have" if message.blocked_lot else f"that order {message.taken_by} has now"
+        following, more = hold(following, "STOCK_TAKEN", f"{counted(released, 'unit', 'is', 'are')} with a location {whose}")
         changes += more
     return following, changes
 

@@ -12,13 +12,14 @@ from services.returns.domain.judgement import RefundState, Status
 from services.returns.process import settle_return
 from services.returns.store.tables import RETURNS
 
+KEY = ("return_id",)
 MISMATCH = HoldKind("REFUND_MISMATCH", "returns", 86_400, "support", "refund")
 
 
 async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> None:
     """Applies the changes in their order."""
     ids = sorted({return_id for return_id, _ in changes})
-    rows = {r.return_id: dict(r._mapping) for r in await work.tx.find(RETURNS, ("return_id",), [(one,) for one in ids])}
+    rows = {r.return_id: dict(r._mapping) for r in await work.tx.find(RETURNS, KEY, [(one,) for one in ids], order=KEY, lock=True)}
     for return_id, change in changes:
         work.cause = work.causes[return_id]
         row = rows[return_id]
@@ -35,7 +36,7 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
                 raise TypeError(f"unknown change {type(change).__name__}")
     names = ("return_id", "status", "refund_state", "refund_minor")
     changed = [{**{name: row[name] for name in names}, "version": 1} for row in rows.values()]
-    await work.tx.change(RETURNS, names[:1], changed, add=("version",))
+    await work.tx.change(RETURNS, KEY, changed, add=("version",))
 
 
 async def on_hold_released(work: Work, hold: Any) -> None:

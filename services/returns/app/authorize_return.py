@@ -8,6 +8,7 @@ from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.clock import from_timestamp
 from chassis.kernel.errors import InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.returns.app.views import load, to_return
@@ -29,6 +30,8 @@ async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return
         if wanted.line_id in asked:
             raise InvalidArgument("INVALID_FIELD", f"lines[{index}].line_id: stands there twice", field=f"lines[{index}].line_id")
         asked[wanted.line_id] = wanted
+    # Another replica may be at a return of the same order: what it authorises counts.
+    await work.tx.close(gate("returns", order.order_id))
     returning = await _returning(work, sorted(asked))
     window_days, refund_shipping = await _policy(work, order.channel_id)
     wishes = [

@@ -18,7 +18,7 @@ from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.fulfillment.clients.on_hand import OnHand
 from services.fulfillment.domain.bins import DOCK, LOST, NAMED, Goods, put_away
-from services.fulfillment.store.bin_book import BinBook, to_bin
+from services.fulfillment.store.bin_book import PLACE, BinBook, to_bin
 from services.fulfillment.store.warehouse import BIN_MOVES, BIN_STOCK, BINS
 
 BY_HAND = (warehouse_service_pb2.BIN_KIND_PICK, warehouse_service_pb2.BIN_KIND_RESERVE)
@@ -96,6 +96,8 @@ async def move_bin_stock(work: Work, request: warehouse_service_pb2.MoveBinStock
         text = f"quantity: {there} of it are in {source}; count the bin where that is not so"
         raise FailedPrecondition("NOT_IN_BIN", text, field="quantity", there=there)
     if most := places[target].most_units:
+        # Another item may be put there at this moment.
+        await work.tx.find(BINS, PLACE, [(location_id, target)], lock=True)
         inside = select(func.coalesce(func.sum(BIN_STOCK.c.quantity), 0)).where(
             BIN_STOCK.c.location_id == location_id, BIN_STOCK.c.bin == target
         )

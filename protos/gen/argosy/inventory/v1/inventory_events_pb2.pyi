@@ -615,7 +615,7 @@ Global___DemandFilled: _TypeAlias = DemandFilled  # noqa: Y015
 
 @_typing.final
 class ReservationTaken(_message.Message):
-    """Stock that was reserved for a line went to one of higher priority: it waits for supply now."""
+    """Stock that was reserved for a line went to one of higher priority, or may go to nobody: it waits for supply now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -623,12 +623,15 @@ class ReservationTaken(_message.Message):
     LOCATION_ID_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     TAKEN_BY_FIELD_NUMBER: _builtins.int
+    BLOCKED_LOT_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order that lost it."""
     location_id: _builtins.str
     """Where."""
     taken_by: _builtins.str
-    """The order that has it now."""
+    """The order that has it now; empty where nobody has."""
+    blocked_lot: _builtins.str
+    """The lot that is recalled or has expired, where that is why."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockLine]:
         """What it lost."""
@@ -640,10 +643,11 @@ class ReservationTaken(_message.Message):
         location_id: _builtins.str = ...,
         lines: _abc.Iterable[Global___StockLine] | None = ...,
         taken_by: _builtins.str = ...,
+        blocked_lot: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "taken_by", b"taken_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_lot", b"blocked_lot", "lines", b"lines", "location_id", b"location_id", "order_id", b"order_id", "taken_by", b"taken_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

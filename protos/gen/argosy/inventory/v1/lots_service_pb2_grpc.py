@@ -81,7 +81,8 @@ class LotsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecallLot(self, request, context):
-        """Recalls a lot: what can be promised of it is blocked, what is promised is held for a person, what comes in later is blocked at once.
+        """Recalls a lot: what can be promised of it is blocked, what is reserved is taken back and its orders are promised others, what is
+        with a warehouse already is held for a person, and what comes in later, by whatever document, is blocked at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,9 @@ class LotsServiceStub:
     TraceLot: _grpc.UnaryUnaryMultiCallable[_lots_service_pb2.TraceLotRequest, _lots_service_pb2.LotTrace]
     """Tells where a lot is and whom it was shipped to; of a lot of serial numbers, all of them."""
     RecallLot: _grpc.UnaryUnaryMultiCallable[_lots_service_pb2.RecallLotRequest, _lots_service_pb2.LotTrace]
-    """Recalls a lot: what can be promised of it is blocked, what is promised is held for a person, what comes in later is blocked at once."""
+    """Recalls a lot: what can be promised of it is blocked, what is reserved is taken back and its orders are promised others, what is
+    with a warehouse already is held for a person, and what comes in later, by whatever document, is blocked at once.
+    """
     LiftRecall: _grpc.UnaryUnaryMultiCallable[_lots_service_pb2.LiftRecallRequest, _lots_service_pb2.Lot]
     """Ends a recall; what was blocked stays so until it is unblocked."""
     SetLotExpiry: _grpc.UnaryUnaryMultiCallable[_lots_service_pb2.SetLotExpiryRequest, _lots_service_pb2.Lot]
@@ -54,7 +56,9 @@ class LotsServiceAsyncStub(LotsServiceStub):
     TraceLot: _aio.UnaryUnaryMultiCallable[_lots_service_pb2.TraceLotRequest, _lots_service_pb2.LotTrace]  # type: ignore[assignment]
     """Tells where a lot is and whom it was shipped to; of a lot of serial numbers, all of them."""
     RecallLot: _aio.UnaryUnaryMultiCallable[_lots_service_pb2.RecallLotRequest, _lots_service_pb2.LotTrace]  # type: ignore[assignment]
-    """Recalls a lot: what can be promised of it is blocked, what is promised is held for a person, what comes in later is blocked at once."""
+    """Recalls a lot: what can be promised of it is blocked, what is reserved is taken back and its orders are promised others, what is
+    with a warehouse already is held for a person, and what comes in later, by whatever document, is blocked at once.
+    """
     LiftRecall: _aio.UnaryUnaryMultiCallable[_lots_service_pb2.LiftRecallRequest, _lots_service_pb2.Lot]  # type: ignore[assignment]
     """Ends a recall; what was blocked stays so until it is unblocked."""
     SetLotExpiry: _aio.UnaryUnaryMultiCallable[_lots_service_pb2.SetLotExpiryRequest, _lots_service_pb2.Lot]  # type: ignore[assignment]
@@ -85,7 +89,9 @@ class LotsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lots_service_pb2.RecallLotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lots_service_pb2.LotTrace, _abc.Awaitable[_lots_service_pb2.LotTrace]]:
-        """Recalls a lot: what can be promised of it is blocked, what is promised is held for a person, what comes in later is blocked at once."""
+        """Recalls a lot: what can be promised of it is blocked, what is reserved is taken back and its orders are promised others, what is
+        with a warehouse already is held for a person, and what comes in later, by whatever document, is blocked at once.
+        """
 
     @_abc_1.abstractmethod
     def LiftRecall(

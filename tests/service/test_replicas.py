@@ -1,0 +1,294 @@
+"""What two replicas decide at one moment: each rule holds for both together, not for each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from argosy.catalog.v1 import items_service_pb2
+from argosy.fulfillment.v1 import warehouse_service_pb2
+from argosy.inventory.v1 import (
+    counts_service_pb2,
+    demands_service_pb2,
+    lots_service_pb2,
+    purchasing_service_pb2,
+    reservations_service_pb2,
+    stock_pb2,
+    stock_service_pb2,
+)
+from argosy.orders.v1 import offers_service_pb2, order_pb2
+from argosy.returns.v1 import returns_service_pb2
+from chassis.kernel.clock import to_timestamp
+from chassis.kernel.errors import Refusal
+from chassis.kernel.ids import new_id
+from chassis.runtime.component import Component
+from chassis.runtime.host import wall_clock
+from chassis.runtime.work import Cause, Work
+from chassis.runtime.writer import Outcome
+from services.catalog.domain.item import Lifecycle
+from services.fulfillment.store.bin_book import set_up
+from services.fulfillment.store.warehouse import BIN_STOCK, BINS
+from services.inventory.store.tables import COUNTS, LAYERS
+from services.orders.store.tables import OFFERS
+from services.returns.app.apply_changes import apply_changes
+from services.returns.process.settle_return import KeepRefund
+from tests.builders import order, publish_item
+from tests.service.conftest import Pause, Replicas, call, submit
+from tests.service.stockroom import Stockroom
+
+INVENTORY = "/argosy.inventory.v1."
+AVERAGE, SERIAL, LOT = 2, 3, 2
+Begin = Callable[[Component], Pause]
+Room = tuple[Stockroom, Component]
+
+
+async def meet(begins: Pause, first: Awaitable[Any], second: Awaitable[Any]) -> list[Any]:
+    """Lets the second begin while the first has decided and not committed; returns what each answered."""
+    one = asyncio.ensure_future(first)
+    await begins.reached.wait()
+    other = asyncio.ensure_future(second)
+    # It has looked by then, or waits.
+    await asyncio.wait({other}, timeout=0.5)
+    begins.go.set()
+    return list(await asyncio.gather(one, other))
+
+
+def reasons(outcomes: list[Outcome]) -> list[str]:
+    """Returns why each was refused; nothing of those that were not."""
+    return [one.reason if isinstance(one, Refusal) else "" for one in outcomes]
+
+
+def goods(item_id: str, quantity: int, location_id: str = "BER", **line: Any) -> stock_service_pb2.ReceiveStockRequest:
+    given = stock_service_pb2.ReceiptLine(item_id=item_id, quantity=quantity, value_minor=100 * quantity, **line)
+    return stock_service_pb2.ReceiveStockRequest(
+        request_id=new_id(), location_id=location_id, kind=stock_service_pb2.RECEIPT_KIND_PURCHASE, lines=[given]
+    )
+
+
+async def test_a_serial_number_comes_in_once(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("phone", tracking=SERIAL)
+    await room.place("HAM")
+    asks = [
+        submit(component, f"{INVENTORY}StockService/ReceiveStock", goods("phone", 1, place, serials=["A"]))
+        for component, place in ((room.component, "BER"), (second, "HAM"))
+    ]
+    assert reasons(await meet(pause(room.component), *asks)) == ["", "SERIAL_EXISTS"]
+    assert await room.balances("phone") == {("A", "AVAILABLE"): 1}
+
+
+async def test_what_comes_in_first_at_an_average_cost_is_one_pool(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("cup", valuation=AVERAGE)
+    asks = [submit(one, f"{INVENTORY}StockService/ReceiveStock", goods("cup", 2)) for one in (room.component, second)]
+    await meet(pause(room.component), *asks)
+    async with room.component.database.read() as tx:
+        layers = await tx.read(select(LAYERS.c.quantity_left, LAYERS.c.value_left_minor))
+    assert [tuple(row) for row in layers] == [(4, 400)]
+    assert not await room.breaks()
+
+
+@pytest.mark.parametrize("goods_first", [True, False])
+async def test_who_waits_has_what_comes_in_at_that_moment(replicas: Room, pause: Begin, *, goods_first: bool) -> None:
+    room, second = replicas
+    await room.item("cup")
+    waits = demands_service_pb2.PlaceDemandRequest(
+        request_id=new_id(), kind=demands_service_pb2.DEMAND_KIND_BACKORDER, owner_id="o-1", line_id="1", item_id="cup", location_id="BER",
+        quantity=2,
+    )  # fmt: skip
+    asks = [(f"{INVENTORY}StockService/ReceiveStock", goods("cup", 3)), (f"{INVENTORY}DemandsService/PlaceDemand", waits)]
+    one, other = asks if goods_first else reversed(asks)
+    await meet(pause(room.component), submit(room.component, *one), submit(second, *other))
+    assert await room.balances("cup") == {("", "RESERVED"): 2, ("", "AVAILABLE"): 1}
+
+
+async def test_a_recall_finds_what_comes_in_where_the_lot_never_was(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("milk", tracking=LOT)
+    await room.place("HAM")
+    await room.receive("milk", 3, 300, lot="L")
+    recall = lots_service_pb2.RecallLotRequest(request_id=new_id(), item_id="milk", lot="L", reason="salmonella")
+    receive = submit(room.component, f"{INVENTORY}StockService/ReceiveStock", goods("milk", 2, "HAM", lot="L"))
+    await meet(pause(room.component), receive, submit(second, f"{INVENTORY}LotsService/RecallLot", recall))
+    assert await room.balances("milk") == {("L", "QUARANTINE"): 5}
+
+
+async def test_a_cart_holds_its_stock_once(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("cup")
+    await room.receive("cup", 9, 900)
+    line = reservations_service_pb2.ReservationLine(line_id="1", item_id="cup", location_id="BER", quantity=3)
+    asks = [
+        submit(
+            component, f"{INVENTORY}ReservationsService/HoldCart",
+            reservations_service_pb2.HoldCartRequest(request_id=new_id(), cart_id="c", lines=[line]),
+        )
+        for component in (room.component, second)
+    ]  # fmt: skip
+    await meet(pause(room.component), *asks)
+    assert (await room.balances("cup"))["", "SOFT_RESERVED"] == 3
+
+
+async def test_a_dock_is_booked_once(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    moment = to_timestamp(wall_clock())
+    asks = [
+        submit(
+            component, f"{INVENTORY}PurchasingService/BookAppointment",
+            purchasing_service_pb2.BookAppointmentRequest(request_id=new_id(), location_id="BER", dock="1", planned_at=moment),
+        )
+        for component in (room.component, second)
+    ]  # fmt: skip
+    assert reasons(await meet(pause(room.component), *asks)) == ["", "DOCK_TAKEN"]
+
+
+async def test_an_item_is_counted_once(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("cup")
+    asks = [
+        submit(
+            component, f"{INVENTORY}CountsService/CreateCount",
+            counts_service_pb2.CreateCountRequest(request_id=new_id(), item_id="cup", location_id="BER", reason="look"),
+        )
+        for component in (room.component, second)
+    ]  # fmt: skip
+    await meet(pause(room.component), *asks)
+    async with room.component.database.read() as tx:
+        assert (await tx.read(select(func.count()).select_from(COUNTS)))[0][0] == 1
+
+
+async def test_a_location_is_set_up_once_and_the_other_is_told(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    asks = [
+        submit(
+            component, f"{INVENTORY}StockService/CreateLocation",
+            stock_service_pb2.CreateLocationRequest(
+                request_id=new_id(), location_id="HAM", name="Hamburg", kind=stock_pb2.LOCATION_KIND_WAREHOUSE, entity="DE01",
+                country_code="DE", currency_code="EUR",
+            ),
+        )
+        for component in (room.component, second)
+    ]  # fmt: skip
+    assert reasons(await meet(pause(room.component), *asks)) == ["", "LOCATION_EXISTS"]
+
+
+async def test_small_orders_from_one_supplier_weigh_together(replicas: Room, pause: Begin) -> None:
+    room, second = replicas
+    await room.item("cup")
+    purchasing = purchasing_service_pb2
+    await room.calls.purchasing.SetSupplier(
+        purchasing.SetSupplierRequest(request_id=new_id(), supplier_id="S", name="S", currency_code="EUR", country_code="PT")
+    )
+    line = purchasing.PurchaseLineInput(item_id="cup", quantity=300, unit_cost_millionths=1_000_000_000)
+    made = [
+        await room.calls.purchasing.CreatePurchaseOrder(
+            purchasing.CreatePurchaseOrderRequest(request_id=new_id(), supplier_id="S", location_id="BER", lines=[line])
+        )
+        for _ in range(2)
+    ]
+    # 3,000.00 each, where one person may approve 5,000.00.
+    asks = [
+        submit(
+            component, f"{INVENTORY}PurchasingService/ApprovePurchaseOrder",
+            purchasing.ApprovePurchaseOrderRequest(request_id=new_id(), purchase_order_id=one.purchase_order_id, etag=one.etag),
+        )
+        for component, one in zip((room.component, second), made, strict=True)
+    ]  # fmt: skip
+    assert [bool(one.approval_id) for one in await meet(pause(room.component), *asks)] == [False, True]
+
+
+async def test_no_more_comes_back_than_was_shipped(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("returns")
+    placed = order_pb2.Order(
+        order_id="o-1", channel_id="web", currency_code="EUR",
+        lines=[order_pb2.OrderLine(line_id="1", item_id="cup", sku="CUP", units=1, shipped=2, shipped_at=to_timestamp(wall_clock()))],
+    )  # fmt: skip
+
+    async def wish(component: Component) -> Outcome:
+        line = returns_service_pb2.ReturnLineInput(line_id="1", quantity=2, reason="NOT_AS_EXPECTED")
+        request = returns_service_pb2.AuthorizeReturnRequest(request_id=new_id(), order_id="o-1", location_id="BER", lines=[line])
+        asked = call(component, "/argosy.returns.v1.ReturnsService/AuthorizeReturn", request)
+        asked.context = placed
+        return (await component.writer.submit([asked]))[0]
+
+    one, other = await meet(pause(first), wish(first), wish(second))
+    assert [returns_service_pb2.ReturnStatus.Name(found.status) for found in (one, other)] == [
+        "RETURN_STATUS_AUTHORIZED", "RETURN_STATUS_DECLINED",
+    ]  # fmt: skip
+
+    # What is judged while a refund is written stays judged.
+    rpc = "/argosy.returns.v1.ReturnsService/"
+    count = [returns_service_pb2.ReceivedLine(line_id="1", quantity=2)]
+    await submit(
+        first, f"{rpc}ReceiveReturn", returns_service_pb2.ReceiveReturnRequest(request_id=new_id(), return_id=one.return_id, lines=count)
+    )
+    judged = [returns_service_pb2.InspectedLine(line_id="1", quantity=2, disposition=returns_service_pb2.DISPOSITION_RESTOCK)]
+    inspect = returns_service_pb2.InspectReturnRequest(request_id=new_id(), return_id=one.return_id, lines=judged)
+
+    async def keep(work: Work) -> None:
+        work.causes[one.return_id] = work.cause
+        await apply_changes(work, [(one.return_id, KeepRefund(500))])
+
+    written = second.writer.run(keep, Cause("process:settle_return", "test", "test"))
+    inspected, _ = await meet(pause(first), submit(first, f"{rpc}InspectReturn", inspect), written)
+    found = await twice.calls.returns.GetReturn(returns_service_pb2.GetReturnRequest(return_id=one.return_id))
+    assert (found.status, found.refund_minor) == (inspected.status, 500)
+
+
+async def test_an_offer_is_answered_once(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("orders")
+    placed = await twice.calls.orders.CreateOrder(order("W-1", 2))
+    row = {
+        "offer_id": "f-1", "order_id": placed.order_id, "line_id": placed.lines[0].line_id, "channel_sku_before": "MUG-1",
+        "quantity_before": 2, "amount_before_minor": 2000, "channel_sku": "MUG-2", "item_id": "mug-2", "quantity": 2, "amount_minor": 2000,
+        "tax_minor": -1, "status": offers_service_pb2.OFFER_STATUS_OPEN, "otherwise": offers_service_pb2.OFFER_OTHERWISE_WAIT,
+        "answer_by": wall_clock() + 10**9, "offered_by": "test", "offered_at": 1, "ended_at": None, "ended_by": "", "outcome": "",
+    }  # fmt: skip
+    async with first.database.write() as tx:
+        await tx.insert(OFFERS, [row])
+    rpc = "/argosy.orders.v1.OffersService/"
+    declined = submit(first, f"{rpc}AnswerOffer", offers_service_pb2.AnswerOfferRequest(request_id=new_id(), offer_id="f-1"))
+    withdrawn = offers_service_pb2.WithdrawOfferRequest(request_id=new_id(), offer_id="f-1", reason="found some")
+    outcomes = await meet(pause(first), declined, submit(second, f"{rpc}WithdrawOffer", withdrawn))
+    assert reasons(outcomes) == ["", "OFFER_ENDED"]
+
+
+async def test_of_two_items_that_are_merged_into_each_other_one_stays(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("catalog")
+    cup, mug = [await publish_item(twice.calls, sku) for sku in ("CUP", "MUG")]
+    asks = [
+        submit(
+            component, "/argosy.catalog.v1.ItemsService/MergeItem",
+            items_service_pb2.MergeItemRequest(request_id=new_id(), item_id=one, into_item_id=other, reason="the same"),
+        )
+        for component, one, other in ((first, cup, mug), (second, mug, cup))
+    ]  # fmt: skip
+    outcomes = await meet(pause(first), *asks)
+    assert [one.lifecycle == Lifecycle.RETIRED if not isinstance(one, Refusal) else one.reason for one in outcomes] == [
+        True,
+        "NOT_PUBLISHED",
+    ]
+
+
+async def test_a_bin_is_not_filled_by_two_items_at_once(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("fulfillment")
+
+    async def prepare(work: Work) -> None:
+        await set_up(work, ["BER"])
+        await work.tx.insert(
+            BINS, [{"location_id": "BER", "bin": "A-1", "zone": "", "kind": 1, "position": 1, "most_units": 5, "blocked": 0}]
+        )
+        stock = [{"location_id": "BER", "item_id": item_id, "bin": "DOCK", "lot": "", "quantity": 4} for item_id in ("cup", "mug")]
+        await work.tx.insert(BIN_STOCK, stock)
+
+    await first.writer.run(prepare, Cause("test", "test", "test"))
+    asks = [
+        submit(
+            component, "/argosy.fulfillment.v1.WarehouseService/MoveBinStock",
+            warehouse_service_pb2.MoveBinStockRequest(request_id=new_id(), location_id="BER", item_id=item_id, quantity=4, to_bin="A-1"),
+        )
+        for component, item_id in ((first, "cup"), (second, "mug"))
+    ]  # fmt: skip
+    assert reasons(await meet(pause(first), *asks)) == ["", "BIN_FULL"]

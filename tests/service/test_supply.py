@@ -432,22 +432,23 @@ async def test_dock_to_stock_is_a_figure(room: Stockroom) -> None:
 
 
 async def test_a_channel_keeps_back_what_its_accepted_risk_needs(room: Stockroom) -> None:
-    await room.item("cup")
-    await room.item("pin")
-    await room.receive("cup", 3000, 300)
-    await room.receive("pin", 10, 10)
-    # 50 a day for 28 days; the channel hears of it within ten minutes.
-    for number in range(14):
-        await room.ship(f"o-{number}", "cup", 100)
+    for item_id, quantity in (("cup", 3000), ("saucer", 3000), ("pin", 10)):
+        await room.item(item_id)
+        await room.receive(item_id, quantity, quantity)
+    await room.item("set", kit='[["cup", 2], ["saucer", 1]]')
+    # On its first day 50 cups go by themselves and 100 in sets; the channel hears of it within ten minutes.
+    await room.ship("o-1", "cup", 50)
+    await room.ship("o-2", "set", 50)
     policy = stock_service_pb2.SetStockPolicyRequest(request_id=new_id(), channel_id="web", oversell_chance_ppm=1000, quantity=1)
     await room.calls.stock.SetStockPolicy(policy)
     await room.calls.stock.ReportSyncLatency(
         stock_service_pb2.ReportSyncLatencyRequest(request_id=new_id(), channel_id="web", p95_ms=600_000)
     )
     await room.component.writer.run(risk_buffers.set_risk_buffers, Cause("clock", "set_risk_buffers", new_id()))
-    request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup", "pin"], channel_id="web")
+    request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup", "saucer", "set", "pin"], channel_id="web")
     shown = [one.available_to_sell for one in (await room.calls.stock.GetAvailability(request)).items]
-    assert shown == [1600 - 3, 10 - 1]
+    # A mean of 1.04 cups, 0.35 saucers and 0.52 sets' worth of cups in ten minutes: more than 5, 3 and 4 go less than once in a thousand times.
+    assert shown == [2850 - 5, 2950 - 3, 1425 - 4, 10 - 1]
 
 
 async def test_a_channel_sells_from_its_network_within_its_limits(room: Stockroom) -> None:

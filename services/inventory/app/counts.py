@@ -113,7 +113,8 @@ async def submit_count(work: Work, request: counts_service_pb2.SubmitCountReques
     await _advance(work, row, row.status, **values)
     worth, _ = book.estimate(row.item_id, row.location_id, last.differed) if book.owned(row.location_id) else (0, "")
     summary = f"{sum(last.differences.values()):+d} {book.items[row.item_id].sku} at {row.location_id}, counted {len(attempts)} times"
-    weight = Weight("count", row.count_id, summary, worth, book.locations[row.location_id].currency_code)
+    # Counts of an item at a location weigh together, as adjustments do.
+    weight = Weight("stock", f"{row.item_id}@{row.location_id}", summary, worth, book.locations[row.location_id].currency_code)
     if last.differed and (approval_id := await need_approval(work, COUNTED, request, weight)):
         return await _advance(work, row, AWAITING, approval_id=approval_id)
     return await _book(work, row, last, book)

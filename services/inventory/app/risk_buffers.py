@@ -6,7 +6,8 @@ from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, SECOND
 from chassis.runtime.work import Work
 from services.inventory.domain.risk import risk_buffer
-from services.inventory.store.tables import ISSUES, POLICIES, RISK_BUFFERS, SYNC_LATENCIES
+from services.inventory.store.stock_book import components_of
+from services.inventory.store.tables import ISSUES, ITEMS, POLICIES, RISK_BUFFERS, SYNC_LATENCIES
 
 VELOCITY_DAYS = 28
 RISKED = select(POLICIES.c.channel_id).where(POLICIES.c.risk_ppm > 0)
@@ -23,9 +24,7 @@ async def set_risk_buffers(work: Work) -> None:
     """Sets the buffers of all channels that run a risk; an item's own policy goes before the channel's."""
     policies = await work.tx.read(select(POLICIES).where(POLICIES.c.risk_ppm > 0))
     latencies = {row.channel_id: row.p95_ms * SECOND // 1000 for row in await work.tx.read(select(SYNC_LATENCIES))}
-    since = work.now - VELOCITY_DAYS * DAY
-    sold = select(ISSUES.c.item_id, func.sum(ISSUES.c.quantity).label("units")).where(ISSUES.c.issued_at > since)
-    velocity = {row.item_id: int(row.units) / VELOCITY_DAYS for row in await work.tx.read(sold.group_by(ISSUES.c.item_id))}
+    velocity = await _velocity(work)
     chances = {(row.channel_id, row.item_id): row.risk_ppm for row in policies}
     wanted: dict[tuple[str, str], int] = {}
     for channel_id in sorted({row.channel_id for row in policies} & set(latencies)):
@@ -41,3 +40,24 @@ async def set_risk_buffers(work: Work) -> None:
         if known.get((channel_id, item_id), 0) != buffer
     ]
     await work.tx.merge(RISK_BUFFERS, ("channel_id", "item_id"), rows)
+
+
+async def _velocity(work: Work) -> dict[str, float]:
+    """Returns how many units of items go a day, since they were first sold in the last weeks.
+
+    What goes of a kit goes of its components, and a kit runs out as fast as the fastest of them, counted in kits.
+    """
+    sums = (func.sum(ISSUES.c.quantity).label("units"), func.min(ISSUES.c.issued_at).label("first"))
+    sold = select(ISSUES.c.item_id, *sums).where(ISSUES.c.issued_at > work.now - VELOCITY_DAYS * DAY)
+    rows = await work.tx.read(sold.group_by(ISSUES.c.item_id))
+    velocity = {row.item_id: int(row.units) * DAY / max(DAY, work.now - row.first) for row in rows}
+    kits = {
+        row.item_id: components_of(row.kit) for row in await work.tx.read(select(ITEMS.c.item_id, ITEMS.c.kit).where(ITEMS.c.kit != ""))
+    }
+    for item_id in kits.keys() & velocity.keys():
+        for part, each in kits[item_id]:
+            velocity[part] = velocity.get(part, 0.0) + each * velocity[item_id]
+    for item_id, components in kits.items():
+        if fastest := max((velocity.get(part, 0.0) / each for part, each in components), default=0.0):
+            velocity[item_id] = fastest
+    return velocity

@@ -48,11 +48,11 @@ async def publish_item(calls: Calls, sku: str = "MUG-1", **values: Any) -> str:
     return str(item.item_id)
 
 
-async def receive(calls: Calls, item_id: str, location_id: str, quantity: int, value_minor: int) -> None:
+async def receive(calls: Calls, item_id: str, location_id: str, quantity: int, value_minor: int, **said: Any) -> None:
     """Takes opening stock in, waiting for inventory to know the article."""
 
     async def attempt() -> bool:
-        line = stock_service_pb2.ReceiptLine(item_id=item_id, quantity=quantity, value_minor=value_minor)
+        line = stock_service_pb2.ReceiptLine(item_id=item_id, quantity=quantity, value_minor=value_minor, **said)
         request = stock_service_pb2.ReceiveStockRequest(
             request_id=new_id(), location_id=location_id, kind=stock_service_pb2.RECEIPT_KIND_OPENING, lines=[line]
         )

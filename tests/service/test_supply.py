@@ -447,7 +447,7 @@ async def test_a_channel_keeps_back_what_its_accepted_risk_needs(room: Stockroom
     await room.component.writer.run(risk_buffers.set_risk_buffers, Cause("clock", "set_risk_buffers", new_id()))
     request = stock_service_pb2.GetAvailabilityRequest(item_ids=["cup", "saucer", "set", "pin"], channel_id="web")
     shown = [one.available_to_sell for one in (await room.calls.stock.GetAvailability(request)).items]
-    # A mean of 1.04 cups, 0.35 saucers and 0.52 sets' worth of cups in ten minutes: more than 5, 3 and 4 go less than once in a thousand times.
+    # A mean of 1.04 cups, 0.35 saucers and cups for 0.52 sets in ten minutes: more than 5, 3 and 4 go less than once in a thousand.
     assert shown == [2850 - 5, 2950 - 3, 1425 - 4, 10 - 1]
 
 

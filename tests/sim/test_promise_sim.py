@@ -1,4 +1,5 @@
-"""The promise under faults, by seeds: scarce stock, locations that reject or are silent, customers who move or cancel, late supply.
+"""The promise under faults, by seeds: scarce stock, locations that reject or are silent, customers who move, cancel or send back, lots
+that are recalled, late supply.
 
 Whatever happens, every order ends shipped or cancelled, or a person holds it, and the proof settles.
 """
@@ -13,9 +14,10 @@ import pytest
 
 from argosy.catalog.v1 import item_pb2
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, promise_service_pb2
-from argosy.inventory.v1 import purchasing_service_pb2
+from argosy.inventory.v1 import lots_service_pb2, purchasing_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import changes_service_pb2, order_pb2, orders_service_pb2
+from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from gateway.app.prove import prove
@@ -29,6 +31,8 @@ PLACES = {"BER": 9, "HAM": 6}
 ORDERS = 18
 POLICIES = [1, 2, 3, 5, 5]
 RELEASED = fulfillment_pb2.FULFILLMENT_STATUS_RELEASED
+TRACKED_BY_LOT = 2
+LOTS = ("L-1", "L-2", "L-3")
 DONE = (order_pb2.ORDER_STATUS_SHIPPED, order_pb2.ORDER_STATUS_CANCELLED, order_pb2.ORDER_STATUS_ON_HOLD)
 ALWAYS = [holds_service_pb2.WorkingHours(weekday=day, opens="00:00", closes="24:00") for day in range(1, 8)]
 
@@ -47,9 +51,9 @@ class Day:
     async def set_up(self) -> None:
         """A shop with little stock, in two places that must answer; supply is on its way to one."""
         first = await open_shop(self.calls, PLACES)
-        second = await publish_item(self.calls, "MUG-2")
+        second = await publish_item(self.calls, "MUG-2", tracking=TRACKED_BY_LOT)
         self.items = [first, second]
-        await receive(self.calls, second, "HAM", 5, 2000)
+        await receive(self.calls, second, "HAM", 5, 2000, lot=LOTS[0])
         parts = [item_pb2.Component(item_id=first, quantity=2), item_pb2.Component(item_id=second, quantity=1)]
         await publish_item(self.calls, "SET-1", components=parts)
         calendar = holds_service_pb2.WorkingCalendar(time_zone="UTC", hours=ALWAYS)
@@ -83,6 +87,11 @@ class Day:
             sku, quantity = self.dice.choice(self.skus), self.dice.choice((1, 1, 2, 4))
             paid = self.dice.random() < 0.7
             placed = order(f"S-{number}", quantity, paid=paid, sku=sku, shortage_policy=self.dice.choice(POLICIES))
+            if paid and self.dice.random() < 0.4:
+                # Some of it is paid in another way.
+                part = self.dice.randrange(1, placed.tenders[0].amount_minor)
+                placed.tenders[0].amount_minor -= part
+                placed.tenders.add(method="giftcard", state=order_pb2.TENDER_STATE_CAPTURED, amount_minor=part)
             self.orders.append((await self.calls.orders.CreateOrder(placed)).order_id)
             await asyncio.sleep(self.dice.uniform(0.0, 2.0))
             if number % 5 == 4:
@@ -99,8 +108,47 @@ class Day:
             )
             await self.calls.promises.SetLane(lane)
             if place != dear:
-                for item_id in self.items:
-                    await receive(self.calls, item_id, place, 2, 800)
+                await receive(self.calls, self.items[0], place, 2, 800)
+                await receive(self.calls, self.items[1], place, 2, 800, lot=self.dice.choice(LOTS))
+
+    async def recall(self) -> None:
+        """Lots are recalled, whoever has reserved of them and wherever they are."""
+        for lot in self.dice.sample(LOTS, 2):
+            await asyncio.sleep(self.dice.uniform(2.0, 25.0))
+            request = lots_service_pb2.RecallLotRequest(request_id=new_id(), item_id=self.items[1], lot=lot, reason="a handle came off")
+            await self.or_refused(self.calls.lots.RecallLot(request))
+
+    async def send_back(self, rounds: int) -> None:
+        """Customers want to send back what they have, some of it twice at once; what comes is judged one way or another."""
+        for _ in range(rounds):
+            await asyncio.sleep(self.dice.uniform(2.0, 15.0))
+            if not self.orders:
+                continue
+            found = await self.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=self.dice.choice(self.orders)))
+            line = self.dice.choice(found.lines)
+            if line.shipped:
+                wanted = self.dice.randrange(1, line.shipped + 1)
+                await asyncio.gather(*(self.give_back(found.order_id, line.line_id, wanted) for _ in range(2)))
+
+    async def give_back(self, order_id: str, line_id: str, quantity: int) -> None:
+        returns = returns_service_pb2
+        wish = returns.AuthorizeReturnRequest(
+            request_id=new_id(), order_id=order_id, location_id=self.dice.choice(sorted(PLACES)),
+            lines=[returns.ReturnLineInput(line_id=line_id, quantity=quantity, reason="NOT_AS_EXPECTED")],
+        )  # fmt: skip
+        found = await self.calls.returns.AuthorizeReturn(wish)
+        if found.status != returns.RETURN_STATUS_AUTHORIZED:
+            return
+        await asyncio.sleep(self.dice.uniform(0.0, 5.0))
+        came = [returns.ReceivedLine(line_id=line_id, quantity=self.dice.randrange(1, quantity + 1))]
+        named: dict[str, Any] = {"return_id": found.return_id}
+        await self.or_refused(self.calls.returns.ReceiveReturn(returns.ReceiveReturnRequest(request_id=new_id(), lines=came, **named)))
+        for one in range(came[0].quantity):
+            judged = returns.InspectedLine(line_id=line_id, quantity=1, disposition=self.dice.choice(range(1, 5)))
+            await asyncio.sleep(self.dice.uniform(0.0, 1.0) * one)
+            await self.or_refused(
+                self.calls.returns.InspectReturn(returns.InspectReturnRequest(request_id=new_id(), lines=[judged], **named))
+            )
 
     async def interfere(self, order_id: str) -> None:
         """Cancels one, all, wants something else, or sends it elsewhere; what comes too late is told."""
@@ -172,7 +220,10 @@ class Day:
     async def supply(self) -> None:
         """What was bought comes."""
         for purchase in self.purchases:
-            lines = [purchasing_service_pb2.ReceivedLine(line_id=line.line_id, quantity=40) for line in purchase.lines]
+            lines = [
+                purchasing_service_pb2.ReceivedLine(line_id=line.line_id, quantity=40, lot="NEW" if line.item_id == self.items[1] else "")
+                for line in purchase.lines
+            ]
             box = purchasing_service_pb2.ReceivedBox(lines=lines)
             request = purchasing_service_pb2.ReceivePurchaseOrderRequest(
                 request_id=new_id(), purchase_order_id=purchase.purchase_order_id, boxes=[box]
@@ -218,7 +269,7 @@ async def live(template: Path, folder: Path, seed: int, faults: float, endings: 
         day = Day(of)
         await day.set_up()
         trouble = asyncio.ensure_future(of.trouble(endings, 4.0))
-        await asyncio.gather(day.shop(), day.work(12), trouble)
+        await asyncio.gather(day.shop(), day.work(12), day.send_back(8), day.recall(), trouble)
         await day.supply()
         of.calm()
         statuses = await day.finish()

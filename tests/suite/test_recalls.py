@@ -2,32 +2,16 @@
 
 from argosy.inventory.v1 import lots_service_pb2, stock_pb2, stock_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
-from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
 from gateway.calls import Calls
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, publish_item, ship_all, until_status
+from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_status
 from tests.service.stockroom import day
 
 LOT = 2
 RESERVED, QUARANTINE = stock_pb2.STOCK_STATE_RESERVED, stock_pb2.STOCK_STATE_QUARANTINE
-
-
-async def take_in(calls: Calls, item_id: str, lot: str, quantity: int, expires_on: str) -> None:
-    async def attempt() -> bool:
-        line = stock_service_pb2.ReceiptLine(item_id=item_id, quantity=quantity, value_minor=100 * quantity, lot=lot, expires_on=expires_on)
-        request = stock_service_pb2.ReceiveStockRequest(
-            request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_OPENING, lines=[line]
-        )
-        try:
-            await calls.stock.ReceiveStock(request)
-        except NotFound:
-            return False
-        return True
-
-    await eventually(attempt)
 
 
 async def stock_of(calls: Calls, item_id: str) -> dict[tuple[str, int], int]:
@@ -40,8 +24,8 @@ async def test_an_order_that_reserved_of_a_recalled_lot_ships_another(sqlite_set
         calls = Calls(suite.channels)
         await open_shop(calls, {"BER": 1})
         milk = await publish_item(calls, "MILK-1", tracking=LOT, expires=True)
-        await take_in(calls, milk, "SOON", 2, day(20))
-        await take_in(calls, milk, "LATE", 5, day(60))
+        await receive(calls, milk, "BER", 2, 200, lot="SOON", expires_on=day(20))
+        await receive(calls, milk, "BER", 5, 500, lot="LATE", expires_on=day(60))
         # It waits for its payment, with what expires first.
         placed = await calls.orders.CreateOrder(order("W-1", quantity=2, paid=False, sku="MILK-1"))
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_ON_HOLD)

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from argosy.catalog.v1 import items_service_pb2
-from argosy.fulfillment.v1 import warehouse_service_pb2
+from argosy.common.v1 import address_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2, parcels_service_pb2, warehouse_service_pb2
 from argosy.inventory.v1 import (
     counts_service_pb2,
     demands_service_pb2,
@@ -292,3 +293,34 @@ async def test_a_bin_is_not_filled_by_two_items_at_once(twice: Replicas, pause: 
         for component, item_id in ((first, "cup"), (second, "mug"))
     ]  # fmt: skip
     assert reasons(await meet(pause(first), *asks)) == ["", "BIN_FULL"]
+
+
+async def test_what_was_quoted_for_a_parcel_is_taken_up_by_one_bill(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("fulfillment")
+    rate = fulfillment_service_pb2.SetRateRequest(
+        request_id=new_id(), carrier="PARCELCO", service="standard", base_minor=300, per_kg_minor=100, currency_code="EUR"
+    )
+    await twice.calls.fulfillment.SetRate(rate)
+    rpc = "/argosy.fulfillment.v1."
+    line = fulfillment_service_pb2.ReleaseLine(line_id="1", item_id="cup", location_id="BER", quantity=1)
+    release = fulfillment_service_pb2.ReleaseOrderRequest(
+        request_id=new_id(), order_id="o-1", channel_id="web", entity="DE01", currency_code="EUR", lines=[line],
+        destination=address_pb2.Destination(country_code="DE"),
+    )  # fmt: skip
+    released: Any = await submit(first, f"{rpc}FulfillmentService/ReleaseOrder", release)
+    ship = fulfillment_service_pb2.ConfirmShipmentRequest(
+        request_id=new_id(), fulfillment_order_id=released.fulfillment_orders[0].fulfillment_order_id, tracking_number="T-1"
+    )
+    await submit(first, f"{rpc}FulfillmentService/ConfirmShipment", ship)
+    asks = [
+        submit(
+            component, f"{rpc}ParcelsService/RecordCarrierBill",
+            parcels_service_pb2.RecordCarrierBillRequest(
+                request_id=new_id(), carrier="PARCELCO", bill_number=number, currency_code="EUR",
+                lines=[parcels_service_pb2.CarrierBillLine(line_id="1", tracking_number="T-1", amount_minor=350)],
+            ),
+        )
+        for component, number in ((first, "B-1"), (second, "B-2"))
+    ]  # fmt: skip
+    bills = await meet(pause(first), *asks)
+    assert [one.charges[0].quoted_minor for one in bills] == [300, 0]

@@ -36,7 +36,7 @@ async def list_tax_rates(asked: Asked) -> finance_service_pb2.ListTaxRatesRespon
 
 
 async def calculate_tax(asked: Asked) -> finance_service_pb2.CalculateTaxResponse:
-    """Computes each line by itself, half up; headers are sums. No rate for a destination: all 0, and `unknown`."""
+    """Computes each line by itself, half up; headers are sums. Where no rate is in force for an amount it is 0, and `unknown` says so."""
     countries = sorted({order.destination.country_code for order in asked.request.orders})
     query = select(TAX_RATES).where(TAX_RATES.c.country_code.in_(countries)).order_by(TAX_RATES.c.valid_from.desc())
     rates: Rates = {}
@@ -51,12 +51,16 @@ async def calculate_tax(asked: Asked) -> finance_service_pb2.CalculateTaxRespons
             continue
         taxes = [_tax(own, line.tax_class, day, line.net_minor) for line in order.lines]
         shipping = _tax(own, "", day, order.shipping_minor)
-        response.orders.add(line_tax_minor=taxes, shipping_tax_minor=shipping, unknown=not own)
+        unknown = not own or None in (*taxes, shipping)
+        response.orders.add(line_tax_minor=[tax or 0 for tax in taxes], shipping_tax_minor=shipping or 0, unknown=unknown)
     return response
 
 
-def _tax(rates: list[Any], tax_class: str, day: str, net_minor: int) -> int:
+def _tax(rates: list[Any], tax_class: str, day: str, net_minor: int) -> int | None:
+    """Returns the tax of an amount; None where there is one and no rate was in force."""
     in_force = [rate for rate in rates if rate.valid_from <= day]
     own = next((rate for rate in in_force if rate.tax_class == tax_class), None)
     rate = own or next((rate for rate in in_force if not rate.tax_class), None)
-    return proportion(net_minor * rate.rate_ppm, 1, MILLION) if rate is not None else 0
+    if rate is None:
+        return None if net_minor else 0
+    return proportion(net_minor * rate.rate_ppm, 1, MILLION)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.errors import FailedPrecondition
 from chassis.kernel.ids import new_id
+from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.orders.app.capture_tender import note_capture, tell_if_paid
 from services.orders.app.create_order import PROVIDER, new_tender, reference_of
@@ -23,6 +24,7 @@ async def add_tender(work: Work, request: orders_service_pb2.AddTenderRequest) -
     tender = new_tender(order.order_id, request.tender)
     taken, tender["captured_minor"] = tender["captured_minor"], 0
     if tender["adapter"] == PROVIDER and tender["reference"]:
+        await work.tx.close(gate("payment", tender["reference"]))
         if await work.tx.find(PAYMENT_REFERENCES, ("reference",), [(tender["reference"],)]):
             text = f"an order is paid by {tender['reference']} already; another payment has another reference"
             raise FailedPrecondition("TENDER_EXISTS", text, field="tender.reference")

@@ -185,12 +185,12 @@ def _line(work: Work, request: parcels_service_pb2.RecordCarrierBillRequest, ind
 
 
 async def _shipments(work: Work, lines: Sequence[Line]) -> dict[Name, Any]:
-    """Returns the parcels that a bill's lines name."""
+    """Returns the parcels that a bill's lines name, locked: what was quoted for one is taken up once."""
     numbers = sorted({(line["tracking_number"],) for line in lines if not line["reference"]})
     references = sorted({_name(line) for line in lines if line["reference"]})
     # A number is used again after years: the last parcel is meant.
-    numbered = await work.tx.find(SHIPMENTS, ("tracking_number",), numbers, order=("shipped_at",))
-    named = await work.tx.find(SHIPMENTS, ("reference", "location_id"), references, where=NAMED, order=("shipped_at",))
+    numbered = await work.tx.find(SHIPMENTS, ("tracking_number",), numbers, order=("shipped_at",), lock=True)
+    named = await work.tx.find(SHIPMENTS, ("reference", "location_id"), references, where=NAMED, order=("shipped_at",), lock=True)
     return _by_name([*(row for row in numbered if _is_billed_by(row, lines[0])), *named])
 
 

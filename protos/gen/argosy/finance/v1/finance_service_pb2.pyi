@@ -727,7 +727,7 @@ class TaxedOrder(_message.Message):
     shipping_tax_minor: _builtins.int
     """Tax on shipping."""
     unknown: _builtins.bool
-    """True where no rate is kept for the destination."""
+    """True where no rate is kept for the destination, or none was in force for one of the amounts, whose tax is 0 then."""
     @_builtins.property
     def line_tax_minor(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Tax of each line."""

@@ -1,10 +1,11 @@
 """HoldsService, the same in every service: what waits for a person, how urgent it is, and how people work through it.
 
 A hold is raised in the transaction that fails (`Work.hold`). Its queue may be set: who owns it, how soon it is due, in which
-working time, and who owns it next where nobody resolves it. Holds are worked on by rank; many are released by a job.
+working time, and who owns it next where nobody resolves it. Holds are worked on by rank; many are released by a job. Whoever may
+work on holds works on those of the roles that they have: `ops.holds.of.<role>`, of who owns a hold or did before it escalated.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
@@ -13,7 +14,7 @@ from sqlalchemy import Select, and_, func, not_, or_, select, update
 
 from argosy.ops.v1 import holds_service_pb2, jobs_service_pb2
 from chassis.kernel.clock import DAY, HOUR, SECOND, from_timestamp, to_timestamp
-from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from chassis.runtime.calendars import need_calendar
 from chassis.runtime.jobs import Job, JobKind, Reading, Result, Step, start_job
 from chassis.runtime.pages import page
@@ -21,8 +22,9 @@ from chassis.runtime.pipeline import Asked, Read
 from chassis.runtime.queues import from_row, load, moment_after, steps_of
 from chassis.runtime.statements import NOW
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
-from chassis.runtime.writer import SetHandler, each
+from chassis.runtime.writer import Call, Principal, SetHandler, each, each_call
 
 Hold = holds_service_pb2.Hold
 OnReleased = Callable[[Work, Any], Awaitable[None]]
@@ -31,7 +33,7 @@ TOGETHER = 100
 EXAMPLES = 20
 PLAIN = (
     "hold_id", "queue", "reason", "subject_type", "subject_id", "blocks", "detail", "owner_role", "owner", "resolution", "escalated",
-    "value_minor", "currency_code", "rank",
+    "value_minor", "currency_code", "rank", "raised_for",
 )  # fmt: skip
 MOMENTS = {
     "raised_at": "raised_at", "due_at": "due_at", "released_at": "released_at", "snoozed_until": "snoozed_until",
@@ -52,8 +54,8 @@ class Holds:
     def writes(self) -> dict[str, SetHandler]:
         """The mutating rpcs."""
         return {
-            "ClaimHold": each(self._claim), "ReleaseHold": each(self._release), "SnoozeHold": each(self._snooze),
-            "ReleaseHolds": each(self._release_together), "SetQueue": each(self._set_queue),
+            "ClaimHold": each_call(self._claim), "ReleaseHold": each_call(self._release), "SnoozeHold": each_call(self._snooze),
+            "ReleaseHolds": each_call(self._release_together), "SetQueue": each(self._set_queue),
         }  # fmt: skip
 
     def reads(self) -> dict[str, Read]:
@@ -69,7 +71,7 @@ class Holds:
             query = query.where(*self._tables.open_holds)
         if not request.include_snoozed:
             query = query.where(self._awake())
-        for name in ("queue", "reason", "subject_id", "owner_role"):
+        for name in ("queue", "reason", "subject_id", "owner_role", "owner"):
             if wanted := getattr(request, name):
                 query = query.where(table.c[name] == wanted)
         rows, token = await page(asked.tx, query, [table.c.rank, table.c.hold_id], request)
@@ -106,26 +108,25 @@ class Holds:
         queues = [holds_service_pb2.QueueFigures(queue=queue, **values) for queue, values in sorted(figures.items())]
         return holds_service_pb2.GetHoldFiguresResponse(queues=queues)
 
-    async def _claim(self, work: Work, request: holds_service_pb2.ClaimHoldRequest) -> Message:
-        """Refusals: NO_SUCH_HOLD, ALREADY_RELEASED, CLAIMED."""
-        row = await self._open(work, request.hold_id)
+    async def _claim(self, work: Work, call: Call) -> Message:
+        """Refusals: NO_SUCH_HOLD, NOT_YOURS, ALREADY_RELEASED, CLAIMED."""
+        row = await self._open(work, call)
         if row.owner and row.owner != work.cause.actor:
             raise FailedPrecondition("CLAIMED", f"{row.owner} has claimed this hold; ask them to release it", owner=row.owner)
         return await self._change(work, row, owner=work.cause.actor)
 
-    async def _snooze(self, work: Work, request: holds_service_pb2.SnoozeHoldRequest) -> Message:
-        """Refusals: NO_SUCH_HOLD, ALREADY_RELEASED, INVALID_FIELD."""
-        row = await self._open(work, request.hold_id)
+    async def _snooze(self, work: Work, call: Call) -> Message:
+        """Refusals: NO_SUCH_HOLD, NOT_YOURS, ALREADY_RELEASED, INVALID_FIELD."""
+        request, row = call.request, await self._open(work, call)
         until = from_timestamp(request.until)
         if not work.now < until <= work.now + LONGEST_SNOOZE:
             raise InvalidArgument("INVALID_FIELD", "until: must be from now on, and at most 30 days away", field="until")
         work.note("hold", row.hold_id, reason=request.reason, detail=f"put aside until {request.until.ToJsonString()}")
         return await self._change(work, row, snoozed_until=until)
 
-    async def _release(self, work: Work, request: holds_service_pb2.ReleaseHoldRequest) -> Message:
-        """Refusals: NO_SUCH_HOLD, ALREADY_RELEASED."""
-        row = await self._open(work, request.hold_id)
-        return await self._let_go(work, row, request.resolution)
+    async def _release(self, work: Work, call: Call) -> Message:
+        """Refusals: NO_SUCH_HOLD, NOT_YOURS, ALREADY_RELEASED."""
+        return await self._let_go(work, await self._open(work, call), call.request.resolution)
 
     async def _let_go(self, work: Work, row: Any, resolution: str) -> Hold:
         released = await self._change(work, row, released_at=work.now, resolution=resolution, owner=work.cause.actor)
@@ -138,8 +139,11 @@ class Holds:
         await work.tx.write(update(table).where(table.c.hold_id == row.hold_id).values(**values))
         return _message(await self._row(work, row.hold_id))
 
-    async def _open(self, work: Work, hold_id: str) -> Any:
-        row = await self._row(work, hold_id)
+    async def _open(self, work: Work, call: Call) -> Any:
+        row = await self._row(work, call.request.hold_id)
+        if not any(map(_of(call.principal), _owners(row))):
+            text = f"it is for {' or '.join(_owners(row))}: ask them, or somebody who may work on all holds"
+            raise PermissionDenied("NOT_YOURS", text, role=row.owner_role)
         if row.released_at is not None:
             raise FailedPrecondition("ALREADY_RELEASED", "this hold was released already", field="hold_id")
         return row
@@ -159,8 +163,10 @@ class Holds:
                 query = query.where(table.c[name] == wanted)
         return query.where(table.c.hold_id.in_(asked["hold_ids"])) if asked["hold_ids"] else query
 
-    def _why_not(self, row: Any, actor: str, now: int) -> str:
+    def _why_not(self, row: Any, actor: str, roles: Sequence[str], now: int) -> str:
         """Returns why a hold is not released with others; empty where it is."""
+        if not any(role in roles for role in _owners(row)):
+            return f"it is for {' or '.join(_owners(row))}"
         if row.owner and row.owner != actor:
             return f"{row.owner} has claimed it"
         if row.snoozed_until is not None and row.snoozed_until > now:
@@ -170,8 +176,10 @@ class Holds:
     async def _preview(self, asked: Asked) -> Message:
         """Judges all that match, as the job will; counted where they lie, and only examples are read."""
         table, now, actor = self._tables.holds, self._clock(), asked.principal.account
+        roles = await self._roles(asked.tx, asked.principal)
         claimed = and_(table.c.owner != "", table.c.owner != actor)
-        barred = or_(claimed, and_(table.c.snoozed_until.is_not(None), table.c.snoozed_until > now))
+        others = and_(table.c.owner_role.not_in(roles), table.c.raised_for.not_in(roles))
+        barred = or_(others, claimed, and_(table.c.snoozed_until.is_not(None), table.c.snoozed_until > now))
         matching = self._matching(_asked(asked.request))
         (counts,) = await asked.tx.read(matching.with_only_columns(func.count().label("found"), *_counts({"barred": barred})))
         examples = matching.order_by(table.c.rank, table.c.hold_id).limit(EXAMPLES)
@@ -179,15 +187,25 @@ class Holds:
         response = holds_service_pb2.PreviewReleaseResponse(releasable=counts.found - ineligible, ineligible=ineligible)
         response.examples.extend(map(_message, await asked.tx.read(examples.where(not_(barred)))))
         for row in await asked.tx.read(examples.where(barred)) if ineligible else ():
-            response.ineligible_examples.add(hold=_message(row), why=self._why_not(row, actor, now))
+            response.ineligible_examples.add(hold=_message(row), why=self._why_not(row, actor, roles, now))
         return response
 
-    async def _release_together(self, work: Work, request: holds_service_pb2.ReleaseHoldsRequest) -> jobs_service_pb2.Job:
+    async def _roles(self, tx: Tx, principal: Principal) -> list[str]:
+        """Returns the roles whose holds somebody may work on, of those that have any."""
+        table = self._tables.holds
+        known: set[str] = set()
+        for name in (table.c.owner_role, table.c.raised_for):
+            known |= {row[0] for row in await tx.read(select(name).where(*self._tables.open_holds).distinct())}
+        return sorted(filter(_of(principal), known))
+
+    async def _release_together(self, work: Work, call: Call) -> jobs_service_pb2.Job:
         """Refusals: INVALID_FIELD."""
+        request = call.request
         asked = _asked(request)
         if not any(asked.values()):
             raise InvalidArgument("INVALID_FIELD", "queue: name a queue, a reason or the holds; not all at once", field="queue")
-        return await start_job(work, self.release_job, {**asked, "resolution": request.resolution, "after": ""})
+        roles = await self._roles(work.tx, call.principal)
+        return await start_job(work, self.release_job, {**asked, "resolution": request.resolution, "after": "", "roles": roles})
 
     async def _release_some(self, read: Reading, job: Job) -> Step:
         """Each step looks at some holds by id, and releases those that still wait and may be."""
@@ -200,21 +218,22 @@ class Holds:
             rows = await tx.read(matching.where(table.c.hold_id > state["after"]).order_by(table.c.hold_id).limit(TOGETHER))
 
         async def write(work: Work) -> Sequence[Result]:
-            return [await self._release_one(work, row.hold_id, state["resolution"]) for row in rows]
+            return [await self._release_one(work, row.hold_id, state) for row in rows]
 
         done, ended = job.done + len(rows), len(rows) < TOGETHER
         after = rows[-1].hold_id if rows else state["after"]
         message = f"{done} holds were looked at" if ended else ""
         return Step({**state, "after": after}, max(total, done), done, job.failed, write, ended=ended, message=message)
 
-    async def _release_one(self, work: Work, hold_id: str, resolution: str) -> Result:
+    async def _release_one(self, work: Work, hold_id: str, asked: Mapping[str, Any]) -> Result:
         row = await self._row(work, hold_id)
         about = f"{row.reason} of {row.subject_type} {row.subject_id}"
         if row.released_at is not None:
             return Result(hold_id, f"{about}: was released already", failed=True)
-        if why := self._why_not(row, work.cause.actor, work.now):
+        # Jobs that were begun before roles were looked at name none.
+        if why := self._why_not(row, work.cause.actor, asked.get("roles", _owners(row)), work.now):
             return Result(hold_id, f"{about}: {why}", failed=True)
-        await self._let_go(work, row, resolution)
+        await self._let_go(work, row, asked["resolution"])
         return Result(hold_id, f"{about}: released")
 
     async def _set_queue(self, work: Work, request: holds_service_pb2.SetQueueRequest) -> Message:
@@ -257,6 +276,15 @@ class Holds:
             changed.append({"hold_id": row.hold_id, "owner_role": owner_role, "escalated": taken, "escalate_at": following})
             work.note("hold", row.hold_id, reason="nobody resolved it in time", detail=f"step {taken}: {owner_role} owns it")
         await work.tx.change(holds, ("hold_id",), changed)
+
+
+def _owners(row: Any) -> list[str]:
+    """Returns the roles that may work on a hold: the one that owns it, and the one that did before it escalated."""
+    return list(dict.fromkeys(role for role in (row.owner_role, row.raised_for) if role))
+
+
+def _of(principal: Principal) -> Callable[[str], bool]:
+    return lambda role: principal.may(f"ops.holds.of.{role}")
 
 
 def _counts(conditions: dict[str, Any]) -> list[Any]:

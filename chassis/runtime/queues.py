@@ -30,7 +30,7 @@ async def settle(tx: Tx, tables: ChassisTables, holds: Sequence[dict[str, Any]])
         queue = queues.get(hold["queue"], Queue())
         due_s = queue.due_s or (hold["due_at"] - hold["raised_at"]) // SECOND
         hold["due_at"] = moment_after(queue, hold["raised_at"], due_s)
-        hold["owner_role"] = queue.owner_role or hold["owner_role"]
+        hold["owner_role"] = hold["raised_for"] = queue.owner_role or hold["owner_role"]
         hold["escalate_at"] = moment_after(queue, hold["due_at"], steps_of(queue)[0][0])
         hold["rank"] = rank_of(hold["due_at"], hold["must_leave_by"], hold["value_minor"])
 

@@ -183,6 +183,8 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("currency_code", String(3), nullable=False, server_default=""),
             Column("must_leave_by", BigInteger),
             Column("rank", BigInteger, nullable=False, server_default="0"),
+            # The role that owned it before it escalated, which may still work on it.
+            Column("raised_for", String(40), nullable=False, server_default=""),
             Index("ix_holds_subject_id", "subject_id"),
             Index("ix_holds_open", "due_at", postgresql_where=text("released_at IS NULL"), sqlite_where=text("released_at IS NULL")),
             Index(

@@ -99,7 +99,8 @@ class Work:
                 "hold_id": new_id(), "queue": kind.queue, "reason": kind.reason, "subject_type": subject_type,
                 "subject_id": subject_id, "blocks": kind.blocks, "detail": detail, "owner_role": kind.owner_role,
                 "owner": "", "raised_at": self.now, "due_at": self.now + kind.due_s * SECOND, "released_at": None,
-                "resolution": "", "snoozed_until": None, "escalated": 0, "escalate_at": None, "rank": 0, **stake._asdict(),
+                "resolution": "", "snoozed_until": None, "escalated": 0, "escalate_at": None, "rank": 0, "raised_for": kind.owner_role,
+                **stake._asdict(),
             }
         )  # fmt: skip
 

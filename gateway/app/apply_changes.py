@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from argosy.gateway.v1 import deliveries_service_pb2
 from chassis.kernel.process import HoldReleased
-from chassis.runtime.work import HoldKind, Work
+from chassis.runtime.work import Work
 from gateway.app.deliveries import put_back
+from gateway.app.hold_kinds import OF_ORDERS, UNMAPPED, UNREADABLE
 from gateway.app.publications import try_dispatch_again
 from gateway.app.warehouses import try_again
 from gateway.process.take_order import NAME, Finish, RaiseHold
 from gateway.store.tables import DELIVERIES
 
-HOUR_S = 3600
 # One that is not understood, or is to be read again, is not done when what could be read of it is.
 ALL_DONE = (DELIVERIES.c.open_orders == 0, DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD)
 
@@ -26,7 +26,7 @@ async def apply_changes(work: Work, changes: Sequence[tuple[str, Struct]]) -> No
     for process_id, change in changes:
         if isinstance(change, RaiseHold):
             work.cause = work.causes[process_id]
-            work.hold(HoldKind(change.reason, "channels", 2 * HOUR_S, "channel-manager"), "delivered-order", process_id, change.detail)
+            work.hold(OF_ORDERS[change.reason], "delivered-order", process_id, change.detail)
         elif isinstance(change, Finish):
             finished[change.delivery_id] += 1
     if not finished:
@@ -46,5 +46,5 @@ async def on_hold_released(work: Work, hold: Any) -> None:
         await try_dispatch_again(work, hold.subject_id)
     elif hold.subject_type == "warehouse-message":
         await try_again(work, hold.subject_id)
-    elif hold.reason == "DELIVERY_UNREADABLE":
+    elif hold.reason in (UNREADABLE.reason, UNMAPPED.reason):
         await put_back(work, hold.subject_id)

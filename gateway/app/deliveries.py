@@ -13,17 +13,16 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.tx import Tx
-from chassis.runtime.work import HoldKind, Work
+from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
+from gateway.app.hold_kinds import CONFLICT
 from gateway.channels import carriers, payments, shipbob, shiphero, shipstation, shopify
 from gateway.store.tables import CONNECTIONS, DELIVERIES
 
-HOUR_S = 3600
 # What reads deliveries waits for.
 READING = "read deliveries"
 SUMMARY = tuple(column.name for column in DELIVERIES.c if column.name != "content")
 SUMMARIES = select(*(DELIVERIES.c[name] for name in SUMMARY))
-CONFLICT = HoldKind("DELIVERY_CONFLICT", "channels", 2 * HOUR_S, "channel-manager")
 
 
 async def take_deliveries(work: Work, calls: Sequence[Call]) -> list[Outcome]:

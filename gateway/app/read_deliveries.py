@@ -12,23 +12,21 @@ from sqlalchemy import select, update
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
-from chassis.runtime.work import HoldKind, Work
+from chassis.runtime.work import Work
 from gateway.app.connections import load_mapping
 from gateway.app.deliveries import READING
 from gateway.app.hear_warehouse import hear
+from gateway.app.hold_kinds import ROWS_LEFT_OUT, UNMAPPED, UNREADABLE
 from gateway.app.warehouses import DIALECTS
 from gateway.channels import carriers, order_file, payments, shopify
-from gateway.channels.commands import OrderSteps, Understood, Unreadable
+from gateway.channels.commands import OrderSteps, Understood, Unmapped, Unreadable
 from gateway.process import take_order
 from gateway.store.tables import CONNECTIONS, DELIVERIES, EXTERNAL_ORDERS, EXTERNAL_STEPS, SOLD_LINES
 
 AT_ONCE = 32
 BUSY_S = 0.5
-HOUR_S = 3600
 UNREAD = select(DELIVERIES).where(DELIVERIES.c.state == deliveries_service_pb2.DELIVERY_STATE_RECEIVED)
 LEFT_SOLD = (SOLD_LINES.c.given_back < SOLD_LINES.c.quantity,)
-UNREADABLE = HoldKind("DELIVERY_UNREADABLE", "channels", 2 * HOUR_S, "channel-manager")
-ROWS_LEFT_OUT = HoldKind("ROWS_LEFT_OUT", "channels", 8 * HOUR_S, "channel-manager")
 CHARGES = {
     connections_service_pb2.CHARGE_KIND_SHIPPING: order_file.SHIPPING,
     connections_service_pb2.CHARGE_KIND_DISCOUNT: order_file.DISCOUNT,
@@ -72,7 +70,8 @@ async def _read(work: Work, row: Any) -> None:
             case _:
                 outcome = await _read_file(work, row, connections[0])
     except (Unreadable, Refusal) as error:
-        work.hold(UNREADABLE, "delivery", row.delivery_id, str(error))
+        kind = UNMAPPED if isinstance(error, Unmapped) else UNREADABLE
+        work.hold(kind, "delivery", row.delivery_id, str(error))
         outcome = _Outcome(deliveries_service_pb2.DELIVERY_STATE_UNREADABLE, str(error)[:2000])
     open_orders = row.open_orders + outcome.orders
     if open_orders and outcome.state == deliveries_service_pb2.DELIVERY_STATE_DONE:

@@ -7,6 +7,10 @@ class Unreadable(Exception):
     """Nobody understands the delivery; the text says what is wrong and where."""
 
 
+class Unmapped(Unreadable):
+    """It says a status of which nobody said what it means here."""
+
+
 class PlaceOrder(Struct, frozen=True, tag=True):
     """There must be this order. `order` is a CreateOrderRequest as JSON, without its request id.
 

@@ -26,6 +26,7 @@ from gateway.channels.commands import (
     PlaceOrder,
     Step,
     Understood,
+    Unmapped,
     Unreadable,
 )
 
@@ -192,7 +193,7 @@ class _Picture:
                 {"method": method, "state": "TENDER_STATE_PENDING", "amount_minor": open_minor},
             ]
         if status not in STATES:
-            raise Unreadable(f"financial_status: {status!r} is not known")
+            raise Unmapped(f"financial_status: {status!r} is not known")
         return [{"method": method, "state": STATES[status], "amount_minor": asked}]
 
 

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from argosy.ops.v1.holds_service_pb2 import Hold
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
@@ -150,6 +151,11 @@ class Visit:
     def may(self, permission: str) -> bool:
         """Says whether a button is worth showing; the service judges when it is pressed."""
         return self.person.may(permission)
+
+    def works_on(self, hold: Hold) -> bool:
+        """Says whether a hold is for a role that the person has, or was before it escalated."""
+        roles = [role for role in (hold.owner_role, hold.raised_for) if role]
+        return self.may("ops.holds.release") and any(self.may(f"ops.holds.of.{role}") for role in roles)
 
     async def ask(self, rpc: Callable[..., Awaitable[Any]], message: Any) -> Any:
         """Calls a service as the person; raises a Refusal."""

@@ -135,6 +135,26 @@ def test_two_who_resolve_one_hold(browser: Any, house: House) -> None:
         sam.wrong = [one for one in sam.wrong if "422" not in one]
 
 
+def test_people_let_go_of_the_holds_of_their_roles(browser: Any, house: House) -> None:
+    with person(browser, house, "sam") as sam:
+        sam.go("/console/holds")
+        rows = sam.page.locator("main table").first.locator("tbody tr")
+        buttons = {}
+        for number in range(rows.count()):
+            row = rows.nth(number)
+            own = "support" in row.locator("td").nth(5).inner_text()
+            buttons.setdefault(own, set()).add(row.get_by_role("button", name="Release").count())
+        assert buttons == {True: {1}, False: {0}}
+        sam.page.select_option("[name=role]", "operations")
+        sam.press("Filter")
+        shown = sam.page.locator("main table").first.locator("tbody").inner_text()
+        assert "operations" in shown and "support" not in shown
+        sam.page.check("[name=mine]")
+        sam.press("Filter")
+        assert "Nothing waits for a person" in sam.page.inner_text("main")
+        assert sam.violations() == []
+
+
 def test_two_who_correct_one_balance(browser: Any, house: House) -> None:
     with person(browser, house, "olivia") as olivia, person(browser, house, "olivia") as again:
         for one in (olivia, again):

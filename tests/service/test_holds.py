@@ -12,8 +12,11 @@ from chassis.kernel.clock import HOUR, MINUTE, from_timestamp, to_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
+from chassis.runtime.pipeline import Asked
 from chassis.runtime.queues import rank_of
 from chassis.runtime.work import Cause, HoldKind, Stake, Work
+from chassis.runtime.writer import Call, Principal
+from gateway.app.roles import holds_of
 from gateway.calls import Calls
 from tests.builders import OTHER
 from tests.service.conftest import Bench
@@ -174,6 +177,49 @@ async def test_many_are_released_together_but_not_what_somebody_else_works_on(ho
     assert [one.message for one in failed] == ["OUT_OF_STOCK of thing s-7: somebody-else has claimed it"]
     assert sorted(one.subject_id for one in await house.listed()) == ["other", "s-7"]
     assert (await house.one("s-9")).resolution == "stock came in"
+
+
+async def test_people_work_on_the_holds_of_their_roles_also_after_these_escalated(house: House) -> None:
+    for subject_id, kind in (("buy", KIND), ("late", KIND), ("risk", RISK)):
+        await house.raise_hold(subject_id, kind)
+    await house.later("late", 2 * HOUR + MINUTE)
+    await house.escalate()
+    buyer = Principal("buyer", holds_of("purchasing"))
+
+    async def ask(rpc: str, request: Any) -> Any:
+        method = house.component.methods[f"/argosy.ops.v1.HoldsService/{rpc}"]
+        asked = Call(method, request, buyer, Cause(buyer.account, method.path, new_id()))
+        return (await house.component.writer.submit([asked]))[0]
+
+    async def release(subject_id: str) -> Any:
+        named = {"request_id": new_id(), "service": "catalog", "hold_id": (await house.one(subject_id)).hold_id}
+        return await ask("ReleaseHold", holds_service_pb2.ReleaseHoldRequest(**named, resolution="bought"))
+
+    late = await house.one("late")
+    assert (late.owner_role, late.raised_for) == ("operations", "purchasing")
+    assert (await release("late")).resolution == "bought"
+    foreign = await release("risk")
+    assert (foreign.reason, foreign.message[:17]) == ("NOT_YOURS", "it is for support")
+    # Of many together, those of others are left.
+    preview = holds_service_pb2.PreviewReleaseRequest(
+        service="catalog", hold_ids=[(await house.one(one)).hold_id for one in ("buy", "risk")]
+    )
+    async with house.component.database.read() as tx:
+        shown: Any = await house.component.holds.reads()["PreviewRelease"](Asked(preview, tx, buyer))
+    assert (shown.releasable, shown.ineligible, shown.ineligible_examples[0].why) == (1, 1, "it is for support")
+    job = await ask(
+        "ReleaseHolds",
+        holds_service_pb2.ReleaseHoldsRequest(request_id=new_id(), service="catalog", hold_ids=preview.hold_ids, resolution="bought"),
+    )
+    while await house.component.jobs.do_one():
+        pass
+    done = await house.calls.jobs("catalog").GetJob(jobs_service_pb2.GetJobRequest(service="catalog", job_id=job.job_id))
+    assert (done.done, done.failed) == (2, 1)
+    assert [one.subject_id for one in await house.listed()] == ["risk"]
+    claim = holds_service_pb2.ClaimHoldRequest(request_id=new_id(), service="catalog", hold_id=(await house.one("risk")).hold_id)
+    await house.holds.ClaimHold(claim, metadata=OTHER)
+    assert [one.subject_id for one in await house.listed(owner="somebody-else")] == ["risk"]
+    assert not await house.listed(owner="buyer")
 
 
 async def test_figures_say_what_came_and_went(house: House) -> None:

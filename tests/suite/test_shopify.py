@@ -213,6 +213,7 @@ async def test_what_nobody_understands_is_kept_and_held(sqlite_settings: Setting
         assert states.count(deliveries_service_pb2.DELIVERY_STATE_UNREADABLE) == len(bad)
         assert states.count(deliveries_service_pb2.DELIVERY_STATE_IGNORED) == 2
         holds = await open_holds(calls, len(bad) + 1)
-        assert {hold.reason for hold in holds} == {"DELIVERY_UNREADABLE", "DELIVERY_CONFLICT"}
+        assert {hold.reason for hold in holds} == {"DELIVERY_UNREADABLE", "DELIVERY_CONFLICT", "UNMAPPED_STATUS"}
+        assert {(hold.queue, hold.owner_role) for hold in holds} == {("integration", "integration"), ("data", "integration")}
         kept = await calls.deliveries.GetContent(deliveries_service_pb2.GetContentRequest(delivery_id=holds[0].subject_id))
         assert kept.content

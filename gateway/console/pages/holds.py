@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.responses import Response
 
+from argosy.gateway.v1 import access_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from chassis.kernel.clock import HOUR, to_timestamp
 from chassis.kernel.errors import NotFound
@@ -13,6 +14,8 @@ from gateway.console import show
 from gateway.console.pages.common import HOLDERS
 from gateway.console.visit import ROWS, Notice, Visit, action
 
+ROLES = sorted(name.removeprefix("ROLE_").lower() for name, number in access_service_pb2.Role.items() if number)
+
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows a page of open holds; the services' lists are in the same order, so that they merge, and one token serves all."""
@@ -21,7 +24,8 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         visit.ask(
             visit.calls.holds(service).ListHolds,
             holds_service_pb2.ListHoldsRequest(
-                service=service, queue=visit.query("queue"), reason=visit.query("reason"), page_size=ROWS, page_token=visit.query("page"),
+                service=service, queue=visit.query("queue"), reason=visit.query("reason"), owner_role=visit.query("role"),
+                owner=visit.person.account if visit.query("mine") else "", page_size=ROWS, page_token=visit.query("page"),
                 include_released=bool(visit.query("released")), include_snoozed=bool(visit.query("snoozed")),
             ),
         )
@@ -37,8 +41,8 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
     token = token_after([shown[-1][1].rank, shown[-1][1].hold_id]) if more else ""
     queues = sorted({queue.queue for _, queue in figures})
     return visit.render(
-        "holds.html", notice, status, holds=shown, following=visit.following(token), queues=queues, services=HOLDERS, figures=figures,
-        preview=preview,
+        "holds.html", notice, status, holds=shown, following=visit.following(token), queues=queues, services=HOLDERS, roles=ROLES,
+        figures=figures, preview=preview,
     )  # fmt: skip
 
 

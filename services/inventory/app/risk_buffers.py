@@ -1,5 +1,7 @@
 """Buffers that follow from risk: how fast items sell, how late channels hear of it, which chance of an oversell they may run."""
 
+from fractions import Fraction
+
 from sqlalchemy import func, select
 
 from argosy.inventory.v1 import stock_service_pb2
@@ -10,6 +12,7 @@ from services.inventory.store.stock_book import components_of
 from services.inventory.store.tables import ISSUES, ITEMS, POLICIES, RISK_BUFFERS, SYNC_LATENCIES
 
 VELOCITY_DAYS = 28
+NONE = Fraction(0)
 RISKED = select(POLICIES.c.channel_id).where(POLICIES.c.risk_ppm > 0)
 
 
@@ -42,7 +45,7 @@ async def set_risk_buffers(work: Work) -> None:
     await work.tx.merge(RISK_BUFFERS, ("channel_id", "item_id"), rows)
 
 
-async def _velocity(work: Work) -> dict[str, float]:
+async def _velocity(work: Work) -> dict[str, Fraction]:
     """Returns how many units of items go a day, since they were first sold in the last weeks.
 
     What goes of a kit goes of its components, and a kit runs out as fast as the fastest of them, counted in kits.
@@ -50,14 +53,14 @@ async def _velocity(work: Work) -> dict[str, float]:
     sums = (func.sum(ISSUES.c.quantity).label("units"), func.min(ISSUES.c.issued_at).label("first"))
     sold = select(ISSUES.c.item_id, *sums).where(ISSUES.c.issued_at > work.now - VELOCITY_DAYS * DAY)
     rows = await work.tx.read(sold.group_by(ISSUES.c.item_id))
-    velocity = {row.item_id: int(row.units) * DAY / max(DAY, work.now - row.first) for row in rows}
+    velocity = {row.item_id: Fraction(int(row.units) * DAY, max(DAY, work.now - row.first)) for row in rows}
     kits = {
         row.item_id: components_of(row.kit) for row in await work.tx.read(select(ITEMS.c.item_id, ITEMS.c.kit).where(ITEMS.c.kit != ""))
     }
     for item_id in kits.keys() & velocity.keys():
         for part, each in kits[item_id]:
-            velocity[part] = velocity.get(part, 0.0) + each * velocity[item_id]
+            velocity[part] = velocity.get(part, NONE) + each * velocity[item_id]
     for item_id, components in kits.items():
-        if fastest := max((velocity.get(part, 0.0) / each for part, each in components), default=0.0):
+        if fastest := max((velocity.get(part, NONE) / each for part, each in components), default=NONE):
             velocity[item_id] = fastest
     return velocity

@@ -6,6 +6,7 @@ newsvendor with unit demand in the lead time of the news; see Silver, Pyke, Thom
 """
 
 import math
+from fractions import Fraction
 from statistics import NormalDist
 
 MILLION = 1_000_000
@@ -14,9 +15,9 @@ DAY_S = 86_400
 LARGE = 500.0
 
 
-def risk_buffer(units_per_day: float, latency_s: float, chance_ppm: int) -> int:
+def risk_buffer(units_per_day: float | Fraction, latency_s: float, chance_ppm: int) -> int:
     """Returns the buffer in units for a velocity, a latency and an accepted chance (millionths) of selling what is gone."""
-    mean = units_per_day * latency_s / DAY_S
+    mean = float(units_per_day * latency_s / DAY_S)
     if mean <= 0 or chance_ppm <= 0:
         return 0
     accepted = chance_ppm / MILLION

@@ -46,6 +46,7 @@ class Hold(_message.Message):
     MUST_LEAVE_BY_FIELD_NUMBER: _builtins.int
     RANK_FIELD_NUMBER: _builtins.int
     RANK_PARTS_FIELD_NUMBER: _builtins.int
+    RAISED_FOR_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """The hold's id."""
     queue: _builtins.str
@@ -74,6 +75,8 @@ class Hold(_message.Message):
     """ISO 4217 code of it."""
     rank: _builtins.int
     """Its place: the lower, the sooner it should be looked at. First the hour by which it is due or must leave, then the value at stake."""
+    raised_for: _builtins.str
+    """The role that owned it before it escalated; it may still work on it."""
     @_builtins.property
     def raised_at(self) -> _timestamp_pb2.Timestamp:
         """When it was raised."""
@@ -126,10 +129,11 @@ class Hold(_message.Message):
         must_leave_by: _timestamp_pb2.Timestamp | None = ...,
         rank: _builtins.int = ...,
         rank_parts: _abc.Iterable[_builtins.str] | None = ...,
+        raised_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "escalates_at", b"escalates_at", "must_leave_by", b"must_leave_by", "raised_at", b"raised_at", "released_at", b"released_at", "snoozed_until", b"snoozed_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "currency_code", b"currency_code", "detail", b"detail", "due_at", b"due_at", "escalated", b"escalated", "escalates_at", b"escalates_at", "hold_id", b"hold_id", "must_leave_by", b"must_leave_by", "owner", b"owner", "owner_role", b"owner_role", "queue", b"queue", "raised_at", b"raised_at", "rank", b"rank", "rank_parts", b"rank_parts", "reason", b"reason", "released_at", b"released_at", "resolution", b"resolution", "snoozed_until", b"snoozed_until", "subject_id", b"subject_id", "subject_type", b"subject_type", "value_minor", b"value_minor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "currency_code", b"currency_code", "detail", b"detail", "due_at", b"due_at", "escalated", b"escalated", "escalates_at", b"escalates_at", "hold_id", b"hold_id", "must_leave_by", b"must_leave_by", "owner", b"owner", "owner_role", b"owner_role", "queue", b"queue", "raised_at", b"raised_at", "raised_for", b"raised_for", "rank", b"rank", "rank_parts", b"rank_parts", "reason", b"reason", "released_at", b"released_at", "resolution", b"resolution", "snoozed_until", b"snoozed_until", "subject_id", b"subject_id", "subject_type", b"subject_type", "value_minor", b"value_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,6 +154,7 @@ class ListHoldsRequest(_message.Message):
     INCLUDE_SNOOZED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     OWNER_ROLE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """The service asked."""
     queue: _builtins.str
@@ -168,6 +173,8 @@ class ListHoldsRequest(_message.Message):
     """Only for this reason; all where empty."""
     owner_role: _builtins.str
     """Only those that somebody of this role owns; all where empty."""
+    owner: _builtins.str
+    """Only those that this account has claimed; all where empty."""
     def __init__(
         self,
         *,
@@ -180,10 +187,11 @@ class ListHoldsRequest(_message.Message):
         include_snoozed: _builtins.bool = ...,
         reason: _builtins.str = ...,
         owner_role: _builtins.str = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_released", b"include_released", "include_snoozed", b"include_snoozed", "owner_role", b"owner_role", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "reason", b"reason", "service", b"service", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_released", b"include_released", "include_snoozed", b"include_snoozed", "owner", b"owner", "owner_role", b"owner_role", "page_size", b"page_size", "page_token", b"page_token", "queue", b"queue", "reason", b"reason", "service", b"service", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

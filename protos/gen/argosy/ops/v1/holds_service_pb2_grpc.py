@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class HoldsServiceStub:
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when.
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
     """
 
     def __init__(self, channel):
@@ -84,7 +85,8 @@ class HoldsServiceStub:
 
 
 class HoldsServiceServicer:
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when.
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
     """
 
     def ListHolds(self, request, context):
@@ -123,7 +125,7 @@ class HoldsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseHolds(self, request, context):
-        """Starts a job that releases holds together; each is looked at again when its turn comes.
+        """Starts a job that releases holds together; each is looked at again when its turn comes, and those of others are left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,7 +209,8 @@ def add_HoldsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HoldsService:
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when.
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
     """
 
     @staticmethod

@@ -28,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HoldsServiceStub:
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when."""
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +47,7 @@ class HoldsServiceStub:
     PreviewRelease: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.PreviewReleaseRequest, _holds_service_pb2.PreviewReleaseResponse]
     """Says which holds would be released together, and which would not, and why."""
     ReleaseHolds: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldsRequest, _jobs_service_pb2.Job]
-    """Starts a job that releases holds together; each is looked at again when its turn comes."""
+    """Starts a job that releases holds together; each is looked at again when its turn comes, and those of others are left."""
     SetQueue: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.SetQueueRequest, _holds_service_pb2.Queue]
     """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves."""
     ListQueues: _grpc.UnaryUnaryMultiCallable[_holds_service_pb2.ListQueuesRequest, _holds_service_pb2.ListQueuesResponse]
@@ -55,7 +57,9 @@ class HoldsServiceStub:
 
 @_typing.type_check_only
 class HoldsServiceAsyncStub(HoldsServiceStub):
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when."""
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHolds: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ListHoldsRequest, _holds_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
@@ -69,7 +73,7 @@ class HoldsServiceAsyncStub(HoldsServiceStub):
     PreviewRelease: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.PreviewReleaseRequest, _holds_service_pb2.PreviewReleaseResponse]  # type: ignore[assignment]
     """Says which holds would be released together, and which would not, and why."""
     ReleaseHolds: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ReleaseHoldsRequest, _jobs_service_pb2.Job]  # type: ignore[assignment]
-    """Starts a job that releases holds together; each is looked at again when its turn comes."""
+    """Starts a job that releases holds together; each is looked at again when its turn comes, and those of others are left."""
     SetQueue: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.SetQueueRequest, _holds_service_pb2.Queue]  # type: ignore[assignment]
     """Says who owns a queue, how soon its holds are due, when somebody works on them, and who hears of those that nobody resolves."""
     ListQueues: _aio.UnaryUnaryMultiCallable[_holds_service_pb2.ListQueuesRequest, _holds_service_pb2.ListQueuesResponse]  # type: ignore[assignment]
@@ -78,7 +82,9 @@ class HoldsServiceAsyncStub(HoldsServiceStub):
     """Lifts a hold; what it blocked goes on."""
 
 class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The exceptions of a service: what waits for a person, in which queue, since when and until when."""
+    """The exceptions of a service: what waits for a person, in which queue, since when and until when. Who may release holds works on
+    those of the roles that they have: with ops.holds.of.finance, on those that finance owns, or owned before they escalated.
+    """
 
     @_abc_1.abstractmethod
     def ListHolds(
@@ -126,7 +132,7 @@ class HoldsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _holds_service_pb2.ReleaseHoldsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_service_pb2.Job, _abc.Awaitable[_jobs_service_pb2.Job]]:
-        """Starts a job that releases holds together; each is looked at again when its turn comes."""
+        """Starts a job that releases holds together; each is looked at again when its turn comes, and those of others are left."""
 
     @_abc_1.abstractmethod
     def SetQueue(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, func, select, true
+from sqlalchemy import func, select, true
 
 from argosy.ops.v1 import ops_pb2, ops_service_pb2
 from argosy.ops.v1.ops_service_pb2_grpc import OpsServiceStub
@@ -203,12 +203,14 @@ class Component:
     async def _fire(self, work: Work) -> None:
         """Delivers the timers that are due."""
         timers = self.service.tables.timers
-        due = await work.tx.read(select(timers).where(timers.c.due_at <= work.now).order_by(timers.c.due_at).limit(MOST_TIMERS))
+        query = select(timers).where(timers.c.due_at <= work.now).order_by(timers.c.due_at).limit(MOST_TIMERS)
+        # Whoever sets one anew, or takes it back, has it; what is left then is looked at again.
+        due = await work.tx.read(query.with_for_update(skip_locked=True))
         if len(due) == MOST_TIMERS:
             work.wake(TIMERS)
+        key = ("process", "process_id", "name")
+        await work.tx.remove(timers, key, [tuple(getattr(row, name) for name in key) for row in due])
         for row in due:
-            match = (timers.c.process == row.process, timers.c.process_id == row.process_id, timers.c.name == row.name)
-            await work.tx.write(delete(timers).where(and_(*match)))
             work.deliver(row.process, row.process_id, Fired(row.name))
 
     async def _ask_replay(

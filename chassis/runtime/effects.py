@@ -30,6 +30,7 @@ MOST = 256
 AT_ONCE = 16
 LONGEST_PAUSE_S = 30
 T = TypeVar("T")
+KEY = ("effect_id",)
 log = structlog.get_logger()
 
 
@@ -104,9 +105,8 @@ class Executor:
             await self._wakes[name].wait()
             self._wakes[name].clear()
             try:
-                if await self._leases.hold(f"effects:{name}"):
-                    while await self.perform(name):
-                        pass
+                while await self._leases.hold(f"effects:{name}") and await self.perform(name):
+                    pass
             except Exception as error:
                 log.exception("effects wait", kind=name, exc_info=error)
                 await asyncio.sleep(LOOK_S)
@@ -181,7 +181,12 @@ class Executor:
     async def _record(self, work: Work, rows: Sequence[Any], answers: Sequence[Struct | None], errors: Sequence[str]) -> None:
         table = self._tables.effects
         again, done = [], []
+        # What another replica asked too, when our lease had run out, and has an answer to, is answered.
+        keys = [(row.effect_id,) for row in rows]
+        waiting = {row.effect_id for row in await work.tx.find(table, KEY, keys, only=KEY, order=KEY, lock=True)}
         for row, answer, error in zip(rows, answers, errors, strict=True):
+            if row.effect_id not in waiting:
+                continue
             if answer is None:
                 pause = min(2**row.attempts, LONGEST_PAUSE_S) * SECOND // 4
                 due = {"attempts": row.attempts + 1, "due_at": work.now + pause, "error": error[:1000]}
@@ -189,5 +194,5 @@ class Executor:
             else:
                 done.append((row.effect_id,))
                 work.deliver(row.process, row.process_id, answer)
-        await work.tx.remove(table, ("effect_id",), done)
-        await work.tx.change(table, ("effect_id",), again)
+        await work.tx.remove(table, KEY, done)
+        await work.tx.change(table, KEY, again)

@@ -5,7 +5,7 @@ or misses a fact goes to `parked_events`, later ones of its aggregate behind it;
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,6 +120,7 @@ class Inbox:
     async def _apply(self, work: Work, producer: str, records: Sequence[ops_pb2.EventRecord]) -> None:
         keys = sorted({(producer, r.aggregate, r.aggregate_id) for r in records})
         last = await self._last(work.tx, keys)
+        known = set(last)
         blocked = await self._blocked(work.tx, keys)
         parked, ready = [], []
         for record in sorted(records, key=lambda r: r.sequence):
@@ -134,7 +135,7 @@ class Inbox:
             ready.append(record)
         await self._react(work, ready)
         self._metrics.applied.add(len(ready), {"consumer": self._name, "producer": producer})
-        await self._keep_last(work, {k: last[k] for k in keys if k in last})
+        await self._keep_last(work, {k: last[k] for k in keys if k in last}, known)
         await self._park(work, producer, parked)
 
     async def _react(self, work: Work, records: Sequence[ops_pb2.EventRecord]) -> None:
@@ -170,9 +171,11 @@ class Inbox:
     async def _blocked(self, tx: Tx, keys: Sequence[Key]) -> set[Key]:
         return {(r.producer, r.aggregate, r.aggregate_id) for r in await tx.find(self._tables.parked_events, KEY, keys, only=KEY)}
 
-    async def _keep_last(self, work: Work, last: Mapping[Key, int]) -> None:
-        rows = [{**dict(zip(KEY, key, strict=True)), "sequence": sequence} for key, sequence in sorted(last.items())]
-        await work.tx.merge(self._tables.inbox, KEY, rows)
+    async def _keep_last(self, work: Work, last: Mapping[Key, int], known: Collection[Key]) -> None:
+        """Writes how far each is; where another replica took the first of one meanwhile, all is done again and finds it."""
+        rows = {key: {**dict(zip(KEY, key, strict=True)), "sequence": sequence} for key, sequence in sorted(last.items())}
+        await work.tx.insert(self._tables.inbox, [row for key, row in rows.items() if key not in known])
+        await work.tx.change(self._tables.inbox, KEY, [row for key, row in rows.items() if key in known])
 
     async def _park(self, work: Work, producer: str, records: Sequence[tuple[ops_pb2.EventRecord, str]]) -> None:
         rows = [
@@ -220,14 +223,15 @@ class Inbox:
         """Applies a parked head where it is due; answers gap, next or wait."""
         table = self._tables.parked_events
         key = (row.producer, row.aggregate, row.aggregate_id)
-        last = (await self._last(work.tx, [key])).get(key, 0)
+        found = await self._last(work.tx, [key])
+        last = found.get(key, 0)
         if row.sequence > last + 1:
             return "gap" if work.now - row.parked_at >= GAP_S * SECOND else "wait"
         if row.sequence == last + 1:
             if row.due_at > work.now and row.error != "behind a parked event" and not row.error.startswith("sequence "):
                 return "wait"
             await self._react(work, [record])
-            await self._keep_last(work, {key: row.sequence})
+            await self._keep_last(work, {key: row.sequence}, found)
         await work.tx.write(delete(table).where(table.c.event_id == row.event_id))
         return "next"
 
@@ -252,7 +256,7 @@ class Inbox:
         last = rows[0].sequence if rows else 0
         records, oldest = await self._ask_replay(row.producer, row.aggregate, row.aggregate_id, last + 1)
         if oldest > last + 1:
-            await self._writer.run(lambda work: self._keep_last(work, {key: oldest - 1}), _cause(records[0]))
+            await self._writer.run(lambda work: self._keep_last(work, {key: oldest - 1}, {key} if rows else ()), _cause(records[0]))
         missing = [record for record in records if record.sequence < row.sequence]
         if missing:
             found = [(record, "sequence asked for") for record in missing]

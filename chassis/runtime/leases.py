@@ -1,7 +1,10 @@
 """Leases: which of several replicas does the work that only one may do. On SQLite there is only one."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
+import structlog
 from sqlalchemy import or_, update
 
 from chassis.kernel.clock import SECOND
@@ -12,6 +15,7 @@ from chassis.runtime.writer import Writer
 
 TERM_S = 10
 CAUSE = Cause("service", "lease", "lease")
+log = structlog.get_logger()
 
 
 class Leases:
@@ -34,6 +38,28 @@ class Leases:
         taken = await self._writer.run(lambda work: self._take(work, name), CAUSE)
         self._until[name] = self._clock() + TERM_S * SECOND if taken else 0
         return taken
+
+    @asynccontextmanager
+    async def keeping(self, name: str) -> AsyncIterator[None]:
+        """Renews a lease that this process holds for as long as something takes."""
+        if self._database.dialect == "sqlite":
+            yield
+            return
+        renewing = asyncio.ensure_future(self._renew(name))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _renew(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(TERM_S / 4)
+            try:
+                await self.hold(name)
+            except Exception as error:
+                log.warning("a lease is not renewed", lease=name, error=repr(error))
 
     async def _take(self, work: Work, name: str) -> bool:
         table = self._table

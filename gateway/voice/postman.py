@@ -86,10 +86,11 @@ class Postman:
             return
         if len(due) == AT_ONCE:
             self._waiting.set()
-        told, ready = await self._prepare(due)
-        # A notice that was handed over and not recorded is handed over again: under the same Message-ID or webhook-id.
-        told += await self._hand_over(client, ready)
-        await self._component.writer.run(lambda work: self._record(work, told), CAUSE)
+        async with self._component.leases.keeping("notices"):
+            told, ready = await self._prepare(due)
+            # A notice that was handed over and not recorded is handed over again: under the same Message-ID or webhook-id.
+            told += await self._hand_over(client, ready)
+            await self._component.writer.run(lambda work: self._record(work, told), CAUSE)
 
     async def _prepare(self, due: Sequence[Any]) -> tuple[list[Told], list[Ready]]:
         """Words notices. Those of channels that tell nothing any more, or of customers who left no address, are skipped."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.common.v1 import address_pb2
@@ -19,12 +19,14 @@ from argosy.inventory.v1 import (
     stock_pb2,
     stock_service_pb2,
 )
-from argosy.orders.v1 import offers_service_pb2, order_pb2
-from argosy.returns.v1 import returns_service_pb2
+from argosy.ops.v1 import ops_pb2
+from argosy.orders.v1 import offers_service_pb2, order_pb2, orders_events_pb2, orders_service_pb2
+from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
+from chassis.runtime.contracts import event_type
 from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Outcome
@@ -32,6 +34,9 @@ from services.catalog.domain.item import Lifecycle
 from services.fulfillment.store.bin_book import set_up
 from services.fulfillment.store.warehouse import BIN_STOCK, BINS
 from services.inventory.store.tables import COUNTS, LAYERS
+from services.orders.app.apply_changes import apply_changes as apply_order_changes
+from services.orders.process.messages import BookCancellation, LineCount
+from services.orders.process.pay_refund import RefundTender
 from services.orders.store.tables import OFFERS
 from services.returns.app.apply_changes import apply_changes
 from services.returns.process.settle_return import KeepRefund
@@ -200,20 +205,21 @@ async def test_small_orders_from_one_supplier_weigh_together(replicas: Room, pau
     assert [bool(one.approval_id) for one in await meet(pause(room.component), *asks)] == [False, True]
 
 
-async def test_no_more_comes_back_than_was_shipped(twice: Replicas, pause: Begin) -> None:
-    first, second = await twice.start("returns")
+async def wish(component: Component) -> Any:
+    """Asks to send back the two that were shipped of an order."""
     placed = order_pb2.Order(
         order_id="o-1", channel_id="web", currency_code="EUR",
         lines=[order_pb2.OrderLine(line_id="1", item_id="cup", sku="CUP", units=1, shipped=2, shipped_at=to_timestamp(wall_clock()))],
     )  # fmt: skip
+    line = returns_service_pb2.ReturnLineInput(line_id="1", quantity=2, reason="NOT_AS_EXPECTED")
+    request = returns_service_pb2.AuthorizeReturnRequest(request_id=new_id(), order_id="o-1", location_id="BER", lines=[line])
+    asked = call(component, "/argosy.returns.v1.ReturnsService/AuthorizeReturn", request)
+    asked.context = placed
+    return (await component.writer.submit([asked]))[0]
 
-    async def wish(component: Component) -> Outcome:
-        line = returns_service_pb2.ReturnLineInput(line_id="1", quantity=2, reason="NOT_AS_EXPECTED")
-        request = returns_service_pb2.AuthorizeReturnRequest(request_id=new_id(), order_id="o-1", location_id="BER", lines=[line])
-        asked = call(component, "/argosy.returns.v1.ReturnsService/AuthorizeReturn", request)
-        asked.context = placed
-        return (await component.writer.submit([asked]))[0]
 
+async def test_no_more_comes_back_than_was_shipped(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("returns")
     one, other = await meet(pause(first), wish(first), wish(second))
     assert [returns_service_pb2.ReturnStatus.Name(found.status) for found in (one, other)] == [
         "RETURN_STATUS_AUTHORIZED", "RETURN_STATUS_DECLINED",
@@ -324,3 +330,83 @@ async def test_what_was_quoted_for_a_parcel_is_taken_up_by_one_bill(twice: Repli
     ]  # fmt: skip
     bills = await meet(pause(first), *asks)
     assert [one.charges[0].quoted_minor for one in bills] == [300, 0]
+
+
+async def test_an_event_that_comes_to_two_counts_once(replicas: Room) -> None:
+    room, second = replicas
+    await room.item("cup")
+    message = returns_events_pb2.ReturnAuthorized(return_id="r-1", order_id="o-1", channel_id="web", location_id="BER")
+    message.lines.add(line_id="1", item_id="cup", quantity=2, stock_quantity=2)
+    kind = event_type(type(message))
+    record = ops_pb2.EventRecord(
+        event_id=new_id(), type=kind.name, aggregate=kind.aggregate, aggregate_id="r-1", sequence=1, payload=message.SerializeToString(),
+        occurred_at=to_timestamp(wall_clock()),
+    )  # fmt: skip
+    begins, keep = Pause(), room.component.inbox._park
+
+    async def slowly(work: Work, producer: str, records: Any) -> None:
+        begins.reached.set()
+        await begins.go.wait()
+        await keep(work, producer, records)
+
+    room.component.inbox._park = slowly  # type: ignore[method-assign]
+    await meet(begins, *(one.inbox.apply("returns", [record]) for one in (room.component, second)))
+    assert await room.balances("cup") == {("", "RETURN_PENDING"): 2}
+
+
+async def test_what_two_asked_is_answered_once(twice: Replicas) -> None:
+    first, second = await twice.start("orders")
+    placed = await twice.calls.orders.CreateOrder(order("W-1", 2))
+
+    async def cancel(work: Work) -> None:
+        work.causes[placed.order_id] = work.cause
+        await apply_order_changes(work, [(placed.order_id, BookCancellation([LineCount(placed.lines[0].line_id, 2)], "not wanted"))])
+
+    await first.writer.run(cancel, Cause("test", "test", "test"))
+    # Both have read what is to be asked before either has an answer.
+    both = [Pause(), Pause()]
+    for component, waits in zip((first, second), both, strict=True):
+
+        async def ask(name: str, perform: Any, asked: Any, waits: Pause = waits, before: Any = component.executor._ask_traced) -> Any:
+            waits.reached.set()
+            await waits.go.wait()
+            return await before(name, perform, asked)
+
+        component.executor._ask_traced = ask  # type: ignore[method-assign]
+    tasks = [asyncio.ensure_future(component.executor.perform(RefundTender.__name__)) for component in (first, second)]
+    for waits in both:
+        await waits.reached.wait()
+        waits.go.set()
+    await asyncio.gather(*tasks)
+    found = await twice.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=placed.order_id))
+    assert found.tenders[0].refunded_minor == found.refunded_minor == 2500
+    outbox = first.service.tables.outbox
+    async with first.database.read() as tx:
+        paid = await tx.read(select(outbox).where(outbox.c.type == event_type(orders_events_pb2.DepositRefunded).name))
+    assert len(paid) == 1
+
+
+async def test_a_timer_that_is_taken_back_at_that_moment_does_not_go_off(twice: Replicas) -> None:
+    first, second = await twice.start("returns")
+    return_id, timers = (await wish(first)).return_id, first.service.tables.timers
+    async with first.database.write() as tx:
+        await tx.write(update(timers).values(due_at=1))
+    fired: list[Any] = []
+
+    async def fire(work: Work) -> None:
+        await second._fire(work)
+        fired.extend(work.deliveries)
+
+    begins, advance = Pause(), first.writer._runner.advance
+
+    async def slowly(work: Work) -> None:
+        await advance(work)
+        await work.tx.read(select(timers))
+        begins.reached.set()
+        await begins.go.wait()
+
+    first.writer._runner.advance = slowly  # type: ignore[method-assign]
+    cancel = returns_service_pb2.CancelReturnRequest(request_id=new_id(), return_id=return_id)
+    cancelled = submit(first, "/argosy.returns.v1.ReturnsService/CancelReturn", cancel)
+    await meet(begins, cancelled, second.writer.run(fire, Cause("service", "timers", "timers")))
+    assert not fired

@@ -25,6 +25,7 @@ from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import new_id
+from chassis.runtime.audit import seal, verify
 from chassis.runtime.component import Component
 from chassis.runtime.contracts import event_type
 from chassis.runtime.host import wall_clock
@@ -44,6 +45,7 @@ from tests.builders import order, publish_item
 from tests.service.conftest import Pause, Replicas, call, submit
 from tests.service.stockroom import Stockroom
 
+CAUSE = Cause("test", "test", "test")
 INVENTORY = "/argosy.inventory.v1."
 AVERAGE, SERIAL, LOT = 2, 3, 2
 Begin = Callable[[Component], Pause]
@@ -64,6 +66,13 @@ async def meet(begins: Pause, first: Awaitable[Any], second: Awaitable[Any]) -> 
 def reasons(outcomes: list[Outcome]) -> list[str]:
     """Returns why each was refused; nothing of those that were not."""
     return [one.reason if isinstance(one, Refusal) else "" for one in outcomes]
+
+
+def place(location_id: str) -> stock_service_pb2.CreateLocationRequest:
+    return stock_service_pb2.CreateLocationRequest(
+        request_id=new_id(), location_id=location_id, name=location_id, kind=stock_pb2.LOCATION_KIND_WAREHOUSE, entity="DE01",
+        country_code="DE", currency_code="EUR",
+    )  # fmt: skip
 
 
 def goods(item_id: str, quantity: int, location_id: str = "BER", **line: Any) -> stock_service_pb2.ReceiveStockRequest:
@@ -167,16 +176,7 @@ async def test_an_item_is_counted_once(replicas: Room, pause: Begin) -> None:
 
 async def test_a_location_is_set_up_once_and_the_other_is_told(replicas: Room, pause: Begin) -> None:
     room, second = replicas
-    asks = [
-        submit(
-            component, f"{INVENTORY}StockService/CreateLocation",
-            stock_service_pb2.CreateLocationRequest(
-                request_id=new_id(), location_id="HAM", name="Hamburg", kind=stock_pb2.LOCATION_KIND_WAREHOUSE, entity="DE01",
-                country_code="DE", currency_code="EUR",
-            ),
-        )
-        for component in (room.component, second)
-    ]  # fmt: skip
+    asks = [submit(component, f"{INVENTORY}StockService/CreateLocation", place("HAM")) for component in (room.component, second)]
     assert reasons(await meet(pause(room.component), *asks)) == ["", "LOCATION_EXISTS"]
 
 
@@ -290,7 +290,7 @@ async def test_a_bin_is_not_filled_by_two_items_at_once(twice: Replicas, pause: 
         stock = [{"location_id": "BER", "item_id": item_id, "bin": "DOCK", "lot": "", "quantity": 4} for item_id in ("cup", "mug")]
         await work.tx.insert(BIN_STOCK, stock)
 
-    await first.writer.run(prepare, Cause("test", "test", "test"))
+    await first.writer.run(prepare, CAUSE)
     asks = [
         submit(
             component, "/argosy.fulfillment.v1.WarehouseService/MoveBinStock",
@@ -362,7 +362,7 @@ async def test_what_two_asked_is_answered_once(twice: Replicas) -> None:
         work.causes[placed.order_id] = work.cause
         await apply_order_changes(work, [(placed.order_id, BookCancellation([LineCount(placed.lines[0].line_id, 2)], "not wanted"))])
 
-    await first.writer.run(cancel, Cause("test", "test", "test"))
+    await first.writer.run(cancel, CAUSE)
     # Both have read what is to be asked before either has an answer.
     both = [Pause(), Pause()]
     for component, waits in zip((first, second), both, strict=True):
@@ -410,3 +410,25 @@ async def test_a_timer_that_is_taken_back_at_that_moment_does_not_go_off(twice: 
     cancelled = submit(first, "/argosy.returns.v1.ReturnsService/CancelReturn", cancel)
     await meet(begins, cancelled, second.writer.run(fire, Cause("service", "timers", "timers")))
     assert not fired
+
+
+async def test_two_who_seal_make_one_chain(replicas: Room) -> None:
+    room, second = replicas
+    begins = Pause()
+
+    async def seal_slowly(work: Work) -> None:
+        await seal(work)
+        begins.reached.set()
+        await begins.go.wait()
+
+    async def seal_earlier() -> None:
+        # Its clock is behind: what it wrote stands before what the other seals.
+        row = {"audit_id": "0", "at": 1, "actor": "a", "action": "b", "subject_type": "", "subject_id": "", "reason": "", "detail": ""}
+        async with second.database.write() as tx:
+            await tx.insert(second.service.tables.audit_rows, [row])
+        await second.writer.run(seal, CAUSE)
+
+    await meet(begins, room.component.writer.run(seal_slowly, CAUSE), seal_earlier())
+    async with second.database.read() as tx:
+        chain = await verify(tx, second.service.tables)
+    assert (chain.broken, chain.unsealed, chain.rows) == ("", 0, 2)

@@ -59,7 +59,7 @@ def understand(topic: str, content: bytes, entity: str, channel_id: str) -> Unde
     try:
         return Understood([_refund_alone(data)] if topic == REFUND_TOPIC else [_Picture(data, entity, channel_id).steps()])
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Unreadable(f"the {topic.split('/', maxsplit=1)[0]} is not as Shopify writes it: {error!r}") from error
+        raise Unreadable(f"{topic} is not as Shopify writes it: {error!r}") from error
 
 
 def _refund_alone(refund: dict[str, Any]) -> OrderSteps:

@@ -8,7 +8,7 @@ written down is all that counts: whoever takes over goes on from there.
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -107,6 +107,8 @@ class ChannelVoice:
         self._failures = 0
         self._lags: deque[int] = deque(maxlen=LAGS_KEPT)
         self._reported_at = 0
+        # Whoever asks what should be shown writes it before anybody else does: what is told of a later change must come after it.
+        self._wanting = asyncio.Lock()
         self._listings = ChannelsServiceStub(channels.to("catalog"))
         self._stock = StockServiceStub(channels.to("inventory"))
         self._orders = OrdersServiceStub(channels.to("orders"))
@@ -149,7 +151,8 @@ class ChannelVoice:
             now = wall_clock()
             moved_at = from_timestamp(told.moved_at) if told.HasField("moved_at") else now
             if told.items:
-                await self._want(told.items, moved_at)
+                async with self._wanting:
+                    await self._want(told.items, moved_at)
             if told.all_changed:
                 await self._want_all()
 
@@ -163,13 +166,17 @@ class ChannelVoice:
             skus += [one.channel_sku for one in listings]
             await self._write(partial(book.take_listings, channel_id=self._channel_id, listings=listings))
             if listings:
-                ids = sorted({one.item_id for one in listings})
-                available = stock_service_pb2.GetAvailabilityRequest(item_ids=ids, channel_id=self._channel_id)
-                await self._want((await self._stock.GetAvailability(available)).items, wall_clock())
+                await self._ask_for(one.item_id for one in listings)
             token = answer.next_page_token
             if not token:
                 break
         await self._write(partial(book.drop_others, channel_id=self._channel_id, skus=skus))
+
+    async def _ask_for(self, item_ids: Iterable[str]) -> None:
+        """Asks how items stand, and notes what the channel should show of them."""
+        request = stock_service_pb2.GetAvailabilityRequest(item_ids=sorted(set(item_ids)), channel_id=self._channel_id)
+        async with self._wanting:
+            await self._want((await self._stock.GetAvailability(request)).items, wall_clock())
 
     async def _want(self, items: Sequence[stock_service_pb2.ItemAvailability], moved_at: int) -> None:
         available = {item.item_id: item.available_to_sell for item in items}
@@ -190,8 +197,7 @@ class ChannelVoice:
             rows = await tx.read(query)
         if not rows:
             return
-        request = stock_service_pb2.GetAvailabilityRequest(item_ids=sorted({row.item_id for row in rows}), channel_id=self._channel_id)
-        await self._want((await self._stock.GetAvailability(request)).items, wall_clock())
+        await self._ask_for(row.item_id for row in rows)
         await self._write(partial(book.found_out, channel_id=self._channel_id, rows=rows))
 
     # -- telling it

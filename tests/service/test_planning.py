@@ -11,7 +11,7 @@ from argosy.ops.v1 import jobs_service_pb2
 from chassis.kernel.clock import DAY
 from chassis.kernel.ids import new_id
 from services.inventory.app import replenish
-from services.inventory.store.tables import ISSUES
+from services.inventory.store.tables import DEMAND_DAYS, ISSUES
 from tests.service.stockroom import Stockroom, refused
 
 OPEN = planning_service_pb2.PROPOSAL_STATUS_OPEN
@@ -124,6 +124,32 @@ async def test_what_was_issued_is_demand_and_is_summed_up_once(planned: Stockroo
     assert [(one.day, one.quantity) for one in days] == [(ago(3), 7)]
     summed = planning_service_pb2.DemandDay(item_id="cup", location_id="SHOP", day=ago(3), quantity=1)
     await refused("SUMMED_UP", record(planned, summed))
+
+
+async def test_what_is_sold_in_kits_is_demand_of_their_components(planned: Stockroom) -> None:
+    await planned.place("SHOP", "STORE")
+    for item_id in ("cup", "saucer"):
+        await planned.item(item_id, reorder_policy=3, supplier_id="ACME")
+        await planned.receive(item_id, 100, location_id="SHOP")
+    await planned.item("set", kit='[["cup", 2], ["saucer", 1]]')
+    lines = [stock_service_pb2.SaleLine(item_id=item_id, quantity=quantity) for item_id, quantity in (("cup", 3), ("set", 4))]
+    sale = stock_service_pb2.RecordSaleRequest(request_id=new_id(), location_id="SHOP", channel_id="till", reference="r", lines=lines)
+    await planned.calls.stock.RecordSale(sale)
+    # An earlier version had summed up kits as such.
+    async with planned.component.database.write() as tx:
+        await tx.write(update(ISSUES).values(issued_at=ISSUES.c.issued_at - 3 * DAY))
+        today = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+        old = {"location_id": "SHOP", "day": today - 3, "summed": 1}
+        await tx.insert(DEMAND_DAYS, [{**old, "item_id": item_id, "quantity": quantity} for item_id, quantity in (("cup", 3), ("set", 4))])
+    for _ in range(2):
+        await plan(planned)
+    found = {}
+    for item_id in ("cup", "saucer", "set"):
+        request = planning_service_pb2.ListDemandDaysRequest(item_id=item_id)
+        found[item_id] = [(one.day, one.quantity) for one in (await planned.calls.planning.ListDemandDays(request)).days]
+    assert found == {"cup": [(ago(3), 11)], "saucer": [(ago(3), 4)], "set": []}
+    of_kit = planning_service_pb2.DemandDay(item_id="set", location_id="SHOP", day=ago(9), quantity=1)
+    assert (await refused("KIT", record(planned, of_kit))).field == "days[0].item_id"
 
 
 async def test_a_policy_of_the_item_goes_before_its_class(planned: Stockroom) -> None:

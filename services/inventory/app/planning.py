@@ -6,6 +6,7 @@ time: it reads their demand and what is there, lets a process of its own forecas
 
 import asyncio
 import multiprocessing
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
@@ -21,9 +22,12 @@ from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.replenish import CHUNK, Replenishing, count_pairs
 from services.inventory.domain.forecast import Forecast, Series, forecast_all
+from services.inventory.store.stock_book import kits
 from services.inventory.store.tables import DEMAND_DAYS, ISSUES, LOCATIONS
 
 PERIOD_DAYS = 7
+BY = ("item_id", "location_id", "day")
+SUMMED = (DEMAND_DAYS.c.summed == ONE,)
 
 
 class Planner:
@@ -74,21 +78,28 @@ class Planner:
 
 
 async def _sum_up(tx: Tx, job: Job) -> Step:
-    """Sums up what was issued by item, location and day, from the last day that was summed up to yesterday."""
-    last = (await tx.read(select(func.max(DEMAND_DAYS.c.day)).where(DEMAND_DAYS.c.summed == ONE)))[0][0]
-    since, today = last or 0, job.state["today"]
+    """Sums up what was issued by item, location and day, from the last day that was summed up to yesterday.
+
+    Of a kit, its components were asked for. Where kits were summed up as such before, all days are summed up anew.
+    """
+    last = (await tx.read(select(func.max(DEMAND_DAYS.c.day)).where(*SUMMED)))[0][0]
+    made_of = await kits(tx)
+    of_kits = await tx.find(DEMAND_DAYS, BY[:1], [(one,) for one in sorted(made_of)], only=BY, where=SUMMED)
+    since, today = 0 if of_kits else last or 0, job.state["today"]
     day = ISSUES.c.issued_at // literal(DAY, BigInteger)
     query = (
         select(ISSUES.c.item_id, ISSUES.c.location_id, day.label("day"), func.sum(ISSUES.c.quantity).label("quantity"))
         .where(ISSUES.c.issued_at >= since * DAY, ISSUES.c.issued_at < today * DAY)
         .group_by(ISSUES.c.item_id, ISSUES.c.location_id, day)
     )
-    rows = [
-        {"item_id": row.item_id, "location_id": row.location_id, "day": int(row.day), "quantity": int(row.quantity), "summed": 1}
-        for row in await tx.read(query)
-    ]
+    sums = Counter[tuple[str, str, int]]()
+    for row in await tx.read(query):
+        for item_id, each in made_of.get(row.item_id, ((row.item_id, 1),)):
+            sums[item_id, row.location_id, int(row.day)] += each * int(row.quantity)
+    rows = [{**dict(zip(BY, key, strict=True)), "quantity": quantity, "summed": 1} for key, quantity in sums.items()]
 
     async def write(work: Work) -> None:
-        await work.tx.merge(DEMAND_DAYS, ("item_id", "location_id", "day"), rows)
+        await work.tx.remove(DEMAND_DAYS, BY, of_kits)
+        await work.tx.merge(DEMAND_DAYS, BY, rows)
 
     return Step({**job.state, "since": since}, 0, 0, write=write)

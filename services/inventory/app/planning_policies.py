@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from argosy.inventory.v1 import planning_service_pb2
 from chassis.kernel.clock import DAY, day_of
-from chassis.kernel.errors import InvalidArgument, NotFound
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.work import Work
@@ -38,14 +38,17 @@ async def list_planning_policies(asked: Asked) -> planning_service_pb2.ListPlann
 async def record_past_demand(
     work: Work, request: planning_service_pb2.RecordPastDemandRequest
 ) -> planning_service_pb2.RecordPastDemandResponse:
-    """Refusals: INVALID_FIELD, NO_SUCH_ITEM, NO_SUCH_LOCATION, DOUBLE_DAY, SUMMED_UP."""
-    items = {row.item_id for row in await work.tx.find(ITEMS, ("item_id",), sorted({(one.item_id,) for one in request.days}))}
+    """Refusals: INVALID_FIELD, NO_SUCH_ITEM, KIT, NO_SUCH_LOCATION, DOUBLE_DAY, SUMMED_UP."""
+    items = {row.item_id: row for row in await work.tx.find(ITEMS, ("item_id",), sorted({(one.item_id,) for one in request.days}))}
     places = {row.location_id for row in await work.tx.read(select(LOCATIONS.c.location_id))}
     rows: dict[tuple[str, str, int], int] = {}
     for index, one in enumerate(request.days):
         field = f"days[{index}]"
         if one.item_id not in items:
             raise NotFound("NO_SUCH_ITEM", f"{field}.item_id: there is no published item {one.item_id}", field=f"{field}.item_id")
+        if items[one.item_id].kit:
+            text = f"{field}.item_id: {items[one.item_id].sku} is a kit; say what was asked for of its components"
+            raise FailedPrecondition("KIT", text, field=f"{field}.item_id")
         if one.location_id not in places:
             raise NotFound("NO_SUCH_LOCATION", f"{field}.location_id: there is no {one.location_id}", field=f"{field}.location_id")
         key = (one.item_id, one.location_id, _day(one.day, f"{field}.day", work.now))

@@ -8,8 +8,8 @@ from argosy.inventory.v1 import stock_service_pb2
 from chassis.kernel.clock import DAY, SECOND
 from chassis.runtime.work import Work
 from services.inventory.domain.risk import risk_buffer
-from services.inventory.store.stock_book import components_of
-from services.inventory.store.tables import ISSUES, ITEMS, POLICIES, RISK_BUFFERS, SYNC_LATENCIES
+from services.inventory.store.stock_book import kits
+from services.inventory.store.tables import ISSUES, POLICIES, RISK_BUFFERS, SYNC_LATENCIES
 
 VELOCITY_DAYS = 28
 NONE = Fraction(0)
@@ -54,13 +54,11 @@ async def _velocity(work: Work) -> dict[str, Fraction]:
     sold = select(ISSUES.c.item_id, *sums).where(ISSUES.c.issued_at > work.now - VELOCITY_DAYS * DAY)
     rows = await work.tx.read(sold.group_by(ISSUES.c.item_id))
     velocity = {row.item_id: Fraction(int(row.units) * DAY, max(DAY, work.now - row.first)) for row in rows}
-    kits = {
-        row.item_id: components_of(row.kit) for row in await work.tx.read(select(ITEMS.c.item_id, ITEMS.c.kit).where(ITEMS.c.kit != ""))
-    }
-    for item_id in kits.keys() & velocity.keys():
-        for part, each in kits[item_id]:
+    made_of = await kits(work.tx)
+    for item_id in made_of.keys() & velocity.keys():
+        for part, each in made_of[item_id]:
             velocity[part] = velocity.get(part, NONE) + each * velocity[item_id]
-    for item_id, components in kits.items():
+    for item_id, components in made_of.items():
         if fastest := max((velocity.get(part, NONE) / each for part, each in components), default=NONE):
             velocity[item_id] = fastest
     return velocity

@@ -17,7 +17,7 @@ from sqlalchemy import Executable, select
 from argosy.inventory.v1 import inventory_events_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.statements import ZERO, Kinds, given, parameters
-from chassis.runtime.tx import gate
+from chassis.runtime.tx import Tx, gate
 from chassis.runtime.work import Cause, Work
 from services.inventory.domain.cost import Layer, Method, Taken, take
 from services.inventory.domain.stock import NEVER, ON_HAND, Components, Lot, State, picking_order
@@ -49,6 +49,11 @@ class Document:
 def components_of(kit: str) -> Components:
     """Returns what a kit is made of, as its item's row keeps it; nothing where it is no kit."""
     return tuple((str(item_id), int(quantity)) for item_id, quantity in json.loads(kit)) if kit else ()
+
+
+async def kits(tx: Tx) -> dict[str, Components]:
+    """Returns what every kit is made of."""
+    return {row.item_id: components_of(row.kit) for row in await tx.read(select(ITEMS.c.item_id, ITEMS.c.kit).where(ITEMS.c.kit != ""))}
 
 
 class StockBook:

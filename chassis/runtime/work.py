@@ -21,6 +21,7 @@ from chassis.runtime.tx import Tx
 
 if TYPE_CHECKING:
     from chassis.runtime.process import Runner
+    from chassis.runtime.writer import Principal
 
 
 class NotYet(Exception):
@@ -74,6 +75,8 @@ class Work:
     tables: ChassisTables
     runner: "Runner"
     cause: Cause
+    # Who asks; nobody where it follows from an event or a process.
+    principal: "Principal | None" = None
     emissions: list[Emission] = field(default_factory=list)
     holds: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)

@@ -64,6 +64,10 @@ class Principal:
         """Says whether the permission is held; a held trailing * means all that begin so."""
         return any(held == permission or (held.endswith("*") and permission.startswith(held[:-1])) for held in self.permissions)
 
+    def sees(self, channel_id: str) -> bool:
+        """Says whether what is of a channel is there for them."""
+        return not self.channel_ids or channel_id in self.channel_ids
+
 
 @dataclass
 class Call:
@@ -117,7 +121,7 @@ def each_call(handle: OneHandler) -> SetHandler:
     async def handle_all(work: Work, calls: Sequence[Call]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for call in calls:
-            work.cause = call.cause
+            work.cause, work.principal = call.cause, call.principal
             before = _pending(work)
             try:
                 outcomes.append(await handle(work, call))

@@ -9,7 +9,7 @@ from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.orders.app.capture_tender import note_capture, tell_if_paid
 from services.orders.app.create_order import PROVIDER, new_tender, reference_of
-from services.orders.app.views import load, whole
+from services.orders.app.views import load, visible, whole
 from services.orders.store.tables import HISTORY, LINES, PAYMENT_REFERENCES, TENDERS
 
 CAPTURED = order_pb2.TENDER_STATE_CAPTURED
@@ -18,6 +18,7 @@ CAPTURED = order_pb2.TENDER_STATE_CAPTURED
 async def add_tender(work: Work, request: orders_service_pb2.AddTenderRequest) -> order_pb2.Order:
     """Refusals: NO_SUCH_ORDER, NOTHING_TO_PAY, TENDER_EXISTS."""
     order = await load(work.tx, request.order_id, lock=True)
+    visible(work, order.channel_id)
     lines = await work.tx.find(LINES, ("order_id",), [(order.order_id,)])
     if not order.receivable_minor and not any(line.waiting + line.reserved for line in lines):
         raise FailedPrecondition("NOTHING_TO_PAY", "nothing of the order is still to ship or to be paid", field="order_id")

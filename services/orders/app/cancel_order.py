@@ -5,7 +5,7 @@ from sqlalchemy import select
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.runtime.work import Work
-from services.orders.app.views import load, whole
+from services.orders.app.views import load, visible, whole
 from services.orders.process import fulfil_order
 from services.orders.process.messages import CancelRequested, LineCount
 from services.orders.store.tables import LINES
@@ -14,6 +14,7 @@ from services.orders.store.tables import LINES
 async def cancel_order(work: Work, request: orders_service_pb2.CancelOrderRequest) -> order_pb2.Order:
     """Refusals: NO_SUCH_ORDER, ETAG_MISMATCH, NO_SUCH_LINE, NOTHING_TO_CANCEL."""
     row = await load(work.tx, request.order_id, lock=True)
+    visible(work, row.channel_id)
     need_unchanged(request.etag, row.version)
     lines = {line.line_id: line for line in await work.tx.read(select(LINES).where(LINES.c.order_id == request.order_id))}
     counts = []

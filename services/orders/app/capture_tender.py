@@ -9,7 +9,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.orders.app.take_payment import left_of
-from services.orders.app.views import load, whole
+from services.orders.app.views import load, visible, whole
 from services.orders.domain.amounts import worth_left
 from services.orders.process import fulfil_order
 from services.orders.process.messages import Paid
@@ -19,6 +19,7 @@ from services.orders.store.tables import HISTORY, LINES, ORDERS, TENDERS
 async def capture_tender(work: Work, request: orders_service_pb2.CaptureTenderRequest) -> order_pb2.Order:
     """Refusals: NO_SUCH_ORDER, NO_SUCH_TENDER, NOTHING_TO_CAPTURE."""
     order = await load(work.tx, request.order_id, lock=True)
+    visible(work, order.channel_id)
     rows = await work.tx.read(
         select(TENDERS).where(TENDERS.c.tender_id == request.tender_id, TENDERS.c.order_id == request.order_id).with_for_update()
     )

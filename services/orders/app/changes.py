@@ -25,9 +25,8 @@ from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
-from services.orders.app.read_orders import visible
 from services.orders.app.settle_change import PENDING, lines_of
-from services.orders.app.views import load
+from services.orders.app.views import load, visible
 from services.orders.clients.impact import Impacts, Wish
 from services.orders.domain.amounts import shipping_open, shipping_shipped
 from services.orders.domain.buyers import address_problems, buyer_of, signature_of
@@ -123,6 +122,7 @@ async def change_order(work: Work, call: Call) -> OrderChange:
     if isinstance(impact, Refusal):
         raise impact
     row = await load(work.tx, request.order_id, lock=True)
+    visible(work, row.channel_id)
     need_unchanged(request.etag, row.version)
     before, after = shown(impact.total_before_minor, row.currency_code), shown(impact.total_after_minor, row.currency_code)
     summary = f"order {row.external_order_id} of {row.channel_id} changes: {before} → {after}. {request.reason}"
@@ -138,6 +138,7 @@ async def change_order(work: Work, call: Call) -> OrderChange:
 async def carry_out(work: Work, request: changes_service_pb2.ChangeOrderRequest) -> OrderChange:
     """Refusals: NO_SUCH_ORDER, INVALID_FIELD, NOTHING_CHANGES, NOTHING_LEFT, TOO_LATE, CHANGES_ALREADY."""
     row = await load(work.tx, request.order_id, lock=True)
+    visible(work, row.channel_id)
     lines = await work.tx.find(LINES, ("order_id",), [(request.order_id,)], order=("position",))
     after, changed = _after(row, lines, request)
     pending = select(CHANGES.c.change_id).where(CHANGES.c.order_id == row.order_id, CHANGES.c.status == PENDING)

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from argosy.orders.v1 import order_pb2, orders_events_pb2, orders_service_pb2
 from chassis.kernel.clock import from_timestamp
-from chassis.kernel.errors import AlreadyExists, InvalidArgument, Refusal
+from chassis.kernel.errors import AlreadyExists, InvalidArgument, NotFound, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
@@ -28,13 +28,16 @@ PROVIDER = order_pb2.PAYMENT_ADAPTER_PROVIDER
 
 
 async def create_orders(work: Work, calls: Sequence[Call]) -> list[Outcome]:
-    """Answers each with its order or a Refusal: INVALID_FIELD, ORDER_EXISTS."""
+    """Answers each with its order or a Refusal: NO_SUCH_CHANNEL for who may not see it, INVALID_FIELD, ORDER_EXISTS."""
     known = await _known(work, sorted({_natural(call.request) for call in calls}))
     fresh = _Fresh()
     outcomes: list[Outcome] = []
     for call in calls:
         work.cause = call.cause
         request = call.request
+        if not call.principal.sees(request.channel_id):
+            outcomes.append(NotFound("NO_SUCH_CHANNEL", f"there is no channel {request.channel_id}", field="channel_id"))
+            continue
         content = _content_hash(request)
         before = known.get(_natural(request))
         if before is not None:

@@ -14,8 +14,7 @@ from chassis.kernel.words import counted
 from chassis.runtime.channels import Channels
 from chassis.runtime.pipeline import Looking
 from chassis.runtime.tx import Tx
-from services.orders.app.read_orders import visible
-from services.orders.app.views import whole
+from services.orders.app.views import visible, whole
 from services.orders.clients.others import Others
 from services.orders.domain.story import Moment, Told, tell
 from services.orders.store.tables import CHASSIS, HISTORY, JUDGEMENTS, REFUNDS

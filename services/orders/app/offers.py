@@ -23,8 +23,7 @@ from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from chassis.runtime.writer import Call
 from services.orders.app.changes import LIMIT_MINOR, carry_out, wish_of
-from services.orders.app.read_orders import visible
-from services.orders.app.views import load
+from services.orders.app.views import load, visible
 from services.orders.clients.impact import Impacts
 from services.orders.clients.substitutes import Substitutes
 from services.orders.domain.amounts import open_worth
@@ -124,6 +123,7 @@ async def offer_substitute(work: Work, call: Call) -> Offer:
     if isinstance(judged, Refusal):
         raise judged
     order, line = await _load_waiting(work.tx, request.order_id, request.line_id, lock=True)
+    visible(work, order.channel_id)
     open_ = select(OFFERS.c.offer_id).where(OFFERS.c.line_id == line.line_id, OFFERS.c.ended_at.is_(None))
     if await work.tx.read(open_):
         raise FailedPrecondition("OFFERED_ALREADY", "the customer is asked about this line already; withdraw that first", field="line_id")
@@ -151,6 +151,7 @@ async def offer_substitute(work: Work, call: Call) -> Offer:
 async def answer_offer(work: Work, request: offers_service_pb2.AnswerOfferRequest) -> Offer:
     """The same answer again changes nothing. Refusals: NO_SUCH_OFFER, OFFER_ENDED, and those of a change."""
     order, offer = await _locked(work.tx, request.offer_id)
+    visible(work, order.channel_id)
     status = ACCEPTED if request.accepted else DECLINED
     if offer.status == status:
         return await _whole(work.tx, offer.offer_id)
@@ -174,6 +175,7 @@ async def answer_offer(work: Work, request: offers_service_pb2.AnswerOfferReques
 async def withdraw_offer(work: Work, request: offers_service_pb2.WithdrawOfferRequest) -> Offer:
     """Withdrawn again, it changes nothing. Refusals: NO_SUCH_OFFER, OFFER_ENDED."""
     order, offer = await _locked(work.tx, request.offer_id)
+    visible(work, order.channel_id)
     if offer.status == WITHDRAWN:
         return await _whole(work.tx, offer.offer_id)
     if offer.ended_at is not None:

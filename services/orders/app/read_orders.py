@@ -10,20 +10,14 @@ from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import least_id
 from chassis.runtime.host import wall_clock
 from chassis.runtime.pages import page
-from chassis.runtime.pipeline import Asked, Looking
+from chassis.runtime.pipeline import Asked
 from chassis.runtime.tx import Tx
 from services.orders.app.refund_order import to_refund
-from services.orders.app.views import load, to_address, to_header, to_order, whole
+from services.orders.app.views import load, to_address, to_header, to_order, visible, whole
 from services.orders.store.tables import CHASSIS, CUSTOMERS, HISTORY, LINES, ORDERS, REFUNDS
 
 SKU_USE_DAYS = 28
 SHOWN_ORDERS = 20
-
-
-def visible(asked: Asked | Looking, channel_id: str) -> None:
-    """What is foreign does not exist."""
-    if asked.principal.channel_ids and channel_id not in asked.principal.channel_ids:
-        raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")
 
 
 async def get_order(asked: Asked) -> order_pb2.Order:
@@ -73,7 +67,7 @@ async def get_order_lines(asked: Asked) -> orders_service_pb2.GetOrderLinesRespo
     rows = await asked.tx.find(LINES, ("order_id",), keys, order=("position",))
     response = orders_service_pb2.GetOrderLinesResponse()
     for order_id in asked.request.order_ids:
-        if order_id in orders:
+        if order_id in orders and asked.principal.sees(orders[order_id].channel_id):
             response.orders.append(to_order(orders[order_id], [row for row in rows if row.order_id == order_id], []))
         else:
             response.orders.add()
@@ -97,7 +91,8 @@ async def ship_to_of(tx: Tx, row: Any) -> orders_service_pb2.ShipTo:
 
 
 async def list_history(asked: Asked) -> orders_service_pb2.ListHistoryResponse:
-    """Lists oldest first."""
+    """Lists oldest first. Refusals: NO_SUCH_ORDER."""
+    visible(asked, (await load(asked.tx, asked.request.order_id)).channel_id)
     query = select(HISTORY).where(HISTORY.c.order_id == asked.request.order_id)
     rows, token = await page(asked.tx, query, [HISTORY.c.entry_id], asked.request)
     entries = [
@@ -109,6 +104,7 @@ async def list_history(asked: Asked) -> orders_service_pb2.ListHistoryResponse:
 async def list_refunds(asked: Asked) -> orders_service_pb2.ListRefundsResponse:
     """Refusals: NO_SUCH_ORDER. Lists oldest first."""
     order = await load(asked.tx, asked.request.order_id)
+    visible(asked, order.channel_id)
     query = select(REFUNDS).where(REFUNDS.c.order_id == asked.request.order_id)
     rows, token = await page(asked.tx, query, [REFUNDS.c.refund_id], asked.request)
     refunds = [to_refund(dict(row._mapping), order.currency_code) for row in rows]

@@ -10,7 +10,7 @@ from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
 from services.orders.app.agree_refund import start_refund
-from services.orders.app.views import load
+from services.orders.app.views import load, visible
 from services.orders.domain.amounts import priced, shipping_shipped, units_worth
 from services.orders.store.tables import HISTORY, LINES, ORDERS, REFUNDS, TENDERS
 
@@ -18,6 +18,7 @@ from services.orders.store.tables import HISTORY, LINES, ORDERS, REFUNDS, TENDER
 async def refund_order(work: Work, request: orders_service_pb2.RefundOrderRequest) -> order_pb2.Refund:
     """Refusals: NO_SUCH_ORDER, NO_SUCH_LINE, NOT_SHIPPED, NOT_CAPTURED."""
     order = await load(work.tx, request.order_id, lock=True)
+    visible(work, order.channel_id)
     lines = {r.line_id: r for r in await work.tx.read(select(LINES).where(LINES.c.order_id == request.order_id))}
     refunded = {line_id: line.refunded for line_id, line in lines.items()}
     event = orders_events_pb2.RefundAgreed(

@@ -17,6 +17,7 @@ from chassis.runtime.pipeline import Asked
 from chassis.runtime.tx import Tx
 from chassis.runtime.versions import VERSION, Versions, shown
 from chassis.runtime.work import Work
+from services.orders.app.views import load, visible
 from services.orders.domain.holds import REASONS
 from services.orders.domain.rules import FACTS, Action, Found, Judgement, compiled
 from services.orders.store.tables import CHASSIS, JUDGEMENTS, RULE_SETS, RULES
@@ -116,7 +117,8 @@ async def get_vocabulary(asked: Asked) -> rules_service_pb2.Vocabulary:
 
 
 async def list_judgements(asked: Asked) -> rules_service_pb2.ListJudgementsResponse:
-    """Lists newest first."""
+    """Lists newest first. Refusals: NO_SUCH_ORDER."""
+    visible(asked, (await load(asked.tx, asked.request.order_id)).channel_id)
     query = select(JUDGEMENTS).where(JUDGEMENTS.c.order_id == asked.request.order_id)
     rows, token = await page(asked.tx, query, [JUDGEMENTS.c.judgement_id], asked.request, descending=True)
     return rules_service_pb2.ListJudgementsResponse(judgements=map(_judgement, rows), next_page_token=token)

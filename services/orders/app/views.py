@@ -10,7 +10,9 @@ from argosy.common.v1 import address_pb2
 from argosy.orders.v1 import order_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
+from chassis.runtime.pipeline import Asked, Looking
 from chassis.runtime.tx import Tx
+from chassis.runtime.work import Work
 from services.orders.store.tables import LINES, ORDERS, TENDERS
 
 
@@ -71,6 +73,12 @@ def to_order(row: Any, lines: Sequence[Any], tenders: Sequence[Any]) -> order_pb
 def to_address(text: str) -> address_pb2.Address:
     """Returns the address that an order goes to."""
     return address_pb2.Address(**json.loads(text))
+
+
+def visible(asked: Asked | Looking | Work, channel_id: str) -> None:
+    """What is foreign does not exist, neither to be read nor to be changed."""
+    if asked.principal is not None and not asked.principal.sees(channel_id):
+        raise NotFound("NO_SUCH_ORDER", "there is no such order", field="order_id")
 
 
 async def load(tx: Tx, order_id: str, *, lock: bool = False) -> Any:

@@ -20,7 +20,7 @@ from services.returns.store.tables import LINES, POLICIES, RETURNS
 async def authorize_return(work: Work, call: Call) -> returns_service_pb2.Return:
     """Answers AUTHORIZED or DECLINED with the reason. Refusals: NO_SUCH_ORDER, NO_SUCH_LINE, INVALID_FIELD."""
     request, order = call.request, call.context
-    if not order.order_id:
+    if not order.order_id or (work.principal is not None and not work.principal.sees(order.channel_id)):
         raise NotFound("NO_SUCH_ORDER", f"there is no order {request.order_id}", field="order_id")
     lines = {line.line_id: line for line in order.lines}
     asked: dict[str, Any] = {}

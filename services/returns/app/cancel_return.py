@@ -5,7 +5,7 @@ from sqlalchemy import update
 from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.errors import FailedPrecondition, need_unchanged
 from chassis.runtime.work import Work
-from services.returns.app.views import load, to_return
+from services.returns.app.views import load, to_return, visible
 from services.returns.domain.judgement import Status
 from services.returns.process import settle_return
 from services.returns.store.tables import RETURNS
@@ -14,6 +14,7 @@ from services.returns.store.tables import RETURNS
 async def cancel_return(work: Work, request: returns_service_pb2.CancelReturnRequest) -> returns_service_pb2.Return:
     """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NOT_OPEN."""
     row, lines = await load(work.tx, request.return_id, lock=True)
+    visible(work, row)
     need_unchanged(request.etag, row.version)
     if row.status != Status.AUTHORIZED or any(line.received for line in lines):
         raise FailedPrecondition("NOT_OPEN", f"the return is {Status(row.status).name}; only one of which nothing came can be cancelled")

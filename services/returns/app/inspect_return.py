@@ -4,7 +4,7 @@ from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
-from services.returns.app.views import load, save
+from services.returns.app.views import load, save, visible
 from services.returns.process import settle_return
 
 # disposition → (its name in events, the count that it adds to)
@@ -14,6 +14,7 @@ DISPOSITIONS = {1: ("RESTOCK", "restocked"), 2: ("QUARANTINE", "damaged"), 3: ("
 async def inspect_return(work: Work, request: returns_service_pb2.InspectReturnRequest) -> returns_service_pb2.Return:
     """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NO_SUCH_LINE, NOT_RECEIVED."""
     row, found = await load(work.tx, request.return_id, lock=True)
+    visible(work, row)
     need_unchanged(request.etag, row.version)
     lines = {line.line_id: dict(line._mapping) for line in found}
     event = returns_events_pb2.ReturnInspected(

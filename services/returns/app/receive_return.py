@@ -4,7 +4,7 @@ from argosy.returns.v1 import returns_events_pb2, returns_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound, need_unchanged
 from chassis.kernel.ids import new_id
 from chassis.runtime.work import Work
-from services.returns.app.views import load, save
+from services.returns.app.views import load, save, visible
 from services.returns.domain.judgement import Status
 
 OPEN = {Status.AUTHORIZED, Status.IN_TRANSIT, Status.RECEIVED, Status.DISPOSITIONED}
@@ -13,6 +13,7 @@ OPEN = {Status.AUTHORIZED, Status.IN_TRANSIT, Status.RECEIVED, Status.DISPOSITIO
 async def receive_return(work: Work, request: returns_service_pb2.ReceiveReturnRequest) -> returns_service_pb2.Return:
     """Refusals: NO_SUCH_RETURN, ETAG_MISMATCH, NOT_OPEN, NO_SUCH_LINE, MORE_THAN_AUTHORISED."""
     row, found = await load(work.tx, request.return_id, lock=True)
+    visible(work, row)
     need_unchanged(request.etag, row.version)
     if row.status not in OPEN:
         raise FailedPrecondition("NOT_OPEN", f"the return is {Status(row.status).name}; nothing can be received for it")

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from argosy.returns.v1 import returns_service_pb2
 from chassis.kernel.clock import to_timestamp
 from chassis.kernel.errors import NotFound
+from chassis.runtime.pipeline import Asked
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.returns.domain.judgement import Counts, progress
@@ -29,6 +30,12 @@ def to_return(row: Any, lines: Sequence[Any]) -> returns_service_pb2.Return:
         ],
         declined_reason=row.declined_reason, etag=str(row.version), created_at=to_timestamp(row.created_at), reference=row.reference,
     )  # fmt: skip
+
+
+def visible(asked: Asked | Work, row: Any) -> None:
+    """What is foreign does not exist, neither to be read nor to be changed."""
+    if asked.principal is not None and not asked.principal.sees(row.channel_id):
+        raise NotFound("NO_SUCH_RETURN", f"there is no return {row.return_id}", field="return_id")
 
 
 async def load(tx: Tx, return_id: str, *, lock: bool = False) -> tuple[Any, list[Any]]:

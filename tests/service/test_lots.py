@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from argosy.fulfillment.v1 import fulfillment_events_pb2
 from argosy.inventory.v1 import (
@@ -21,6 +22,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.work import Cause
 from services.inventory.app import lots
 from services.inventory.domain.stock import State
+from services.inventory.store.tables import LOTS
 from tests.service.stockroom import Stockroom, day, refused
 
 LOT, SERIAL = 2, 3
@@ -188,6 +190,17 @@ async def test_nothing_of_a_recalled_lot_can_be_sold_again_by_whatever_document(
     found = stock_service_pb2.AdjustStockRequest(request_id=new_id(), state=State.AVAILABLE, **by_hand)
     assert (await refused("LOT_RECALLED", room.calls.stock.AdjustStock(found))).field == "state"
     assert not await room.breaks()
+
+
+async def test_what_became_available_of_a_recalled_lot_before_is_not_promised(room: Stockroom) -> None:
+    await milk(room)
+    async with room.component.database.write() as tx:
+        await tx.write(update(LOTS).where(LOTS.c.lot == "SOON").values(recalled_at=1))
+    ats = await room.calls.stock.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=["milk"]))
+    assert ats.items[0].available_to_sell == 5
+    await refused("INSUFFICIENT_STOCK", reserve(room, "o-1", {"item_id": "milk", "quantity": 6}))
+    await reserve(room, "o-2", {"item_id": "milk", "quantity": 5})
+    assert await room.balances("milk") == {("SOON", "AVAILABLE"): 3, ("LATE", "RESERVED"): 5}
 
 
 async def test_a_lot_that_is_known_elsewhere_keeps_its_day(room: Stockroom) -> None:

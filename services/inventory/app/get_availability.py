@@ -97,7 +97,9 @@ class Look:
     async def _lots(self, tx: Tx, rows: Sequence[Any]) -> Mapping[Key, Lot]:
         keys = sorted({(row.item_id, row.lot) for row in rows if row.lot})
         found = await tx.find(LOTS, ("item_id", "lot"), keys)
-        return {(r.item_id, r.lot): Lot(r.lot, NEVER if r.expires_at is None else r.expires_at, r.received_at) for r in found}
+        # What is recalled can be promised no more than what has expired.
+        ends = {(r.item_id, r.lot): 0 if r.recalled_at is not None else NEVER if r.expires_at is None else r.expires_at for r in found}
+        return {(r.item_id, r.lot): Lot(r.lot, ends[r.item_id, r.lot], r.received_at) for r in found}
 
     def _outlook(self, item_id: str, location_id: str) -> Outlook:
         return self.outlooks[item_id].setdefault(location_id, Outlook())

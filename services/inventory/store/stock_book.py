@@ -218,7 +218,7 @@ class StockBook:
         """Says whether a lot could be promised to somebody who wants so many days of remaining life."""
         item = self.items.get(item_id)
         least = max(life_days, item.min_life_days if item is not None else 0)
-        return not lot or self._lot(item_id, lot).sellable(self._work.now, least)
+        return not lot or (not self.recalled(item_id, lot) and self._lot(item_id, lot).sellable(self._work.now, least))
 
     def _lot(self, item_id: str, lot: str) -> Lot:
         row = self.lots.get((item_id, lot))

@@ -104,6 +104,7 @@ def build(channels: Channels, settings: Settings) -> Service:
         reactions={
             fulfillment_events_pb2.PickShorted: on_fulfillment.on_shorted,
             fulfillment_events_pb2.FulfillmentOrderRejected: on_fulfillment.on_rejected,
+            fulfillment_events_pb2.ReadyForPickup: on_fulfillment.on_ready,
             fulfillment_events_pb2.PickupExpired: on_fulfillment.on_pickup_expired,
             fulfillment_events_pb2.CancellationAnswered: on_fulfillment.on_cancellation_answered,
             fulfillment_events_pb2.ShipmentShipped: on_fulfillment.on_shipped,

@@ -8,6 +8,7 @@ from argosy.gateway.v1 import notices_service_pb2
 from argosy.inventory.v1 import stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
+from chassis.kernel.clock import DAY, from_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
@@ -16,7 +17,7 @@ from gateway.app.prove import prove
 from gateway.calls import Calls
 from services.fulfillment.app import pickup
 from services.fulfillment.store.tables import FULFILLMENT_ORDERS
-from suite.up import running_suite
+from suite.up import Suite, running_suite
 from tests.builders import address, eventually, open_shop, order, until_released, until_status
 from tests.mailbox import taking_mail
 from tests.service.stockroom import refused
@@ -52,6 +53,27 @@ async def available(calls: Calls, item_id: str) -> int:
     return int((await calls.stock.GetAvailability(request)).items[0].available_to_sell)
 
 
+async def until_available(calls: Calls, item_id: str, quantity: int) -> None:
+    """Waits until so many are there."""
+
+    async def back() -> bool:
+        return await available(calls, item_id) == quantity
+
+    await eventually(back)
+
+
+async def not_late_before(suite: Suite, order_id: str, moment: int) -> None:
+    """The order does not miss its parcel before the customer's days are over."""
+    orders = suite.running["orders"].component
+
+    async def waits() -> bool:
+        async with orders.database.read() as tx:
+            (timer,) = await tx.find(orders.service.tables.timers, ("process_id", "name"), [(order_id, "ship")])
+        return bool(timer.due_at == moment)
+
+    await eventually(waits)
+
+
 async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(settings: Settings) -> None:
     with taking_mail() as (mailbox, url):
         async with running_suite(settings.model_copy(update={"smtp_url": url})) as suite:
@@ -83,6 +105,7 @@ async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(se
             ready = await calls.fulfillment.MarkReadyForPickup(fulfillment_service_pb2.MarkReadyForPickupRequest(**named()))
             assert ready.status == fulfillment_pb2.FULFILLMENT_STATUS_READY_FOR_PICKUP
             assert ready.collect_by.seconds - ready.ready_at.seconds == 3 * 24 * 3600
+            await not_late_before(suite, placed.order_id, from_timestamp(ready.collect_by) + DAY)
             await refused(
                 "READY_ALREADY", calls.fulfillment.MarkReadyForPickup(fulfillment_service_pb2.MarkReadyForPickupRequest(**named()))
             )
@@ -112,10 +135,7 @@ async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(se
             # Its share of the shipping goes back with it.
             assert (found.lines[0].shipped, found.lines[0].cancelled, found.refunded_minor) == (2, 1, 1190 + 199)
 
-            async def back() -> bool:
-                return await available(calls, item_id) == 3
-
-            await eventually(back)
+            await until_available(calls, item_id, 3)
             read = fulfillment_service_pb2.GetFulfillmentOrderRequest(fulfillment_order_id=work.fulfillment_order_id)
             assert (await calls.fulfillment.GetFulfillmentOrder(read)).status == fulfillment_pb2.FULFILLMENT_STATUS_COLLECTED
             timeline = await calls.orders.GetTimeline(orders_service_pb2.GetTimelineRequest(order_id=placed.order_id))

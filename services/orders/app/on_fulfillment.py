@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import select, update
 
+from chassis.kernel.clock import from_timestamp
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
 from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
-from services.orders.process.messages import NotCollected, Part, RecallAnswered, Rejected, Shipped, Shorted
+from services.orders.process.messages import NotCollected, Part, Ready, RecallAnswered, Rejected, Shipped, Shorted
 from services.orders.store.tables import ORDERS, SHIPMENTS
 
 
@@ -23,6 +24,13 @@ async def on_rejected(work: Work, events: Sequence[Received]) -> None:
     for event in events:
         text = f"{event.message.reason}: {event.message.detail}"
         work.deliver(fulfil_order.NAME, event.message.order_id, Rejected(_parts(event), text))
+
+
+async def on_ready(work: Work, events: Sequence[Received]) -> None:
+    """What a customer collects waits for them."""
+    for event in events:
+        collect_by = from_timestamp(event.message.collect_by)
+        work.deliver(fulfil_order.NAME, event.message.order_id, Ready(_parts(event), collect_by))
 
 
 async def on_pickup_expired(work: Work, events: Sequence[Received]) -> None:

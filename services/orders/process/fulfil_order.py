@@ -41,6 +41,7 @@ from services.orders.process.messages import (
     PlaceDemand,
     Planned,
     PlanOrder,
+    Ready,
     RecallAnswered,
     Recalled,
     Record,
@@ -84,7 +85,6 @@ from services.orders.process.order_state import (
     open_of,
     open_units,
     preordered,
-    released_units,
     reserved_of,
     total,
     whole_units,
@@ -106,6 +106,7 @@ NAME = "fulfil_order"
 MOST_PLANS = 3
 RESTOCK_EVERY = 15 * MINUTE
 SHIP_WITHIN = 3 * DAY
+NO_ACK = "NO_ACK"
 # What has been reserved for so long without being released is sourced again before it is.
 SOURCE_AGAIN_AFTER = HOUR
 
@@ -115,6 +116,11 @@ def decide(state: State, message: Struct, now: int) -> Next[State]:
     following, changes = _told(state, message, now)
     following, more, do = _go_on(following, now)
     changes += more
+    following, more = _watched(following, now)
+    changes += more
+    kept = _kept_for(following)
+    if bool(kept) != (following.kept_since is not None):
+        following = replace(following, kept_since=now if kept else None)
     if following.lines != state.lines:
         changes = (*changes, KeepQuantities({key: counts_of(line) for key, line in following.lines.items()}))
     ended = _is_over(following)
@@ -171,6 +177,11 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return _given_up(_caught_up(state, parts), parts, "REJECTED", f"{_places(parts)}: {reason}")
         case Shipped(_, parts):
             return parcel_left(_caught_up(state, parts), message)
+        case Ready(parts, collect_by):
+            # The location says by itself when nobody came.
+            ready = {part.location_id: collect_by + DAY for part in parts}
+            following = _caught_up(state, parts)
+            return replace(following, late_from={**following.late_from, **ready}), ()
         case NotCollected(parts):
             return not_collected(state, parts)
         case CancelRequested(lines, reason):
@@ -179,7 +190,7 @@ def _told(state: State, message: Struct, now: int) -> Step:
             wanted = replace(state, change=change_id, change_lines=lines, change_policy=policy, change_gone=gone)
             return replace(wanted, rests={**state.rests, **rests}), ()
         case HoldReleased(reason, _, resolution):
-            following, changes = _hold_released(state, reason)
+            following, changes = _hold_released(state, reason, now)
             return following, (Record(f"LET_GO_{reason}", resolution), *changes)
         case Paid():
             return _paid(state)
@@ -211,7 +222,8 @@ def _told(state: State, message: Struct, now: int) -> Step:
         case Fired("keep"):
             return replace(state, let_go=True), ()
         case Fired("ship"):
-            return hold(state, "NO_ACK", "nothing shipped in time") if released_units(state) else (state, ())
+            # What was released before it was noted to whom is late by now.
+            return replace(state, late_from={place: state.late_from.get(place, now) for place in _released_to(state)}), ()
         case _:
             raise TypeError(f"{NAME} knows no {type(message).__name__}")
 
@@ -450,8 +462,11 @@ def _given_up(state: State, parts: list[Part], kind: str, detail: str) -> Step:
     return replace(state, lines=lines, excluded=excluded, short=False, plans=0), (Record(kind, detail),)
 
 
-def _hold_released(state: State, reason: str) -> Step:
+def _hold_released(state: State, reason: str, now: int) -> Step:
     following = replace(state, holds=[one for one in state.holds if one != reason])
+    if reason == NO_ACK:
+        # Who is late is given as long again.
+        following = replace(following, late_from={place: moment for place, moment in state.late_from.items() if moment > now})
     if reason == "UNKNOWN_SKU" and not state.validated:
         return _ask(following, "resolve"), ()
     if reason == "INTEGRATION_FAILED" and state.asking == "failed":
@@ -478,11 +493,27 @@ def _kept_for(state: State) -> int:
     return kept_s(state.holds) * SECOND if any(line.reserved for line in state.lines.values()) else 0
 
 
+def _released_to(state: State) -> list[str]:
+    return sorted({place for line in state.lines.values() for place in line.released})
+
+
+def _watched(state: State, now: int) -> Step:
+    """Holds the order while a location has not shipped in time what it has, and no longer."""
+    late_from = {place: state.late_from.get(place, now + SHIP_WITHIN) for place in _released_to(state)}
+    late = [place for place, moment in late_from.items() if moment <= now]
+    following = state if late_from == state.late_from else replace(state, late_from=late_from)
+    if late:
+        return hold(following, NO_ACK, f"{', '.join(late)} did not ship in time")
+    if NO_ACK not in following.holds:
+        return following, ()
+    return replace(following, holds=[one for one in following.holds if one != NO_ACK]), (LiftHold(NO_ACK),)
+
+
 def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
     timers = []
-    kept_before, kept = _kept_for(before), _kept_for(after)
-    if bool(kept) != bool(kept_before):
-        timers.append(Timer("keep", now + kept if kept else None))
+    kept = _kept_for(after)
+    if kept != _kept_for(before):
+        timers.append(Timer("keep", (after.kept_since or 0) + kept if kept else None))
     if ended:
         over = (Timer("restock", None), Timer("ship", None), Timer("supply", None), *((Timer("sale", None),) if before.unsold else ()))
         return (*timers, *over)
@@ -492,8 +523,9 @@ def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, 
         timers.append(Timer("sale", min(*early.values(), now + DAY)))
     if (after.short and not before.short) or (_lost(after) and not _lost(before)):
         timers.append(Timer("restock", now + RESTOCK_EVERY))
-    if released_units(after) and not released_units(before):
-        timers.append(Timer("ship", now + SHIP_WITHIN))
+    late_from = min((moment for moment in after.late_from.values() if moment > now), default=None)
+    if late_from is not None and late_from not in before.late_from.values():
+        timers.append(Timer("ship", late_from))
     if _awaits(after) and (not _awaits(before) or after.supply_by != before.supply_by):
         timers.append(Timer("supply", max(now, after.supply_by) + DAY))
     return tuple(timers)

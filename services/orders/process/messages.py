@@ -155,6 +155,13 @@ class Rejected(Struct, frozen=True, tag=True):
     reason: str
 
 
+class Ready(Struct, frozen=True, tag=True):
+    """This waits at a location for the customer, until then."""
+
+    parts: list[Part]
+    collect_by: int
+
+
 class NotCollected(Struct, frozen=True, tag=True):
     """The customer did not come for this in time."""
 

@@ -74,6 +74,9 @@ class State(Struct, frozen=True):
     let_go: bool = False
     given_back: bool = False
     paid_late: bool = False
+    # Since when what is reserved may not be released; location → from when on what it has not shipped is late.
+    kept_since: int | None = None
+    late_from: dict[str, int] = field(default_factory=dict)
 
 
 Changes = tuple[Struct, ...]

@@ -309,12 +309,10 @@ def count_parcel(state: State, parcel: Shipped) -> Step:
             line, released=less(line.released, part.location_id, released), waiting=line.waiting - waiting, reserved=reserved,
             shipped=line.shipped + part.quantity - left,
         )  # fmt: skip
-    following = replace(state, lines=lines, surplus=surplus, holds=[one for one in state.holds if one != "NO_ACK"])
+    following = replace(state, lines=lines, surplus=surplus)
     following = replace(following, plan=whole_units(following, following.plan)) if not state.asking else following
     shipped = [LineCount(key, quantity) for key, quantity in counts.items() if quantity]
     changes: Changes = (BookShipment(parcel.shipment_id, shipped),) if shipped else ()
-    if "NO_ACK" in state.holds:
-        changes = (*changes, LiftHold("NO_ACK"))
     if beyond:
         text = f"{counted(beyond, 'unit')} left with {parcel.shipment_id}, more than the order wants: ask for them back, or charge for them"
         following, more = hold(following, "SHIPPED_UNASKED", text)

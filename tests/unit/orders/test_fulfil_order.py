@@ -499,3 +499,50 @@ def test_what_was_given_back_before_it_was_taken_is_with_nobody() -> None:
     back = f.decide(f.decide(held.state, Fired("keep"), 3 * DAY).state, m.ReservationCancelled(), 3 * DAY)
     taken = f.decide(back.state, m.StockTaken([m.Part("a", "X", 2)], "other"), 3 * DAY)
     assert (taken.state.holds, taken.state.lines["a"]) == (["HIGH_RISK"], o.Line(1, 2))
+
+
+def test_what_is_kept_follows_its_holds() -> None:
+    """From when it may not be released on: what is held longest for is answered, and what is left counts."""
+    held = kept(["INCORRECT_ADDRESS", "AWAITING_PAYMENT"])
+    following = f.decide(held.state, HoldReleased("INCORRECT_ADDRESS", "p", "looked at"), DAY)
+    assert Timer("keep", 3 * DAY) in following.timers
+    again = f.decide(following.state, m.StockTaken([m.Part("a", "X", 1)], "other"), 2 * DAY)
+    assert [one for one in again.timers if one.name == "keep"] == []
+
+
+RELEASED_TWICE = (
+    m.Placed(), m.ItemsResolved({"a": item()}), m.TaxCalculated({}, 0, False), m.Validated([]),
+    m.Planned([m.Part("a", "X", 1), m.Part("a", "Y", 1)], []), m.Reserved(), m.Released(),
+)  # fmt: skip
+
+
+def test_a_location_that_does_not_ship_in_time_is_held_whatever_the_others_do() -> None:
+    released = walk(*RELEASED_TWICE)
+    assert Timer("ship", 3 * DAY) in released.timers
+    late = f.decide(released.state, Fired("ship"), 3 * DAY)
+    assert m.RaiseHold("NO_ACK", "X, Y did not ship in time") in late.changes
+    one = f.decide(late.state, m.Shipped("s", [m.Part("a", "X", 1)]), 4 * DAY)
+    assert one.state.holds == ["NO_ACK"]
+    # Let go by a person, Y is given as long again.
+    patient = f.decide(one.state, HoldReleased("NO_ACK", "p", "they promised"), 4 * DAY)
+    assert Timer("ship", 7 * DAY) in patient.timers
+    again = f.decide(patient.state, Fired("ship"), 7 * DAY)
+    assert m.RaiseHold("NO_ACK", "Y did not ship in time") in again.changes
+    elsewhere = f.decide(again.state, m.Rejected([m.Part("a", "Y", 1)], "closed"), 7 * DAY)
+    assert m.LiftHold("NO_ACK") in elsewhere.changes
+
+
+def test_what_waits_for_the_customer_is_not_late() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    ready = f.decide(released.state, m.Ready([m.Part("a", "X", 2)], 9 * DAY), 2 * DAY)
+    assert Timer("ship", 10 * DAY) in ready.timers
+    assert f.decide(ready.state, Fired("ship"), 3 * DAY).state.holds == []
+    # A location may be faster than its answer to the release.
+    faster = f.decide(walk(*PLANNED, m.Reserved()).state, m.Ready([m.Part("a", "X", 2)], 9 * DAY), 0)
+    assert faster.state.late_from == {"X": 10 * DAY}
+
+
+def test_what_was_released_before_it_was_known_to_whom_is_late_when_its_time_is_up() -> None:
+    released = walk(*PLANNED, m.Reserved(), m.Released())
+    late = f.decide(replace(released.state, late_from={}), Fired("ship"), 3 * DAY)
+    assert m.RaiseHold("NO_ACK", "X did not ship in time") in late.changes

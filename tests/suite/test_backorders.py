@@ -131,6 +131,25 @@ async def test_a_kit_waits_until_its_components_are_there_and_ships_as_one(sqlit
         assert not (await prove(calls.channels, settled=True)).breaks
 
 
+async def test_a_kit_that_wants_what_another_line_wants_too_keeps_neither_back(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        cup = await open_shop(calls, {"BER": 2})
+        await publish_item(calls, "PAIR-1", components=[item_pb2.Component(item_id=cup, quantity=2)])
+        lines = [orders_service_pb2.OrderLineInput(channel_sku=sku, quantity=1, amount_minor=500) for sku in ("PAIR-1", "MUG-1")]
+        placed = await calls.orders.CreateOrder(order("P-1", lines=lines))
+        held = await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_ON_HOLD)
+        assert [(line.reserved, line.waiting) for line in held.lines] == [(1, 0), (0, 1)]
+        await ship_all(calls, placed.order_id)
+
+        async def gone() -> bool:
+            found = await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=placed.order_id))
+            return [line.shipped for line in found.lines] == [1, 0]
+
+        await eventually(gone)
+        assert not (await prove(calls.channels, settled=True)).breaks
+
+
 async def ship_all_that_comes(calls: Calls, order_id: str) -> None:
     """Ships what is released until nothing of the order is open."""
 

@@ -30,7 +30,7 @@ class Node:
     def ships_on(self, now: int, load: Mapping[date, int]) -> date | None:
         """Returns the day on which what is known now leaves; None where no day within a year has room."""
         day = self.calendar.day_of(now)
-        if now > self.calendar.moment(day, self.cut_off_min):
+        if now > min(self.calendar.moment(day, self.cut_off_min), self.calendar.closes_on(day)):
             day += DAY
         left = self.handling_days
         for _ in range(MOST_DAYS):
@@ -98,7 +98,8 @@ def dates(node: Node, now: int, load: Mapping[date, int], transit: Transit | Non
     if ship_day is None:
         return Dates()
     calendar = node.calendar
-    late = (ship_day - calendar.day_of(wanted.ship_by)).days if wanted.ship_by is not None else 0
+    # Midnight ends the day before, as it does where dates are promised.
+    late = (ship_day - calendar.day_of(wanted.ship_by - 1)).days if wanted.ship_by is not None else 0
     ship_by = calendar.closes_on(ship_day)
     if transit is None:
         return Dates(ship_day, ship_by, late_days=max(0, late))
@@ -106,5 +107,5 @@ def dates(node: Node, now: int, load: Mapping[date, int], transit: Transit | Non
         arrives_on(ship_day, days, country_code, saturdays=transit.saturdays) for days in (transit.least_days, transit.most_days)
     )
     if wanted.deliver_by is not None:
-        late = max(late, (last - calendar.day_of(wanted.deliver_by)).days)
+        late = max(late, (last - calendar.day_of(wanted.deliver_by - 1)).days)
     return Dates(ship_day, ship_by, calendar.moment(first, 0), calendar.moment(last + DAY, 0), max(0, late))

@@ -35,6 +35,12 @@ def test_what_is_known_by_the_cut_off_leaves_after_the_handling_days(now: str, h
     assert node.ships_on(at(now), {}) == date.fromisoformat(ships)
 
 
+def test_what_is_known_after_closing_leaves_another_day_whatever_the_cut_off() -> None:
+    node = Node(CALENDAR, 24 * 60, 0, 0)
+    assert node.ships_on(at("2026-06-15T16:59"), {}) == date(2026, 6, 15)
+    assert node.ships_on(at("2026-06-15T17:01"), {}) == date(2026, 6, 16)
+
+
 def test_a_full_day_passes_to_the_next_and_a_place_that_never_works_ships_never() -> None:
     node = Node(CALENDAR, 14 * 60, 0, 10)
     load = {date(2026, 6, 15): 10, date(2026, 6, 16): 9}
@@ -60,4 +66,8 @@ def test_dates_are_told_by_the_clock_of_the_place_and_lateness_in_days() -> None
     assert late.late_days == 1
     later = dates(NODE, at("2026-06-15T09:00"), {}, Transit(1, 3, saturdays=False), "DE", Wanted(deliver_by=at("2026-06-16T20:00")))
     assert later.late_days == 2
+    # What was promised once is kept by what arrives as early, and by no day more.
+    for days, late_days in ((2, 0), (3, 1)):
+        again = dates(NODE, at("2026-06-15T09:00"), {}, Transit(1, days, saturdays=False), "DE", Wanted(deliver_by=found.deliver_by))
+        assert again.late_days == late_days
     assert dates(NODE, at("2026-06-15T09:00"), {}, None, "DE", Wanted()).deliver_by is None

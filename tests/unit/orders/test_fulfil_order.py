@@ -120,6 +120,19 @@ def test_three_refused_reservations_are_out_of_stock() -> None:
     assert asked(walk(*messages, Fired("restock"))) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
 
 
+def test_what_is_refused_together_is_reserved_line_by_line() -> None:
+    both = m.Planned([m.Part("a", "X", 2), m.Part("b", "X", 1)], [])
+    known = (m.Placed(), m.ItemsResolved({"a": item(), "b": item()}), m.TaxCalculated({}, 0, False), m.Validated([]))
+    refused = (*known, both, m.ReserveRefused("INSUFFICIENT_STOCK"), both)
+    lines = {"a": 2, "b": 1}
+    assert asked(walk(*refused, lines=lines)) == [m.ReserveStock("o", [m.Part("a", "X", 2)])]
+    again = (*refused, m.ReserveRefused("INSUFFICIENT_STOCK"), both)
+    assert asked(walk(*again, lines=lines)) == [m.ReserveStock("o", [m.Part("b", "X", 1)])]
+    assert asked(walk(*again, m.Reserved(), lines=lines)) == [m.PlanOrder("o", [m.LineCount("a", 2)], [], False)]
+    whole = walk(*refused, policy=o.SHIP_COMPLETE, lines=lines)
+    assert asked(whole) == [m.ReserveStock("o", list(both.parts))]
+
+
 def test_a_hold_reserves_but_does_not_release_and_a_data_hold_reserves_nothing() -> None:
     unpaid = (*READY[:3], m.Validated(["AWAITING_PAYMENT"]), m.Planned([m.Part("a", "X", 2)], []))
     assert asked(walk(*unpaid)) == [m.ReserveStock("o", [m.Part("a", "X", 2)])]

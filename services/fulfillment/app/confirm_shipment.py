@@ -11,6 +11,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.fulfillment.app.parcels.bills import book_early_charges
 from services.fulfillment.app.parcels.leave import packed_parcels
+from services.fulfillment.app.parcels.packing import hold_unwanted
 from services.fulfillment.app.save_lines import OpenOrder, open_orders
 from services.fulfillment.app.settle import settle
 from services.fulfillment.app.views import to_shipment
@@ -32,6 +33,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     shipments, parcel_lines = [], []
     changed: dict[str, OpenOrder] = {}
+    taken_over: list[OpenOrder] = []
     for call in calls:
         work.cause = call.cause
         try:
@@ -44,6 +46,7 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
             continue
         for other in _take_over(work, order, parcel, others):
             changed[other.row.fulfillment_order_id] = other
+            taken_over.append(other)
         row = _ship(work, order, request, parcel, world, packed.currency_of(request, order.row.currency_code))
         packed.note(request.parcel_id, row["shipment_id"])
         lines = [{"shipment_id": row["shipment_id"], "line_id": line_id, "quantity": quantity} for line_id, quantity in parcel.items()]
@@ -54,7 +57,8 @@ async def confirm_shipments(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     await settle(work, list(changed.values()))
     await work.tx.insert(SHIPMENTS, shipments)
     await work.tx.insert(SHIPMENT_LINES, parcel_lines)
-    await packed.write(work.tx, shipments)
+    await packed.write(work, shipments)
+    await hold_unwanted(work, taken_over)
     await book_early_charges(work, shipments, {fulfillment_order_id: order.row for fulfillment_order_id, order in orders.items()})
     return outcomes
 

@@ -7,12 +7,12 @@ from typing import Any
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from chassis.kernel.errors import FailedPrecondition, NotFound
 from chassis.runtime.tx import Tx
-from services.fulfillment.app.parcels.packing import BOUGHT, PACKED, PENDING, SHIPPED, VOIDING, need_packed
+from chassis.runtime.work import Work
+from services.fulfillment.app.parcels.packing import BOUGHT, PACKED, PENDING, SHIPPED, VOIDING, WAITS, need_packed, release_parcels
 from services.fulfillment.app.save_lines import OpenOrder
 from services.fulfillment.store.parcels import PARCEL_LINES, PARCELS
 
 Request = fulfillment_service_pb2.ConfirmShipmentRequest
-WAITS = (PARCELS.c.status == PACKED,)
 
 
 class Leaving:
@@ -69,7 +69,7 @@ class Leaving:
         if parcel_id:
             self._left[parcel_id] = shipment_id
 
-    async def write(self, tx: Tx, shipments: Sequence[dict[str, Any]]) -> None:
+    async def write(self, work: Work, shipments: Sequence[dict[str, Any]]) -> None:
         """Writes what left; one without a label is handed over by the carrier that the shipment names."""
         by_id = {row["shipment_id"]: row for row in shipments}
         rows = [
@@ -79,7 +79,8 @@ class Leaving:
             }
             for parcel_id, shipment_id in self._left.items()
         ]  # fmt: skip
-        await tx.change(PARCELS, ("parcel_id",), rows)
+        await work.tx.change(PARCELS, ("parcel_id",), rows)
+        await release_parcels(work, self._left, "it left")
 
 
 async def packed_parcels(tx: Tx, requests: Sequence[Request]) -> Leaving:

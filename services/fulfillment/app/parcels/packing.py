@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -24,6 +24,7 @@ from services.fulfillment.store.parcels import CARTONS, PARCEL_LINES, PARCELS
 
 PACKED, SHIPPED, UNPACKED = range(1, 4)
 NO_LABEL, PENDING, BOUGHT, FAILED, VOIDING, VOIDED = range(6)
+WAITS = (PARCELS.c.status == PACKED,)
 HELD_BY_CARRIER = (PENDING, BOUGHT, VOIDING)
 # A scale and the item master may differ so much, whichever is more.
 TOLERANCE_G, TOLERANCE_PERCENT = 50, 5
@@ -165,21 +166,27 @@ async def unpack_parcel(work: Work, request: parcels_service_pb2.UnpackParcelReq
     if row.label_status in HELD_BY_CARRIER:
         raise FailedPrecondition("HAS_LABEL", "its label is bought, or being bought: void it first", field="parcel_id")
     await work.tx.write(update(PARCELS).where(PARCELS.c.parcel_id == row.parcel_id).values(status=UNPACKED))
-    await work.release_holds([(row.parcel_id, kind.reason) for kind in (TO_UNPACK, LABEL_FAILED)], "unpacked")
+    await release_parcels(work, [row.parcel_id], "unpacked")
     return await shown(work.tx, row.parcel_id)
 
 
+async def release_parcels(work: Work, parcel_ids: Iterable[str], resolution: str) -> None:
+    """Releases the holds of parcels that are here no more."""
+    await work.release_holds([(one, kind.reason) for one in parcel_ids for kind in (TO_UNPACK, LABEL_FAILED)], resolution)
+
+
 async def hold_unwanted(work: Work, orders: Sequence[OpenOrder]) -> None:
-    """Parcels that hold more than can still ship must be opened again: a hold for each."""
+    """Parcels that hold more of a line than can still ship must be opened again: a hold for each."""
     ids = [(one.row.fulfillment_order_id,) for one in orders]
-    rows = [row for row in await work.tx.find(PARCELS, ("fulfillment_order_id",), ids) if row.status == PACKED]
-    if not rows:
-        return
-    packed = await packed_of(work.tx, sorted({row.fulfillment_order_id for row in rows}))
-    left = {line_id: own.left for one in orders for line_id, own in one.counts.items()}
-    if any(quantity > left.get(line_id, 0) for line_id, quantity in packed.items()):
-        for row in rows:
-            work.hold(TO_UNPACK, "parcel", row.parcel_id, "it was called back after it was packed: void its label, then unpack it")
+    rows = await work.tx.find(PARCELS, ("fulfillment_order_id",), ids, where=WAITS)
+    of = {row.parcel_id: row.fulfillment_order_id for row in rows}
+    inside = await work.tx.find(PARCEL_LINES, ("parcel_id",), [(one,) for one in sorted(of)])
+    # A line may ship from two locations, by a fulfilment order at each.
+    left = Counter({(one.row.fulfillment_order_id, line_id): own.left for one in orders for line_id, own in one.counts.items()})
+    for line in inside:
+        left[of[line.parcel_id], line.line_id] -= line.quantity
+    for parcel_id in sorted({line.parcel_id for line in inside if left[of[line.parcel_id], line.line_id] < 0}):
+        await work.hold_once(TO_UNPACK, "parcel", parcel_id, "it was called back after it was packed: void its label, then unpack it")
 
 
 async def locked(tx: Tx, parcel_id: str) -> Any:

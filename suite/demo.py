@@ -90,8 +90,9 @@ class DemoDay:
                 )
             )  # fmt: skip
         for country, rate_ppm in self.day.rates_ppm.items():
+            # Before any order, also those of files.
             request = finance_service_pb2.SetTaxRateRequest(
-                request_id=self.rid("tax", country), country_code=country, rate_ppm=rate_ppm, valid_from="2020-01-01"
+                request_id=self.rid("tax", country), country_code=country, rate_ppm=rate_ppm, valid_from="2000-01-01"
             )
             await calls.finance.SetTaxRate(request)
             for carrier, base, per_kg in (("PARCELCO", 390, 60), ("SWIFTSHIP", 350, 110)):

@@ -393,3 +393,7 @@ async def test_without_a_provider_the_rate_card_prices_and_numbers_parcels_and_a
         await refused("NO_SUCH_SHIPMENT", calls.fulfillment.RecordTracking(nothing))
         nothing.request_id, nothing.status, nothing.tracking_number = new_id(), "", left.tracking_number
         await refused("INVALID_FIELD", calls.fulfillment.RecordTracking(nothing))
+        # It is found, and arrives: nobody looks for it any more.
+        found = fulfillment_service_pb2.RecordTrackingRequest(request_id=new_id(), shipment_id=left.shipment_id, status="DELIVERED")
+        await calls.fulfillment.RecordTracking(found)
+        assert await holds(calls) == {}

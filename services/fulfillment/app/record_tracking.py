@@ -72,6 +72,8 @@ def _told(request: fulfillment_service_pb2.RecordTrackingRequest, now: int) -> I
 
 async def _tell(work: Work, row: Any, now: Told) -> None:
     named = {"fulfillment_order_id": row.fulfillment_order_id, "shipment_id": row.shipment_id, "order_id": row.order_id}
+    if row.tracking_status in HELD:
+        await work.release_holds([(row.shipment_id, HELD[row.tracking_status].reason)], f"the carrier says {now.status}")
     if now.status == "DELIVERED":
         await _tell_delivered(work, row)
     elif now.status in HELD:

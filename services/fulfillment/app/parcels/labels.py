@@ -186,7 +186,8 @@ async def apply_labels(work: Work, changes: Sequence[tuple[str, Struct]]) -> Non
             case label.KeepVoid(parcel_id):
                 gone = {"carrier": "", "service": "", "tracking_number": "", "label_url": "", "label_reference": "", "freight_minor": 0}
                 await _set(work, parcel_id, label_status=VOIDED, **gone)
+                await work.release_holds([(parcel_id, LABEL_FAILED.reason)], "its label was given back")
             case label.KeepFailure(parcel_id, reason):
                 before = (await locked(work.tx, parcel_id)).label_status
                 await _set(work, parcel_id, label_status=BOUGHT if before == VOIDING else FAILED, label_failure=reason[:2000])
-                work.hold(LABEL_FAILED, "parcel", parcel_id, reason[:500])
+                await work.hold_once(LABEL_FAILED, "parcel", parcel_id, reason[:500])

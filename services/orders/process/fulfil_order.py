@@ -7,10 +7,11 @@ told meanwhile is kept in the state, and `_go_on` chooses the next step from the
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chassis.kernel.clock import DAY, HOUR, MINUTE, SECOND, day_of
-from chassis.kernel.process import Fired, HoldReleased, Next, Timer
+from chassis.kernel.clock import DAY, HOUR, day_of
+from chassis.kernel.process import Fired, HoldReleased, Next
 from chassis.kernel.words import counted
-from services.orders.domain.holds import blocked_step, kept_s
+from services.orders.domain.holds import blocked_step
+from services.orders.process.deadlines import NO_ACK, kept_for, released_to, timers_of, watched
 from services.orders.process.messages import (
     AskSale,
     BookCancellation,
@@ -76,7 +77,6 @@ from services.orders.process.order_state import (
     Step,
     any_backordered,
     counts_of,
-    dated_all,
     go,
     hold,
     less,
@@ -104,9 +104,6 @@ from services.orders.process.wait_for_supply import NOTHING_WAITS, SHORT, dated,
 
 NAME = "fulfil_order"
 MOST_PLANS = 3
-RESTOCK_EVERY = 15 * MINUTE
-SHIP_WITHIN = 3 * DAY
-NO_ACK = "NO_ACK"
 # What has been reserved for so long without being released is sourced again before it is.
 SOURCE_AGAIN_AFTER = HOUR
 
@@ -116,17 +113,14 @@ def decide(state: State, message: Struct, now: int) -> Next[State]:
     following, changes = _told(state, message, now)
     following, more, do = _go_on(following, now)
     changes += more
-    following, more = _watched(following, now)
+    following, more = watched(following, now)
     changes += more
-    kept = _kept_for(following)
-    if bool(kept) != (following.kept_since is not None):
-        following = replace(following, kept_since=now if kept else None)
     if following.lines != state.lines:
         changes = (*changes, KeepQuantities({key: counts_of(line) for key, line in following.lines.items()}))
     ended = _is_over(following)
     if ended and not _is_over(state):
         changes = (*changes, Complete())
-    return Next(following, do, _timers(state, following, now, ended), changes, ended)
+    return Next(following, do, timers_of(state, following, now, ended), changes, ended)
 
 
 def _is_over(state: State) -> bool:
@@ -223,7 +217,7 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return replace(state, let_go=True), ()
         case Fired("ship"):
             # What was released before it was noted to whom is late by now.
-            return replace(state, late_from={place: state.late_from.get(place, now) for place in _released_to(state)}), ()
+            return replace(state, late_from={place: state.late_from.get(place, now) for place in released_to(state)}), ()
         case _:
             raise TypeError(f"{NAME} knows no {type(message).__name__}")
 
@@ -268,7 +262,7 @@ def _go_on(state: State, now: int) -> Going:
         return state, changes, ()
     if state.let_go:
         state = replace(state, let_go=False)
-        if _kept_for(state):
+        if kept_for(state):
             cancel = CancelReservation(state.order_id, reserved_of(state), "it waited too long for a person")
             following, _, do = go(state, "let_go", cancel)
             return following, changes, do
@@ -490,56 +484,3 @@ def _given_back(before: State, state: State) -> Step:
     """What was kept for long enough is for others now; it is sourced anew once nothing blocks the release."""
     units = sum(one.quantity for one in reserved_of(before))
     return replace(state, given_back=True), (Record("GIVEN_BACK", f"{counted(units, 'unit')}, as it waited too long for a person"),)
-
-
-def _kept_for(state: State) -> int:
-    """Returns for how long what is reserved stays so, in microseconds; 0 where nothing is, or it stays as long as it takes."""
-    return kept_s(state.holds) * SECOND if any(line.reserved for line in state.lines.values()) else 0
-
-
-def _released_to(state: State) -> list[str]:
-    return sorted({place for line in state.lines.values() for place in line.released})
-
-
-def _watched(state: State, now: int) -> Step:
-    """Holds the order while a location has not shipped in time what it has, and no longer."""
-    late_from = {place: state.late_from.get(place, now + SHIP_WITHIN) for place in _released_to(state)}
-    late = [place for place, moment in late_from.items() if moment <= now]
-    following = state if late_from == state.late_from else replace(state, late_from=late_from)
-    if late:
-        return hold(following, NO_ACK, f"{', '.join(late)} did not ship in time")
-    if NO_ACK not in following.holds:
-        return following, ()
-    return replace(following, holds=[one for one in following.holds if one != NO_ACK]), (LiftHold(NO_ACK),)
-
-
-def _timers(before: State, after: State, now: int, ended: bool) -> tuple[Timer, ...]:
-    timers = []
-    kept = _kept_for(after)
-    if kept != _kept_for(before):
-        timers.append(Timer("keep", (after.kept_since or 0) + kept if kept else None))
-    if ended:
-        over = (Timer("restock", None), Timer("ship", None), Timer("supply", None), *((Timer("sale", None),) if before.unsold else ()))
-        return (*timers, *over)
-    early = preordered(after)
-    if early and (after.unsold != before.unsold or before.asking == "sale"):
-        # Once a day: the day on which it is sold may be moved.
-        timers.append(Timer("sale", min(*early.values(), now + DAY)))
-    if (after.short and not before.short) or (_lost(after) and not _lost(before)):
-        timers.append(Timer("restock", now + RESTOCK_EVERY))
-    late_from = min((moment for moment in after.late_from.values() if moment > now), default=None)
-    if late_from is not None and late_from not in before.late_from.values():
-        timers.append(Timer("ship", late_from))
-    if _awaits(after) and (not _awaits(before) or after.supply_by != before.supply_by):
-        timers.append(Timer("supply", max(now, after.supply_by) + DAY))
-    return tuple(timers)
-
-
-def _awaits(state: State) -> bool:
-    """Says whether supply has to come, and nobody looks for it."""
-    return any_backordered(state) and "UNKNOWN_DATE" not in state.holds
-
-
-def _lost(state: State) -> bool:
-    """Says whether something waits for supply that is not in sight, and nothing is asked."""
-    return not state.asking and not dated_all(state)

@@ -11,6 +11,7 @@ from chassis.kernel.process import Fired, HoldReleased, Next, Timer
 from services.orders.process import fulfil_order as f
 from services.orders.process import messages as m
 from services.orders.process import order_state as o
+from services.orders.process.deadlines import RESTOCK_EVERY
 from services.orders.process.take_back import CHANGED
 from tests.unit.orders.test_order_roads import POLICIES
 
@@ -255,7 +256,7 @@ def test_supply_that_is_not_in_sight_or_late_is_a_hold_until_it_is_dated() -> No
     late = f.decide(dated.state, Fired("supply"), 500 + DAY)
     assert late.state.holds == ["UNKNOWN_DATE"]
     # Now and then, and when somebody lets the hold go, it is looked for everywhere again.
-    assert following.timers == (Timer("restock", f.RESTOCK_EVERY),)
+    assert following.timers == (Timer("restock", RESTOCK_EVERY),)
     for message in (Fired("restock"), HoldReleased("UNKNOWN_DATE", "p", "look again")):
         again = f.decide(following.state, message, 0)
         assert asked(again) == [m.CancelDemand("o", "a")]

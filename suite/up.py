@@ -1,7 +1,6 @@
 """Starting the suite: a nats-server of our own where none is given, and the services, in this process or in their own."""
 
 import asyncio
-import contextlib
 import json
 import os
 import secrets
@@ -9,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,16 +31,31 @@ from suite.modules import BUILDS
 
 START_S = 240.0
 PORTS = range(10_000, 32_768)
+CLAIMS = 100  # how many ports a process keeps claimed: several suites' worth, far fewer than the files it may open
+_claims: deque[socket.socket] = deque()
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that are free now, none of those from which systems take one for a connection that goes out."""
-    found: set[int] = set()
+    """Returns ports that are free, none of those from which systems take one for a connection that goes out.
+
+    Until they are listened on they are claimed by their UDP twins, so that no other caller on this machine is given one:
+    a process holds the claims of its latest ports, and lets all go when it ends.
+    """
+    found: list[int] = []
     while len(found) < count:
         port = secrets.choice(PORTS)
-        with contextlib.suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
-            found.add(port)
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            with socket.socket() as listener:
+                claim.bind(("127.0.0.1", port))
+                listener.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        found.append(port)
+    while len(_claims) > max(CLAIMS, count):
+        _claims.popleft().close()
     return sorted(found)
 
 

@@ -32,7 +32,7 @@ from suite.modules import BUILDS
 START_S = 240.0
 PORTS = range(10_000, 32_768)
 CLAIMS = 100  # how many ports a process keeps claimed: several suites' worth, far fewer than the files it may open
-_claims: deque[socket.socket] = deque()
+_claims: deque[int] = deque()
 
 
 def free_ports(count: int) -> list[int]:
@@ -52,10 +52,10 @@ def free_ports(count: int) -> list[int]:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        _claims.append(claim.detach())
         found.append(port)
     while len(_claims) > max(CLAIMS, count):
-        _claims.popleft().close()
+        os.close(_claims.popleft())
     return sorted(found)
 
 

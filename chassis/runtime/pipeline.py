@@ -26,14 +26,14 @@ from chassis.runtime.status import to_status
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import Cause
-from chassis.runtime.writer import Call, Principal, Writer
+from chassis.runtime.writer import Call, Outcome, Principal, Writer
 
 SHARES: dict[int, float] = {
     options_pb2.ADMISSION_SHEDDABLE: 0.5,
     options_pb2.ADMISSION_UNSPECIFIED: 0.8,
     options_pb2.ADMISSION_CRITICAL: 1.0,
 }
-LEAST_TIME_S = 0.02
+LEAST_TIME_S, LONGEST_S = 0.02, 600.0
 log = structlog.get_logger()
 
 MOST_WATCHING = 1000
@@ -105,31 +105,41 @@ class Pipeline:
 
     async def call(self, method: Method, request: Message, incoming: Incoming) -> Message:
         """Answers a call; raises a Refusal, never anything else."""
+        outcome = await self.outcome(method, request, incoming)
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def outcome(self, method: Method, request: Message, incoming: Incoming) -> Outcome:
+        """Returns the answer of a call or its refusal, which need not be raised through all that lies between; raises nothing."""
         started = time.perf_counter()
         traceparent = self._telemetry.begin(incoming.traceparent)
-        outcome = "OK"
+        kind = "CANCELLED"
         self.in_flight += 1
         try:
             with self._telemetry.span(method.path, SpanKind.SERVER, traceparent) as current:
-                return await self._admitted(method, request, incoming, current)
+                outcome = await self._admitted(method, request, incoming, current)
+            kind = outcome.kind.name if isinstance(outcome, Refusal) else "OK"
+            return outcome
         except Refusal as refusal:
-            outcome = refusal.kind.name
+            kind = refusal.kind.name
+            return refusal
+        except asyncio.CancelledError:
+            if incoming.time_left_s is not None and time.perf_counter() - started >= incoming.time_left_s - LEAST_TIME_S:
+                kind = "DEADLINE_EXCEEDED"
             raise
         except Exception as error:
-            outcome = "INTERNAL"
+            kind = "INTERNAL"
             log.exception("call failed", method=method.path, exc_info=error)
-            raise Internal("INTERNAL", "the service failed; the incident is in its log") from error
+            return Internal("INTERNAL", "the service failed; the incident is in its log")
         finally:
             self.in_flight -= 1
-            labels = {"method": method.path, "outcome": outcome}
-            self._metrics.calls.add(1, labels)
-            self._metrics.seconds.record(time.perf_counter() - started, {"method": method.path})
+            self._metrics.answered(method.path, kind, time.perf_counter() - started)
 
-    async def _admitted(self, method: Method, request: Message, incoming: Incoming, traceparent: str) -> Message:
+    async def _admitted(self, method: Method, request: Message, incoming: Incoming, traceparent: str) -> Outcome:
         if self.in_flight > self._most * SHARES[method.admission]:
             raise ResourceExhausted("OVERLOADED", "too many calls at once; send it again later", retry_after_s=1)
-        left = min(incoming.time_left_s or self._deadline_s, 600.0)
-        if left < LEAST_TIME_S:
+        if incoming.time_left_s is not None and incoming.time_left_s < LEAST_TIME_S:
             raise DeadlineExceeded("NO_TIME_LEFT", "the deadline leaves no time to begin")
         principal = await self._permitted(method, incoming)
         wrong = validate_elements(request) if method.element else {}
@@ -137,9 +147,13 @@ class Pipeline:
             validate(request)
         actor = incoming.actor if incoming.actor and principal.account.startswith("service:") else principal.account
         cause = Cause(actor, method.path, new_id(), traceparent, incoming.correlation_id or new_id())
+        going = self._execute(method, request, principal, cause, wrong, incoming.replayed)
+        if incoming.time_left_s is not None and incoming.time_left_s <= LONGEST_S:
+            # The transport ends a call whose caller waits no longer.
+            return await going
         try:
-            async with asyncio.timeout(left):
-                return await self._execute(method, request, principal, cause, wrong, incoming.replayed)
+            async with asyncio.timeout(self._deadline_s if incoming.time_left_s is None else LONGEST_S):
+                return await going
         except TimeoutError as error:
             raise DeadlineExceeded("TOO_SLOW", "the answer did not come in time; ask again with the same request_id") from error
 
@@ -193,7 +207,7 @@ class Pipeline:
     async def _execute(
         self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal],
         replayed: Callable[[], None],
-    ) -> Message:  # fmt: skip
+    ) -> Outcome:  # fmt: skip
         if method.read_only:
             if method.path in self._gatherers:
                 return await self._gatherers[method.path].ask(request)
@@ -207,8 +221,6 @@ class Pipeline:
         outcome = (await self._writer.submit(calls))[0]
         if calls[0].replayed:
             replayed()
-        if isinstance(outcome, Refusal):
-            raise outcome
         return outcome
 
     async def _calls(self, method: Method, requests: Sequence[Any], principal: Principal, cause: Cause) -> list[Call]:

@@ -24,12 +24,13 @@ FAILURES = (failures.PostgresError, failures.InterfaceError, OSError)
 
 
 class Part(NamedTuple):
-    """A statement with its parameters; whether it only adds rows, and how many it must change where it must."""
+    """A statement with its parameters; whether it only adds rows or only asks, and how many rows it must be where it must."""
 
     one: Ready
     cells: Sequence[Any]
     inserts: bool = False
-    must: int = 0
+    must: int | None = None
+    asks: bool = False
 
     def clashes(self, other: "Part") -> bool:
         """Says whether one would have to see what the other does."""
@@ -37,8 +38,11 @@ class Part(NamedTuple):
 
 
 @lru_cache(statements.MANY)
-def together(texts: tuple[str, ...], counted: tuple[bool, ...] = ()) -> str:
-    """Makes one statement of many, the last of which answers; where some are counted, it answers how many rows each of those has."""
+def together(texts: tuple[str, ...], counted: tuple[bool, ...] = (), asking: tuple[bool, ...] = ()) -> str:
+    """Makes one statement of many, the last of which answers; where some are counted, it answers how many rows each of those has.
+
+    What only asks has its rows, what changes some says so.
+    """
     parts, taken = [], 0
     for text in texts:
         parts.append(_moved(text, taken))
@@ -46,7 +50,8 @@ def together(texts: tuple[str, ...], counted: tuple[bool, ...] = ()) -> str:
     if not counted:
         ahead = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
         return f"WITH {ahead} {parts[-1]}"
-    named = ", ".join(f"part_{number} AS ({part}{' RETURNING 1' if counted[number] else ''})" for number, part in enumerate(parts))
+    ends = [" RETURNING 1" if one and not asks else "" for one, asks in zip(counted, asking, strict=True)]
+    named = ", ".join(f"part_{number} AS ({part}{ends[number]})" for number, part in enumerate(parts))
     counts = ", ".join(f"(SELECT count(*) FROM part_{number})" for number, one in enumerate(counted) if one)
     return f"WITH {named} SELECT {counts}"
 
@@ -102,12 +107,12 @@ class PostgresTx(Tx):
 
     async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
         last = Part(one, cells)
-        if any(part.must or part.clashes(last) for part in self._ahead):
+        if any(part.must is not None or part.clashes(last) for part in self._ahead):
             await self.send()
         return await self._run("fetch", last)  # type: ignore[no-any-return]
 
-    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
-        await self._put_ahead(Part(one, cells, must=must))
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None, *, asks: bool = False) -> None:
+        await self._put_ahead(Part(one, cells, must=must, asks=asks))
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
         one = statements.ready(self.dialect, table, statements.insert(table, names, once=once, lone=statements.is_lone(len(rows))))
@@ -134,9 +139,9 @@ class PostgresTx(Tx):
         if not self._ahead:
             return 0
         last = self._ahead.pop()
-        counted = [part for part in self._ahead if part.must]
+        counted = [part for part in self._ahead if part.must is not None]
         if counted:
-            marks = tuple(bool(part.must) for part in self._ahead)
+            marks = tuple(part.must is not None for part in self._ahead)
             counts: list[int] = list((await self._run("fetch", last, (*marks, True)))[0])
             count = counts.pop()
             for part, changed in zip(counted, counts, strict=True):
@@ -152,7 +157,7 @@ class PostgresTx(Tx):
         await self._begin()
         if len(parts) == 1:
             return await self._drive(how, last.one.text, *last.cells)
-        text = together(tuple(part.one.text for part in parts), counted)
+        text = together(tuple(part.one.text for part in parts), counted, tuple(part.asks for part in parts))
         return await self._drive(how, text, *(cell for part in parts for cell in part.cells))
 
     async def _begin(self) -> None:

@@ -143,14 +143,13 @@ def _watch(component: Component, method: Method) -> Callable[[Any, Any], AsyncIt
 def _answer(component: Component, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
     async def answer(request: Message, context: Any) -> Message:
         marks: list[tuple[str, str]] = []
-        try:
-            response = await component.pipeline.call(method, request, _incoming(context, marks))
-        except Refusal as refusal:
-            _refuse(context, refusal, marks)
+        outcome = await component.pipeline.outcome(method, request, _incoming(context, marks))
+        if isinstance(outcome, Refusal):
+            _refuse(context, outcome, marks)
             return method.response()
         if marks:
             context.set_trailing_metadata(marks)
-        return response
+        return outcome
 
     return answer
 

@@ -179,10 +179,10 @@ class SqliteTx(Tx):
         rows, _ = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
         return rows
 
-    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None, *, asks: bool = False) -> None:
         def run(connection: sqlite3.Connection) -> Found:
             found = _found(connection.execute(one.text, cells))
-            need_all(one.table, found[1][1], must)
+            need_all(one.table, len(found[0]) if asks else found[1][1], must)
             return found
 
         self._driver.ahead.append(run)

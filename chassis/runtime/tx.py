@@ -25,6 +25,10 @@ class Connection(Protocol):
         """Runs one statement."""
 
 
+class Present(Exception):
+    """What was taken not to be there is."""
+
+
 class Tx(ABC):
     """One transaction, or one read."""
 
@@ -102,7 +106,7 @@ class Tx(ABC):
         lone = statements.is_lone(len(rows), where)
         one = statements.ready(self.dialect, table, statements.change(self.dialect, table, by, names, add, where, lone=lone))
         new = statements.filled(self.dialect, "new", statements.kinds(table, names), [tuple(row.values()) for row in rows], lone=lone)
-        await self._later(one, one.cells(new), len(rows) if must else 0)
+        await self._later(one, one.cells(new), len(rows) if must else None)
 
     async def remove(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> None:
         """Deletes the rows whose columns `by` equal one of the keys."""
@@ -112,7 +116,19 @@ class Tx(ABC):
         self.writes += 1
         lone = statements.is_lone(len(gone))
         one = statements.ready(self.dialect, table, statements.remove(self.dialect, table, by, lone=lone))
-        await self._later(one, one.cells(statements.filled(self.dialect, "gone", statements.kinds(table, by), gone, lone=lone)), 0)
+        await self._later(one, one.cells(statements.filled(self.dialect, "gone", statements.kinds(table, by), gone, lone=lone)))
+
+    async def need_none(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> None:
+        """Takes it that no row has one of the keys; where one has, raises Present with the next statement."""
+        wanted = list(keys)
+        if not wanted:
+            return
+        lone = statements.is_lone(len(wanted))
+        one = statements.ready(
+            self.dialect, table, statements.find(self.dialect, table, by, by, (), (), lone=lone, lock=False, share=False)
+        )
+        cells = one.cells(statements.filled(self.dialect, "wanted", statements.kinds(table, by), wanted, lone=lone))
+        await self._later(one, cells, 0, asks=True)
 
     @abstractmethod
     async def join(self, gate: int) -> None:
@@ -138,8 +154,8 @@ class Tx(ABC):
         """Returns the rows of a query."""
 
     @abstractmethod
-    async def _later(self, one: Ready, cells: Sequence[Any], must: int) -> None:
-        """Runs a change ahead of the next statement; where it must change so many rows, it raises what that raises if it does not."""
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None, *, asks: bool = False) -> None:
+        """Runs a change ahead of the next statement, or a query that `asks`; where it must be so many rows, it raises if it is not."""
 
     @abstractmethod
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
@@ -157,7 +173,10 @@ def gate(*names: str) -> int:
     return int.from_bytes(hashlib.blake2b("\0".join(names).encode(), digest_size=8).digest(), signed=True)
 
 
-def need_all(table: Table, count: int, must: int) -> None:
-    """Raises where a change did not change all rows that it must."""
-    if must and count != must:
-        raise RuntimeError(f"{table.name}: {count} rows were changed, not {must}: one was not what it was when it was read")
+def need_all(table: Table, count: int, must: int | None) -> None:
+    """Raises where a change did not change all rows that it must, or a query found what must not be there."""
+    if must is None or count == must:
+        return
+    if must == 0:
+        raise Present(table.name)
+    raise RuntimeError(f"{table.name}: {count} rows were changed, not {must}: one was not what it was when it was read")

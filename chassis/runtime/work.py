@@ -75,6 +75,8 @@ class Work:
     tables: ChassisTables
     runner: "Runner"
     cause: Cause
+    # Whether what is rare is taken not to be: where it was, all is done again without hope.
+    hopeful: bool = False
     # Who asks; nobody where it follows from an event or a process.
     principal: "Principal | None" = None
     emissions: list[Emission] = field(default_factory=list)

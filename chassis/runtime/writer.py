@@ -31,6 +31,7 @@ from chassis.runtime.database import Database
 from chassis.runtime.moments import Moments
 from chassis.runtime.process import Runner
 from chassis.runtime.tables import ChassisTables
+from chassis.runtime.tx import Present
 from chassis.runtime.work import Cause, Work
 
 MOST_CALLS = 256
@@ -241,7 +242,7 @@ class Writer:
         hopeful = hopeful and clock() >= self._doubtful_until
         try:
             outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch, hopeful=hopeful))
-        except Repeated:
+        except (Repeated, Present):
             self._doubtful_until = clock() + DOUBT_S
             await self._answer(batch, hopeful=False)
             return
@@ -284,6 +285,7 @@ class Writer:
         raise AssertionError("unreachable")
 
     async def _decide(self, work: Work, batch: Sequence[Call], *, hopeful: bool) -> list[Outcome]:
+        work.hopeful = hopeful
         first: dict[Key, Call] = {}
         for call in batch:
             first.setdefault(call.key, call)

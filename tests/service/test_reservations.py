@@ -73,3 +73,18 @@ async def test_a_cancel_finds_what_another_replica_is_reserving(
     await asks
     assert [one.cancelled for one in (await cancels).reservations] == [3]
     assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+
+
+async def test_one_who_was_buried_hurts_none_who_asks_beside(room: Stockroom) -> None:
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    await cancel(room.component)
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=2)
+    others = [
+        submit(room.component, f"{RESERVATIONS}Reserve", ReserveRequest(request_id=new_id(), order_id=f"other{number}", lines=[line]))
+        for number in range(3)
+    ]
+    late, *found = await asyncio.gather(reserve(room.component), *others)
+    assert isinstance(late, FailedPrecondition) and late.reason == "OWNER_CANCELLED"
+    assert [one.reason if isinstance(one, FailedPrecondition) else "" for one in found] == ["", "", "INSUFFICIENT_STOCK"]
+    assert (await room.balances("mug"))["", "AVAILABLE"] == 1

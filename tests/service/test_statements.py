@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from chassis.runtime.statements import END, NONE
-from chassis.runtime.tx import Tx
+from chassis.runtime.tx import Present, Tx
 from services.inventory.store.tables import BALANCES, LOTS, TOMBSTONES
 
 KEY = ("item_id", "location_id", "lot", "state")
@@ -197,3 +197,31 @@ async def test_connections_that_were_ended_are_replaced(postgres_settings: Setti
     finally:
         await other.close()
         await database.close()
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize("owners", [["x", "y"], ["y"]])
+@pytest.mark.parametrize("there", [False, True])
+async def test_what_must_not_be_there_and_is_fails_its_transaction(
+    database: Database, following: str, owners: list[str], there: bool
+) -> None:
+    lot = {"item_id": "i", "lot": "l", "batch": "", "expires_at": None, "recalled_at": None, "received_at": 1, "recall_reason": ""}
+    async with database.write() as tx:
+        await tx.insert(LOTS, [{**lot, "expired": 0}])
+        await tx.insert(TOMBSTONES, [{"owner_id": "y" if there else "z", "buried_at": 1}])
+
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.insert(BALANCES, [balance("c", 1)])
+            await tx.change(BALANCES, KEY, [balance("a", -5), balance("b", 1)], add=("quantity",), must=True)
+            await tx.need_none(TOMBSTONES, ("owner_id",), [(owner,) for owner in owners])
+            await tx.need_none(TOMBSTONES, ("owner_id",), [])
+            await FOLLOWING[following](tx)
+
+    if not there:
+        await write()
+        assert await quantities(database) == {"a": 0, "b": 8, "c": 1}
+        return
+    with pytest.raises(Present, match="tombstones"):
+        await write()
+    assert await quantities(database) == {"a": 5, "b": 7}

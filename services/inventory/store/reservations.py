@@ -89,10 +89,20 @@ def shares(held: Sequence[Held], units: int) -> Iterator[tuple[Held, int]]:
             yield one, part
 
 
+async def enter(work: Work) -> None:
+    """Whoever is to bury an owner from now on waits for us."""
+    await work.tx.join(LATE_GATE)
+
+
 async def buried(work: Work, owner_ids: Iterable[str]) -> set[str]:
     """Returns the owners whose reservations were cancelled before they were made; whoever is to bury one waits for us."""
-    await work.tx.join(LATE_GATE)
+    await enter(work)
     return {row.owner_id for row in await work.tx.find(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids})}
+
+
+async def need_unburied(work: Work, owner_ids: Iterable[str]) -> None:
+    """Takes it that none of the owners is buried; where one is, the writer has all done again without hope."""
+    await work.tx.need_none(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids})
 
 
 async def known(work: Work, owner_ids: Iterable[str]) -> set[str]:

@@ -101,7 +101,8 @@ class Inbox:
     async def take(self, producer: str, deliveries: Sequence[Delivery]) -> None:
         """Applies or parks what was delivered, then acknowledges it."""
         await self.apply(producer, [delivery.record for delivery in deliveries])
-        await asyncio.gather(*(delivery.ack() for delivery in deliveries))
+        for delivery in deliveries:
+            await delivery.ack()
 
     async def apply(self, producer: str, records: Sequence[ops_pb2.EventRecord]) -> None:
         """Applies records in one transaction, or one by one where that fails; a failing one is parked."""

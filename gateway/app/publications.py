@@ -5,10 +5,10 @@ behind while `wanted_since` is set, and told (again) at `due_at`.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from argosy.catalog.v1 import listing_pb2
 from argosy.gateway.v1 import publications_service_pb2
@@ -18,6 +18,7 @@ from chassis.runtime.host import wall_clock
 from chassis.runtime.inbox import Received
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
+from chassis.runtime.tx import Tx
 from chassis.runtime.work import HoldKind, Work
 from gateway.store.tables import CHANNEL_STATES, CONNECTIONS, DISPATCHES, PUBLICATIONS
 
@@ -30,12 +31,15 @@ EVENT, INTERVAL, STEPS = (
     listing_pb2.SYNC_MODE_EVENT, listing_pb2.SYNC_MODE_INTERVAL, listing_pb2.SYNC_MODE_STEPS,
 )  # fmt: skip
 ENDED_OR_PAUSED = (listing_pb2.LISTING_STATUS_PAUSED, listing_pb2.LISTING_STATUS_ENDED)
-OF_LISTING = ("item_id", "units", "sync_mode", "sync_us", "sync_steps", "on_sale")
+OF_LISTING = ("item_id", "units", "sync_mode", "sync_us", "sync_steps", "on_sale", "version")
 UNANSWERED_US = MINUTE
 PAUSE_US, LONGEST_PAUSE_US = SECOND, 5 * MINUTE
+RECONCILE_US = 10 * MINUTE
 MOST_DISPATCH_ATTEMPTS = 12
 PENDING, ACKNOWLEDGED, FAILED = "PENDING", "ACKNOWLEDGED", "FAILED"
 UNTOLD = HoldKind("CHANNEL_NOT_TOLD", "integration", 3600, "integration")
+# The connections of channels that are told what we have and what left.
+TOLD = (CONNECTIONS.c.api_url != "", CONNECTIONS.c.location_id == "")
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -154,45 +158,51 @@ async def found_out(work: Work, channel_id: str, rows: Sequence[Any]) -> None:
 
 
 async def take_listings(work: Work, channel_id: str, listings: Sequence[Any]) -> None:
-    """Keeps a publication for each listing of a channel, as the listing says."""
-    found = await work.tx.find(PUBLICATIONS, KEY, [(channel_id, one.channel_sku) for one in listings])
-    known = {row.channel_sku: row for row in found}
-    fresh, changed = [], []
-    for one in listings:
-        row = known.get(one.channel_sku)
-        said = _of_listing(one)
-        if row is None:
-            fresh.append(
-                {
-                    "channel_id": channel_id, "channel_sku": one.channel_sku, **said, "external_id": "", "wanted": 0, "sent": None,
-                    "acknowledged": None, "observed": None, "wanted_since": None, "due_at": None,
-                    "acknowledged_at": None, "attempts": 0, "error": "", "repairs": 0,
-                }
-            )  # fmt: skip
-        elif any(getattr(row, name) != value for name, value in said.items()):
-            changed.append({"channel_id": channel_id, "channel_sku": one.channel_sku, **said})
+    """Keeps a publication for each listing of a channel, as the newest version says: one that was read may be older than what was heard."""
+    by_sku = {one.channel_sku: one for one in listings}
+    keys = [(channel_id, sku) for sku in sorted(by_sku)]
+    known = {row.channel_sku for row in await work.tx.find(PUBLICATIONS, KEY, keys, only=KEY)}
+    fresh = [
+        {
+            "channel_id": channel_id, "channel_sku": sku, **_of_listing(one), "external_id": "", "wanted": 0, "sent": None,
+            "acknowledged": None, "observed": None, "wanted_since": None, "due_at": None, "acknowledged_at": None, "attempts": 0,
+            "error": "", "repairs": 0,
+        }
+        for sku, one in sorted(by_sku.items()) if sku not in known
+    ]  # fmt: skip
     await work.tx.insert(PUBLICATIONS, fresh, once=True)
+    rows = await work.tx.find(PUBLICATIONS, KEY, keys, only=(*KEY, "version"), order=KEY, lock=True)
+    changed = [
+        {"channel_id": channel_id, "channel_sku": row.channel_sku, **_of_listing(by_sku[row.channel_sku])}
+        for row in rows
+        if row.version < by_sku[row.channel_sku].version
+    ]
     await work.tx.change(PUBLICATIONS, KEY, changed)
 
 
 def _of_listing(listing: Any) -> dict[str, Any]:
     sync = listing.sync
     after_us = sync.interval_s * SECOND if sync.mode == INTERVAL else sync.window_ms * SECOND // 1000
-    values = (listing.item_id, listing.units, sync.mode, after_us, json.dumps(list(sync.steps)), int(listing.status not in ENDED_OR_PAUSED))
+    on_sale = int(listing.status not in ENDED_OR_PAUSED)
+    values = (listing.item_id, listing.units, sync.mode, after_us, json.dumps(list(sync.steps)), on_sale, listing.version)
     return dict(zip(OF_LISTING, values, strict=True))
 
 
-async def drop_others(work: Work, channel_id: str, skus: Sequence[str]) -> None:
+async def known_skus(tx: Tx, channel_id: str) -> set[str]:
+    """Returns what of a channel has a publication."""
+    rows = await tx.read(select(PUBLICATIONS.c.channel_sku).where(PUBLICATIONS.c.channel_id == channel_id))
+    return {row.channel_sku for row in rows}
+
+
+async def drop(work: Work, channel_id: str, skus: Collection[str]) -> None:
     """Forgets the publications of listings that are no more."""
-    rows = await work.tx.read(select(PUBLICATIONS.c.channel_sku).where(PUBLICATIONS.c.channel_id == channel_id))
-    gone = {row.channel_sku for row in rows} - set(skus)
-    await work.tx.remove(PUBLICATIONS, KEY, [(channel_id, sku) for sku in sorted(gone)])
+    await work.tx.remove(PUBLICATIONS, KEY, [(channel_id, sku) for sku in sorted(skus)])
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:
     """Parcels of channels that are told something become dispatches."""
     channels = sorted({event.message.channel_id for event in events})
-    told = select(CONNECTIONS.c.channel_id).where(CONNECTIONS.c.channel_id.in_(channels), CONNECTIONS.c.api_url != "")
+    told = select(CONNECTIONS.c.channel_id).where(CONNECTIONS.c.channel_id.in_(channels), *TOLD)
     tellable = {row.channel_id for row in await work.tx.read(told)}
     rows = [
         {
@@ -270,9 +280,9 @@ async def reconcile_channel(
     work: Work, request: publications_service_pb2.ReconcileChannelRequest
 ) -> publications_service_pb2.ReconcileChannelResponse:
     """Refusals: NO_SUCH_CONNECTION."""
-    own = CHANNEL_STATES.c.channel_id == request.channel_id
-    if not await work.tx.write(update(CHANNEL_STATES).where(own).values(reconcile_due_at=work.now)):
+    if not await work.tx.read(select(CONNECTIONS.c.channel_id).where(CONNECTIONS.c.channel_id == request.channel_id, *TOLD)):
         raise NotFound("NO_SUCH_CONNECTION", f"the channel {request.channel_id} is not told anything", field="channel_id")
+    await save_state(work, request.channel_id, {"reconcile_due_at": work.now})
     work.wake(reading_back(request.channel_id))
     return publications_service_pb2.ReconcileChannelResponse()
 
@@ -303,6 +313,14 @@ async def save_state(work: Work, channel_id: str, values: Mapping[str, Any]) -> 
     await work.tx.insert(CHANNEL_STATES, [fresh], once=True)
     if values:
         await work.tx.write(update(CHANNEL_STATES).where(CHANNEL_STATES.c.channel_id == channel_id).values(**values))
+
+
+async def was_read_back(work: Work, channel_id: str, asked_at: int) -> None:
+    """The channel was read back; what was asked for since then is still to be done."""
+    own = CHANNEL_STATES.c.channel_id == channel_id
+    following = case((CHANNEL_STATES.c.reconcile_due_at == asked_at, work.now + RECONCILE_US), else_=CHANNEL_STATES.c.reconcile_due_at)
+    await work.tx.write(update(CHANNEL_STATES).where(own).values(reconciled_at=work.now, reconcile_due_at=following))
+    work.wake(reading_back(channel_id))
 
 
 async def forget_channel(work: Work, channel_id: str) -> None:

@@ -190,6 +190,8 @@ PUBLICATIONS = Table(
     Column("sync_us", BigInteger, nullable=False, server_default="0"),
     Column("sync_steps", Text, nullable=False, server_default="[]"),
     Column("on_sale", Integer, nullable=False, server_default="1"),
+    # Which version of the listing says so.
+    Column("version", BigInteger, nullable=False, server_default="0"),
     # When the listing changed last, and until which change it was found out what the channel should show.
     Column("changed_at", BigInteger, nullable=False, server_default="0"),
     Column("found_at", BigInteger, nullable=False, server_default="0"),

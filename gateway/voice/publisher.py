@@ -19,6 +19,8 @@ from sqlalchemy import Select, exists, func, or_, select
 
 from argosy.catalog.v1 import channels_service_pb2
 from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
+from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.inventory.v1 import stock_service_pb2
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
 from argosy.orders.v1 import orders_service_pb2
@@ -43,13 +45,11 @@ GATHER_S = 0.1
 TIMEOUT_S = 10.0
 AGAIN_S = 1.0
 PAGE = 500
-PARCELS_AT_ONCE = 10
-RECONCILE_US = 10 * MINUTE
+PARCELS_AT_ONCE, PARCELS_OF_ORDER = 10, 500
 LAGS_KEPT, REPORT_EVERY = 200, MINUTE
 BREAK_AFTER = 5
 OPEN_US, LONGEST_OPEN_US = 5 * SECOND, 5 * MINUTE
 CAUSE = Cause("service:gateway", "publications", "publications")
-TOLD = select(CONNECTIONS).where(CONNECTIONS.c.api_url != "", CONNECTIONS.c.location_id == "")
 log = structlog.get_logger()
 
 
@@ -89,7 +89,7 @@ class Publisher:
                 api = ShopifyApi(client, row.api_url, row.api_token, row.external_location_id)
                 return ChannelVoice(self._component, self._channels, api, row, self._lag).serve()
 
-            await serve_each(self._component, TOLD, voice)
+            await serve_each(self._component, select(CONNECTIONS).where(*book.TOLD), voice)
 
 
 class ChannelVoice:
@@ -112,6 +112,7 @@ class ChannelVoice:
         self._listings = ChannelsServiceStub(channels.to("catalog"))
         self._stock = StockServiceStub(channels.to("inventory"))
         self._orders = OrdersServiceStub(channels.to("orders"))
+        self._fulfillment = FulfillmentServiceStub(channels.to("fulfillment"))
 
     async def serve(self) -> None:
         """Works until cancelled."""
@@ -157,20 +158,22 @@ class ChannelVoice:
                 await self._want_all()
 
     async def _want_all(self) -> None:
-        skus: list[str] = []
+        # What is listed while this goes on is heard of by itself.
+        async with self._component.database.read() as tx:
+            gone = await book.known_skus(tx, self._channel_id)
         token = ""
         while True:
             request = channels_service_pb2.ListListingsRequest(channel_id=self._channel_id, page_size=PAGE, page_token=token)
             answer = await self._listings.ListListings(request)
             listings = list(answer.listings)
-            skus += [one.channel_sku for one in listings]
+            gone -= {one.channel_sku for one in listings}
             await self._write(partial(book.take_listings, channel_id=self._channel_id, listings=listings))
             if listings:
                 await self._ask_for(one.item_id for one in listings)
             token = answer.next_page_token
             if not token:
                 break
-        await self._write(partial(book.drop_others, channel_id=self._channel_id, skus=skus))
+        await self._write(partial(book.drop, channel_id=self._channel_id, skus=gone))
 
     async def _ask_for(self, item_ids: Iterable[str]) -> None:
         """Asks how items stand, and notes what the channel should show of them."""
@@ -364,12 +367,28 @@ class ChannelVoice:
         order = await self._orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=row.order_id))
         by_id = {line.line_id: line for line in order.lines}
         body = json.loads(row.body)
+        split = any(quantity % by_id[line_id].units for line_id, quantity in body["lines"])
+        left = await self._left_before(row) if split else Counter[str]()
         lines = Counter[str]()
         for line_id, quantity in body["lines"]:
-            lines[by_id[line_id].external_line_id] += quantity // by_id[line_id].units
+            line, before = by_id[line_id], left[line_id]
+            # A unit of the channel's that came apart is told with the parcel that completes it.
+            lines[line.external_line_id] += (before + quantity) // line.units - before // line.units
         if "" in lines:
             raise ApiRefusal("the order did not come from this channel's API: its lines have no numbers there")
-        return await self._api.tell_parcel(order.external_order_id, lines, body["carrier"], body["number"])
+        whole = +lines
+        return await self._api.tell_parcel(order.external_order_id, whole, body["carrier"], body["number"]) if whole else ""
+
+    async def _left_before(self, row: Any) -> Counter[str]:
+        """Returns what of each line, in stock units, left with earlier parcels of a parcel's order."""
+        request = fulfillment_service_pb2.ListShipmentsRequest(order_id=row.order_id, page_size=PARCELS_OF_ORDER)
+        shipments = (await self._fulfillment.ListShipments(request)).shipments
+        moments = {one.shipment_id: (one.shipped_at.ToMicroseconds(), one.shipment_id) for one in shipments}
+        left = Counter[str]()
+        for one in shipments:
+            for line in one.lines if moments[one.shipment_id] < moments[row.shipment_id] else ():
+                left[line.line_id] += line.quantity
+        return left
 
     # -- reading it back
 
@@ -386,9 +405,7 @@ class ChannelVoice:
                 log.info("a channel could not be read back", channel=self._channel_id, error=str(failure))
                 await asyncio.sleep(AGAIN_S)
                 continue
-            now = wall_clock()
-            done = {"reconciled_at": now, "reconcile_due_at": now + RECONCILE_US}
-            await self._write(partial(book.save_state, channel_id=self._channel_id, values=done))
+            await self._write(partial(book.was_read_back, channel_id=self._channel_id, asked_at=state.reconcile_due_at))
 
     async def _reconcile(self) -> None:
         """Finds listings that came or went, then reads every quantity back, a page at a time."""

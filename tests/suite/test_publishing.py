@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from argosy.catalog.v1 import channels_service_pb2, listing_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, publications_service_pb2
 from argosy.inventory.v1 import stock_pb2, stock_service_pb2
-from argosy.orders.v1 import order_pb2
+from argosy.ops.v1 import ops_service_pb2
+from argosy.orders.v1 import order_pb2, orders_events_pb2
+from chassis.kernel.errors import NotFound
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app import publications
@@ -18,7 +21,7 @@ from gateway.app.prove import prove
 from gateway.calls import Calls
 from gateway.voice import publisher
 from suite.up import running_suite
-from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_status
+from tests.builders import eventually, open_shop, order, publish_item, receive, ship_all, until_released, until_status
 from tests.listener import listening
 from tests.suite.shopify import SECRET
 from tests.suite.shopify_simulator import LOCATION, TOKEN, Shop
@@ -251,6 +254,47 @@ async def test_a_busy_shop_is_called_no_faster_than_it_allows(sqlite_settings: S
         await calls.publications.ReconcileChannel(publications_service_pb2.ReconcileChannelRequest(request_id=new_id(), channel_id="web"))
         await eventually(lambda: all_shown(shop, 7), 60)
         assert shop.throttled == 0, "what the bucket holds is known, so that nothing is asked in vain"
+
+
+async def test_a_channel_is_read_back_as_soon_as_it_is_connected_and_no_other(sqlite_settings: Settings) -> None:
+    async with told_shop(sqlite_settings, Shop({"MUG-1": 3})) as (calls, _):
+        again = publications_service_pb2.ReconcileChannelRequest
+        await calls.publications.ReconcileChannel(again(request_id=new_id(), channel_id="web"))
+        with pytest.raises(NotFound, match="the channel shop is not told anything"):
+            await calls.publications.ReconcileChannel(again(request_id=new_id(), channel_id="shop"))
+
+
+async def test_a_pack_that_came_apart_is_told_with_the_parcel_that_completes_it(settings: Settings) -> None:
+    shop = Shop({"MUG-1": 0, "MUG-6": 0}, orders={"gid://shopify/Order/1001": {"gid://shopify/LineItem/5": 2}})
+    async with told_shop(settings, shop) as (calls, item_id):
+        await list_item(calls, "MUG-6", item_id, 6)
+        request = order("1001", 2, sku="MUG-6")
+        request.lines[0].external_line_id = "5"
+        placed = await calls.orders.CreateOrder(request)
+        [released] = await until_released(calls, placed.order_id)
+        left_to_tell = []
+        for number, quantity in enumerate((3, 6, 3)):
+            line = fulfillment_pb2.ParcelLine(line_id=released.lines[0].line_id, quantity=quantity)
+            await calls.fulfillment.ConfirmShipment(
+                fulfillment_service_pb2.ConfirmShipmentRequest(
+                    request_id=new_id(), fulfillment_order_id=released.fulfillment_order_id, lines=[line], tracking_number=f"T-{number}"
+                )
+            )
+
+            async def told(number: int = number) -> list[publications_service_pb2.Dispatch] | None:
+                found = (await calls.publications.ListDispatches(publications_service_pb2.ListDispatchesRequest())).dispatches
+                return list(found) if [one.state for one in found] == ["ACKNOWLEDGED"] * (number + 1) else None
+
+            dispatches = await eventually(told, 30)
+            left_to_tell.append(shop.orders["gid://shopify/Order/1001"]["gid://shopify/LineItem/5"])
+        assert left_to_tell == [2, 1, 0]
+        assert [bool(one.external_id) for one in dispatches] == [True, True, False]
+        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
+        shipped = await calls.ops("orders").ReplayEvents(
+            ops_service_pb2.ReplayEventsRequest(service="orders", aggregate="order", aggregate_id=placed.order_id, from_sequence=1)
+        )
+        events = [orders_events_pb2.LinesShipped.FromString(one.payload) for one in shipped.events if one.type.endswith(".LinesShipped")]
+        assert [one.lines[0].quantity for one in events] == [0, 1, 1]
 
 
 async def all_shown(shop: Shop, quantity: int) -> bool:

@@ -223,14 +223,15 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
     event = orders_events_pb2.LinesShipped(shipment_id=shipment_id, external_order_id=order["external_order_id"], **_about(order))
     for count in counts:
         line = lines[count.line_id]
-        worth = units_worth(priced(line), line["shipped"], count.quantity)
+        before, each = line["shipped"], line["units"]
+        worth = units_worth(priced(line), before, count.quantity)
         line["shipped"] += count.quantity
         line["shipped_at"] = book.work.now
         event.product_minor += worth.product_minor
         event.discount_minor += worth.discount_minor
         event.tax_minor += worth.tax_minor
         event.lines.add(
-            line_id=count.line_id, sku=line["sku"], quantity=count.quantity // line["units"],
+            line_id=count.line_id, sku=line["sku"], quantity=line["shipped"] // each - before // each,
             product_minor=worth.product_minor, discount_minor=worth.discount_minor, tax_minor=worth.tax_minor,
         )  # fmt: skip
     event.shipping_minor = shipping.product_minor
@@ -273,7 +274,8 @@ def _book_cancellation(book: _Book, order_id: str, counts: list[m.LineCount], re
         line["reserved"] -= count.quantity - taken
         line["released"] = min(line["released"], line["reserved"])
     after = worth_left(order, list(lines.values()))
-    units = sum(count.quantity // lines[count.line_id]["units"] for count in counts)
+    # Of one of the channel's that came apart, a part counts as one.
+    units = sum(-(-count.quantity // lines[count.line_id]["units"]) for count in counts)
     book.record(order_id, "CANCELLED", f"{counted(units, 'unit')}: {reason}")
     book.work.emit(orders_events_pb2.LinesCancelled(order_id=order_id, channel_id=order["channel_id"], reason=reason, units=units))
     _pay_back(book, order_id, min(before - after, order["deposits_minor"] - after), reason)

@@ -205,7 +205,7 @@ class ShippedLine(_message.Message):
     sku: _builtins.str
     """The item's SKU."""
     quantity: _builtins.int
-    """Units, as the channel counts."""
+    """Units, as the channel counts; one that came apart counts with the shipment that completes it."""
     product_minor: _builtins.int
     """Price before discount, net of tax."""
     discount_minor: _builtins.int
@@ -247,7 +247,7 @@ class LinesCancelled(_message.Message):
     reason: _builtins.str
     """Why."""
     units: _builtins.int
-    """How many."""
+    """How many, as the channel counts; a part of one counts as one."""
     def __init__(
         self,
         *,

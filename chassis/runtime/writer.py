@@ -242,11 +242,11 @@ class Writer:
         hopeful = hopeful and clock() >= self._doubtful_until
         try:
             outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch, hopeful=hopeful))
-        except (Repeated, Present):
-            self._doubtful_until = clock() + DOUBT_S
-            await self._answer(batch, hopeful=False)
-            return
         except Exception as error:
+            if hopeful and isinstance(error, Repeated | Present):
+                self._doubtful_until = clock() + DOUBT_S
+                await self._answer(batch, hopeful=False)
+                return
             if len(batch) > 1 or hopeful:
                 for call in batch:
                     await self._answer([call], hopeful=False)

@@ -2,11 +2,11 @@
 
 Calls that wait are taken together (at most 256) into one transaction: their handlers, then events, audit and outcomes; a
 refusal is an answer. That a call was made before shows when its outcome is written; then all is done again, and the outcomes
-of those made before are looked up first. A lone call is taken at once; where calls crowd, the
-writer rests as long as the last transaction took, so that more come together. Jobs are other work: events, effects'
-results, timers. They share transactions too (at most 32) and rest for twice the time: calls come first, and the more
-there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a
-poisonous one hurts nobody else.
+of those made before are looked up first. A lone call is taken at once; where calls crowd, the writer rests until as many wait
+as were answered last, at most as long as that took, so that more come together. Jobs are other work: events, effects' results,
+timers. They share transactions too (at most 32) and rest for twice the time: calls come first, and the more there is to do,
+the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts nobody
+else.
 """
 
 import asyncio
@@ -157,6 +157,8 @@ class Writer:
         self._calls: deque[Call] = deque()
         self._jobs: deque[Job] = deque()
         self._doubtful_until = 0.0
+        self._expected = 1
+        self._enough = asyncio.Event()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -165,6 +167,8 @@ class Writer:
         for call in calls:
             call.fingerprint = _fingerprint(call)
         self._calls.extend(calls)
+        if len(self._calls) >= self._expected:
+            self._enough.set()
         self._idle.clear()
         self._wake.set()
         return [await call.answer for call in calls]
@@ -197,16 +201,28 @@ class Writer:
                     await asyncio.wait_for(self._wake.wait(), pause)
                 self._wake.clear()
             elif self._calls:
-                if len(self._calls) < MOST_CALLS:
-                    await asyncio.sleep(rest)
+                await self._rest(rest)
                 batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
                 started = clock()
                 await self._answer(batch)
+                self._expected = len(batch)
                 rest = min(clock() - started, LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
             if self._jobs and clock() >= rested_at:
                 started = clock()
                 await self._do(self._next_jobs())
                 rested_at = clock() + min(REST * (clock() - started), LONGEST_REST_S)
+
+    async def _rest(self, longest_s: float) -> None:
+        """Rests until as many calls wait as were answered last, so that who was answered is not kept waiting for nobody."""
+        if len(self._calls) >= self._expected:
+            return
+        if not longest_s:
+            await asyncio.sleep(0)
+            return
+        self._enough.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._enough.wait()
 
     def _next_jobs(self) -> list[Job]:
         jobs = [self._jobs.popleft()]

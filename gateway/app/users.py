@@ -77,7 +77,8 @@ async def verify_password(asked: Asked) -> access_service_pb2.User:
 async def open_session(work: Work, request: access_service_pb2.OpenSessionRequest) -> access_service_pb2.CreatedKey:
     """Only the gateway asks this. Refusals: NO_SUCH_USER."""
     _need_gateway(work.cause.actor)
-    row = await _find(work.tx, request.user_id)
+    # Who changes the person meanwhile waits, and ends this session too.
+    row = await _find(work.tx, request.user_id, lock=True)
     if row is None or row.disabled:
         raise NotFound("NO_SUCH_USER", f"there is nobody called {request.user_id}", field="user_id")
     return await make_key(
@@ -109,6 +110,7 @@ async def _off_the_loop(do: Any, *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(HASHING, do, *arguments)
 
 
-async def _find(tx: Tx, user_id: str) -> Any:
-    rows = await tx.read(select(USERS).where(USERS.c.user_id == user_id))
+async def _find(tx: Tx, user_id: str, *, lock: bool = False) -> Any:
+    query = select(USERS).where(USERS.c.user_id == user_id)
+    rows = await tx.read(query.with_for_update() if lock else query)
     return rows[0] if rows else None

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from argosy.catalog.v1 import items_service_pb2
 from argosy.common.v1 import address_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2, parcels_service_pb2, warehouse_service_pb2
+from argosy.gateway.v1 import access_service_pb2
 from argosy.inventory.v1 import (
     counts_service_pb2,
     demands_service_pb2,
@@ -31,6 +32,7 @@ from chassis.runtime.contracts import event_type
 from chassis.runtime.host import wall_clock
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Outcome
+from gateway.store.tables import KEYS
 from services.catalog.domain.item import Lifecycle
 from services.fulfillment.store.bin_book import set_up
 from services.fulfillment.store.warehouse import BIN_STOCK, BINS
@@ -410,6 +412,24 @@ async def test_a_timer_that_is_taken_back_at_that_moment_does_not_go_off(twice: 
     cancelled = submit(first, "/argosy.returns.v1.ReturnsService/CancelReturn", cancel)
     await meet(begins, cancelled, second.writer.run(fire, Cause("service", "timers", "timers")))
     assert not fired
+
+
+async def test_a_session_that_begins_while_its_person_is_sent_away_ends(twice: Replicas, pause: Begin) -> None:
+    first, second = await twice.start("gateway")
+
+    async def ask(component: Component, rpc: str, context: str | None = None, **values: Any) -> Outcome:
+        asked = call(component, f"/argosy.gateway.v1.AccessService/{rpc}", getattr(access_service_pb2, f"{rpc}Request")(**values))
+        asked.context, asked.cause = context, Cause("service:gateway", "test", "test")
+        return (await component.writer.submit([asked]))[0]
+
+    person = {"user_id": "ada", "role": access_service_pb2.ROLE_ADMIN}
+    await ask(first, "SetUser", "a hash", request_id=new_id(), **person)
+    opens = ask(first, "OpenSession", request_id=new_id(), user_id="ada")
+    goes = ask(second, "SetUser", "", request_id=new_id(), disabled=True, **person)
+    assert reasons(await meet(pause(first), opens, goes)) == ["", ""]
+    async with second.database.read() as tx:
+        (session,) = await tx.read(select(KEYS.c.revoked_at).where(KEYS.c.account == "ada"))
+    assert session.revoked_at is not None
 
 
 async def test_two_who_seal_make_one_chain(replicas: Room) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Select, exists, func, or_, select
 
 from argosy.catalog.v1 import channels_service_pb2
 from argosy.catalog.v1.channels_service_pb2_grpc import ChannelsServiceStub
-from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
 from argosy.inventory.v1 import stock_service_pb2
 from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
@@ -45,7 +45,7 @@ GATHER_S = 0.1
 TIMEOUT_S = 10.0
 AGAIN_S = 1.0
 PAGE = 500
-PARCELS_AT_ONCE, PARCELS_OF_ORDER = 10, 500
+PARCELS_AT_ONCE = 10
 LAGS_KEPT, REPORT_EVERY = 200, MINUTE
 BREAK_AFTER = 5
 OPEN_US, LONGEST_OPEN_US = 5 * SECOND, 5 * MINUTE
@@ -381,8 +381,14 @@ class ChannelVoice:
 
     async def _left_before(self, row: Any) -> Counter[str]:
         """Returns what of each line, in stock units, left with earlier parcels of a parcel's order."""
-        request = fulfillment_service_pb2.ListShipmentsRequest(order_id=row.order_id, page_size=PARCELS_OF_ORDER)
-        shipments = (await self._fulfillment.ListShipments(request)).shipments
+        request = fulfillment_service_pb2.ListShipmentsRequest(order_id=row.order_id, page_size=PAGE)
+        shipments: list[fulfillment_pb2.Shipment] = []
+        while True:
+            answer = await self._fulfillment.ListShipments(request)
+            shipments += answer.shipments
+            if not answer.next_page_token:
+                break
+            request.page_token = answer.next_page_token
         moments = {one.shipment_id: (one.shipped_at.ToMicroseconds(), one.shipment_id) for one in shipments}
         left = Counter[str]()
         for one in shipments:

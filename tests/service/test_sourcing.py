@@ -442,3 +442,24 @@ async def test_other_safety_stock_is_kept_back_from_a_shipping_method(shop: Shop
     assert taken[2].get("BER", 0) <= 3
     listed = (await shop.calls.stock.ListMethodSafety(stock_service_pb2.ListMethodSafetyRequest(item_id="a"))).method_safety
     assert [(one.shipping_method, one.quantity) for one in listed] == [("express", 4), ("pickup", 0)]
+
+
+async def test_a_kit_and_its_component_are_planned_over_the_places_that_have_both(shop: Shop) -> None:
+    for item_id in ("cup", "pot"):
+        await shop.room.item(item_id)
+    await shop.room.item("set", kit='[["cup", 2], ["pot", 1]]')
+    for item_id, place, quantity in (("cup", "BER", 2), ("pot", "BER", 1), ("cup", "HAM", 1)):
+        await shop.room.receive(item_id, quantity, location_id=place)
+    await shop.rate()
+    decision = await shop.plan("O-1", ("cup", 1), ("set", 1), ship_complete=True)
+    assert sorted((one.item_id, one.location_id, one.quantity) for one in decision.assignments) == [("cup", "HAM", 1), ("set", "BER", 1)]
+    # A replay knows the kit, and takes what it takes of what is stocked.
+    assert (await shop.replay(1)).changed == 0
+    # Two orders: whoever comes first, the set gets the cups that stand beside the pot.
+    batch = fulfillment_service_pb2.BatchPlanOrderRequest(requests=[shop.asks("O-2", ("cup", 1)), shop.asks("O-3", ("set", 1))])
+    cup, whole = (one.response for one in (await shop.calls.fulfillment.BatchPlanOrder(batch)).results)
+    assert (where(cup), where(whole)) == ({"HAM": 1}, {"BER": 1})
+    request = promise_service_pb2.QuotePromiseRequest(channel_id="web", currency_code="EUR", destination=BERLIN)
+    request.lines.extend(shop.asks("O-4", ("cup", 2), ("set", 1)).lines)
+    (quote,) = (await shop.calls.promises.QuotePromise(request)).quotes
+    assert [(one.item_id, one.quantity) for one in quote.short] == [("cup", 1)]

@@ -150,6 +150,19 @@ async def test_a_kit_that_wants_what_another_line_wants_too_keeps_neither_back(s
         assert not (await prove(calls.channels, settled=True)).breaks
 
 
+async def test_a_kit_and_its_component_ship_complete_from_the_two_places_that_have_them(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        cup = await open_shop(calls, {"BER": 2, "HAM": 1})
+        await publish_item(calls, "PAIR-1", components=[item_pb2.Component(item_id=cup, quantity=2)])
+        lines = [orders_service_pb2.OrderLineInput(channel_sku=sku, quantity=1, amount_minor=500) for sku in ("MUG-1", "PAIR-1")]
+        complete = order_pb2.SHORTAGE_POLICY_SHIP_COMPLETE
+        placed = await calls.orders.CreateOrder(order("K-1", lines=lines, shortage_policy=complete))
+        found = sorted((one.location_id, one.lines[0].quantity) for one in await until_released(calls, placed.order_id))
+        assert found == [("BER", 1), ("HAM", 1)]
+        assert not (await prove(calls.channels, settled=True)).breaks
+
+
 async def ship_all_that_comes(calls: Calls, order_id: str) -> None:
     """Ships what is released until nothing of the order is open."""
 

@@ -63,6 +63,7 @@ class Planner:
         items = {want.item_id for question in questions for want in question.wants}
         holding = {share.location_id for question in questions for share in question.held}
         picture = await self._availability.of(items, {question.method for question in questions}, holding)
+        asked = {index: question.with_kits(picture.kits) for index, question in asked.items()}
         now = wall_clock()
         try:
             async with database.read() as tx:
@@ -132,8 +133,8 @@ def to_question(request: fulfillment_service_pb2.PlanOrderRequest) -> Question:
 
 
 def _kept(question: Question, batch: Batch) -> str:
-    items = {want.item_id for want in question.wants}
-    keys = [(item_id, location_id) for item_id in sorted(items) for location_id in batch.locations if (item_id, location_id) in batch.stock]
+    items = sorted(question.stocked)
+    keys = [(item_id, location_id) for item_id in items for location_id in batch.locations if (item_id, location_id) in batch.stock]
     stock = [(*key, batch.open_to(question, *key, batch.stock)) for key in keys]
     used = sorted({location_id for _, location_id in keys})
     return msgspec.json.encode(Kept(question, stock, [batch.locations[one] for one in used])).decode()

@@ -53,7 +53,7 @@ class Quotes:
                 request.currency_code,
                 wants,
                 pickup=request.pickup_location_id,
-            )
+            ).with_kits(picture.kits)
             decided = batch.decide(question, picture.stock)
             batch.forget(decided)
             quotes.append(_quote(decided))

@@ -26,8 +26,9 @@ from services.fulfillment.app.nodes import node_of
 from services.fulfillment.app.plan_order import Kept
 from services.fulfillment.app.policies import SETS
 from services.fulfillment.app.world import by_destination, load_world, policy_in, to_rate
-from services.fulfillment.domain.planning import Batch, Decided, World
+from services.fulfillment.domain.planning import Batch, Decided, Question, World
 from services.fulfillment.domain.policy import Policy
+from services.fulfillment.domain.sourcing import Key, Share, taken
 from services.fulfillment.store.tables import DECISIONS, POLICY_VERSIONS, REPLAYS
 
 DAYS = 28
@@ -121,7 +122,7 @@ def _source_again(state: dict[str, Any], rows: Sequence[Any], policy: Policy, wo
         }  # fmt: skip
         locations = {one.location_id: one for one in kept.locations}
         then = Batch(policy, world, locations, stock, row.decided_at).decide(kept.question, stock)
-        _let_drift(drift, now, then)
+        _let_drift(drift, kept.question, now, then)
         if _add(figures, now, then):
             results.append(Result(row.order_id, f"{_words(now.chosen.location_ids)} → {_words(_where(then))}"))
             figures["order_ids"] = [*figures["order_ids"], row.order_id][:SHOWN]
@@ -130,11 +131,12 @@ def _source_again(state: dict[str, Any], rows: Sequence[Any], policy: Policy, wo
     return {**state, "after": after, "figures": figures, "drift": left, "load": world.kept_load()}, results
 
 
-def _let_drift(drift: dict[tuple[str, str], int], now: fulfillment_pb2.Decision, then: Decided) -> None:
-    for share in then.shares:
-        drift[share.item_id, share.location_id] = drift.get((share.item_id, share.location_id), 0) + share.quantity
-    for one in now.assignments:
-        drift[one.item_id, one.location_id] = drift.get((one.item_id, one.location_id), 0) - one.quantity
+def _let_drift(drift: dict[Key, int], question: Question, now: fulfillment_pb2.Decision, then: Decided) -> None:
+    for key, units in taken(question.wants, then.shares).items():
+        drift[key] = drift.get(key, 0) + units
+    assigned = [Share(one.line_id, one.item_id, one.location_id, one.quantity) for one in now.assignments]
+    for key, units in taken(question.wants, assigned).items():
+        drift[key] = drift.get(key, 0) - units
 
 
 def _add(figures: dict[str, Any], now: fulfillment_pb2.Decision, then: Decided) -> bool:

@@ -2,7 +2,8 @@
 
 For each order and place that may help there is a parcel (yes or no), and for each of its lines so many units. What a parcel
 costs is the least that any carrier takes for what the place has of the order; each parcel more costs its split penalty.
-Filling a line goes before any cost. Given the parcels, units are a flow through stock, so that they are whole by themselves.
+Filling a line goes before any cost. Given the parcels and the kits, units are a flow through stock, so that they are whole by
+themselves; kits take several of what they are made of, and are whole because that is asked.
 It starts from a plan that is known, answers with one that is not worse, and says how far that may be from the best.
 """
 
@@ -15,13 +16,13 @@ from typing import Any, NamedTuple
 import highspy
 import numpy as np
 
-from services.fulfillment.domain.sourcing import MOST_PLACES, Ask, Place, Share, useful
+from services.fulfillment.domain.sourcing import MOST_PLACES, Ask, Components, Key, Place, Share, useful
 
 MILLION = 1_000_000
 GOOD_ENOUGH = 0.0005
 BELOW_ALL = -(10**15)
 Seconds = int | Fraction
-Stock = Mapping[tuple[str, str], int]
+Stock = Mapping[Key, int]
 
 
 class Answer(NamedTuple):
@@ -32,11 +33,20 @@ class Answer(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """An order's columns: of units with what they mean, of parcels by place, and of whether all of it ships."""
+    """An order's columns: of units with what they mean and take of stock, of parcels by place, and of whether all of it ships."""
 
-    units: list[tuple[int, Share]]
+    units: list[tuple[int, Share, Components]]
     parcels: dict[str, int]
     all_of_it: int | None
+
+
+class _Taking(NamedTuple):
+    """What a column takes of an item in stock: so many for each, of how many must be left to others, and how many it took before."""
+
+    column: int
+    each: int
+    kept: int
+    before: int
 
 
 class _Quiet(highspy.Highs):
@@ -121,13 +131,17 @@ def optimise(
     model = _Model()
     places = [_some(ask, own) for ask, own in zip(asks, known, strict=True)]
     costs = [[_parcel(ask, place) for place in own] for ask, own in zip(asks, places, strict=True)]
+    if not any(costs):
+        return Answer([list(own) for own in known], 0)
     # A unit that ships is worth more than any way to ship its order costs.
     worth = 1 + max((ask.terms.most_locations * max(own) + ask.terms.balance_minor for ask, own in zip(asks, costs, strict=True) if own))
-    for ask, some, own in zip(asks, places, costs, strict=True):
+    for ask, some, own, ships in zip(asks, places, costs, known, strict=True):
         model.orders.append(_add_order(model, ask, some, own, worth))
+        if not ships:
+            _add_first(model, model.orders[-1], ask.terms.split_penalty_minor)
     _share_stock(model, stock, known, kept_back or [{}] * len(asks))
     values, distance = model.solve(_start(model, known), limit_s)
-    shares = [[share._replace(quantity=values[column]) for column, share in order.units if values[column]] for order in model.orders]
+    shares = [[share._replace(quantity=values[column]) for column, share, _ in order.units if values[column]] for order in model.orders]
     found, before = _judged(asks, shares), _judged(asks, known)
     wanted = sum(ask.wanted for ask in asks)
     cost = worth * (wanted + found[0]) + found[1]
@@ -137,20 +151,20 @@ def optimise(
 
 def _share_stock(model: _Model, stock: Stock, known: Sequence[Sequence[Share]], kept_back: Sequence[Stock]) -> None:
     """Lets all take together no more than there is, and those that others' units are kept back from no more than the rest."""
-    taking: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    taking: dict[Key, list[_Taking]] = defaultdict(list)
     for order, own, kept in zip(model.orders, known, kept_back, strict=True):
         before = {(share.line_id, share.location_id): share.quantity for share in own}
-        for column, share in order.units:
-            key = share.item_id, share.location_id
-            taking[key].append((column, kept.get(key, 0), before.get((share.line_id, share.location_id), 0)))
+        for column, share, takes in order.units:
+            for item_id, each in takes:
+                key = item_id, share.location_id
+                taking[key].append(_Taking(column, each, kept.get(key, 0), before.get((share.line_id, share.location_id), 0) * each))
     for key, units in sorted(taking.items()):
-        for least in sorted({0, *(kept for _, kept, _ in units)}):
-            own_units = [one for one in units if one[1] >= least]
+        for least in sorted({0, *(one.kept for one in units)}):
+            own_units = [one for one in units if one.kept >= least]
             # What is reserved already stays, even where it would not be given today.
-            most = max(0, stock[key] - least, sum(before for _, _, before in own_units))
-            columns = [column for column, _, _ in own_units]
-            if sum(model.upper[column] for column in columns) > most:
-                model.row(BELOW_ALL, most, columns, [1] * len(columns))
+            most = max(0, stock[key] - least, sum(one.before for one in own_units))
+            if sum(model.upper[one.column] * one.each for one in own_units) > most:
+                model.row(BELOW_ALL, most, [one.column for one in own_units], [one.each for one in own_units])
 
 
 def _judged(asks: Sequence[Ask], shares: Sequence[Sequence[Share]]) -> tuple[int, int]:
@@ -163,7 +177,7 @@ def _start(model: _Model, known: Sequence[Sequence[Share]]) -> list[int]:
     values = [0] * len(model.cost)
     for own, order in zip(known, model.orders, strict=True):
         quantities = {(share.line_id, share.location_id): share.quantity for share in own}
-        for column, share in order.units:
+        for column, share, _ in order.units:
             if quantity := quantities.get((share.line_id, share.location_id), 0):
                 values[column] = quantity
                 values[order.parcels[share.location_id]] = 1
@@ -180,7 +194,7 @@ def _some(ask: Ask, known: Sequence[Share]) -> list[Place]:
 
 def _parcel(ask: Ask, place: Place) -> int:
     """What a parcel from a place costs with all that the place has of the order; what it carries is known only afterwards."""
-    weight_g = sum(min(want.quantity, place.has(want.item_id)) * want.weight_g for want in ask.wants)
+    weight_g = sum(min(want.quantity, want.within(place.promisable)) * want.weight_g for want in ask.wants)
     return ask.parcel(place, weight_g) + ask.terms.split_penalty_minor
 
 
@@ -193,14 +207,22 @@ def _add_order(model: _Model, ask: Ask, places: Sequence[Place], costs: Sequence
     for want in ask.wants:
         own = []
         for place in places:
-            most = min(want.quantity, place.has(want.item_id))
+            most = min(want.quantity, want.within(place.promisable))
             if most > 0:
-                column = model.column(Fraction(*ask.scarcity(want.item_id, place)) * ask.terms.balance_minor - worth, most, whole=False)
+                cost = Fraction(*ask.scarcity(want, place)) * ask.terms.balance_minor - worth
+                column = model.column(cost, most, whole=bool(want.components))
                 model.row(BELOW_ALL, 0, [column, parcels[place.location_id]], [1, -most])
                 own.append(column)
-                units.append((column, Share(want.line_id, want.item_id, place.location_id, 0)))
+                units.append((column, Share(want.line_id, want.item_id, place.location_id, 0), want.takes))
         if all_of_it is not None:
             model.row(0, 0, [*own, all_of_it], [*([1] * len(own)), -want.quantity])
         elif len(own) > 1:
             model.row(BELOW_ALL, want.quantity, own, [1] * len(own))
     return _Order(units, parcels, all_of_it)
+
+
+def _add_first(model: _Model, order: _Order, split_minor: int) -> None:
+    """Takes the split penalty off the first parcel of an order that would not ship otherwise; all others have a first one anyway."""
+    if order.parcels and split_minor:
+        first = model.column(-split_minor, 1, whole=False)
+        model.row(BELOW_ALL, 0, [first, *order.parcels.values()], [1, *([-1] * len(order.parcels))])

@@ -9,9 +9,21 @@ from typing import Any, NamedTuple
 from services.fulfillment.domain.calendar import Dates, Node, Transit, Wanted, dates
 from services.fulfillment.domain.optimise import Answer
 from services.fulfillment.domain.policy import Exclusion, Policy, Strategy
-from services.fulfillment.domain.sourcing import MOST_CANDIDATES, Ask, Outcome, Place, Rate, Share, Want, serving, source
+from services.fulfillment.domain.sourcing import (
+    MOST_CANDIDATES,
+    Ask,
+    Components,
+    Key,
+    Outcome,
+    Place,
+    Rate,
+    Share,
+    Want,
+    serving,
+    source,
+    taken,
+)
 
-Key = tuple[str, str]
 Lane = tuple[str, str, str, str]
 AT_ONCE = Transit(0, 0, saturdays=True)
 
@@ -46,6 +58,15 @@ class Question(NamedTuple):
     pickup: str = ""
     # What is reserved for it already.
     held: Sequence[Share] = ()
+
+    def with_kits(self, kits: Mapping[str, Components]) -> "Question":
+        """Returns the question with what its kits are made of."""
+        return self._replace(wants=[want._replace(components=kits.get(want.item_id, ())) for want in self.wants])
+
+    @property
+    def stocked(self) -> set[str]:
+        """Returns the items that it takes of stock."""
+        return {item_id for want in self.wants for item_id, _ in want.takes}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -149,9 +170,7 @@ class Decided:
         chosen, held, places = self.outcome.chosen, self.question.held, {place.location_id for place in self.ask.places}
         if chosen is None or not held or any(share.location_id not in places for share in held):
             return
-        there = Counter[Key]()
-        for share in held:
-            there[share.item_id, share.location_id] += share.quantity
+        there = taken(self.question.wants, held)
         plan = self.ask.plan(held)
         worse = plan.filled < chosen.filled or plan.total_minor > chosen.total_minor
         if worse or any(stock[key] < quantity for key, quantity in there.items()):
@@ -180,10 +199,9 @@ class Batch:
     def add_held(self, questions: Iterable[Question]) -> None:
         """Counts what is reserved for orders as stock that all of them may have: one that goes elsewhere leaves it to the others."""
         for question in questions:
-            for share in question.held:
-                if share.location_id in self.locations:
-                    key = share.item_id, share.location_id
-                    self.stock[key] = self.stock.get(key, 0) + share.quantity
+            for key, units in taken(question.wants, question.held).items():
+                if key[1] in self.locations:
+                    self.stock[key] = self.stock.get(key, 0) + units
 
     def decide(self, question: Question, stock: Mapping[Key, int]) -> Decided:
         """Sources an order: strategies in turn until one fills it, else the one that fills most. Its parcels count as load."""
@@ -225,7 +243,7 @@ class Batch:
                 self.world.load[location_id][own.ship_day] += parcels
 
     def _places(self, question: Question, stock: Mapping[Key, int]) -> tuple[list[Place], dict[str, Dates], list[tuple[str, str]]]:
-        items = sorted({want.item_id for want in question.wants})
+        items = sorted(question.stocked)
         facts = question.facts if self.policy.exclusions else {}
         places, dated, gone = [], {}, []
         for location_id, location in sorted(self.locations.items()):
@@ -250,7 +268,7 @@ class Batch:
         if not self.kept_back:
             return stock[item_id, location_id]
         open_units = stock[item_id, location_id] - self._kept_from(question, (item_id, location_id))
-        held = sum(share.quantity for share in question.held if (share.item_id, share.location_id) == (item_id, location_id))
+        held = taken(question.wants, question.held).get((item_id, location_id), 0)
         return max(open_units, min(held, stock[item_id, location_id]))
 
     def _kept_from(self, question: Question, key: Key) -> int:
@@ -260,7 +278,7 @@ class Batch:
     def _kept_from_all(self, question: Question, ask: Ask) -> Mapping[Key, int]:
         if not self.kept_back:
             return {}
-        keys = [(want.item_id, place.location_id) for want in ask.wants for place in ask.places]
+        keys = [(item_id, place.location_id) for item_id in sorted(question.stocked) for place in ask.places]
         return {key: kept for key in keys if (kept := self._kept_from(question, key))}
 
     def _place(self, question: Question, location: Location, promisable: Mapping[str, int], own: Dates, full: int) -> Place:
@@ -275,7 +293,7 @@ class Batch:
             return "PICKUP"
         if question.entity and location.entity != question.entity:
             return "ENTITY"
-        return "" if promisable else "NO_STOCK"
+        return "" if any(want.within(promisable) for want in question.wants) else "NO_STOCK"
 
     def in_turn(self, questions: Sequence[Question]) -> tuple[list[Decided], list[int]]:
         """Decides each alone; those that then want more than there is, in turn. Returns all, and which of them are contested."""
@@ -295,23 +313,22 @@ class Batch:
 
     def _contested(self, decided: Sequence[Decided]) -> set[int]:
         """Returns the orders that want what is too little, and those that share an item with one of them."""
-        taken: defaultdict[Key, Counter[int]] = defaultdict(Counter)
+        by_key: defaultdict[Key, Counter[int]] = defaultdict(Counter)
         for one in decided:
-            for share in one.shares:
-                key = share.item_id, share.location_id
-                taken[key][self._kept_from(one.question, key) if self.kept_back else 0] += share.quantity
-        scarce = {key[0] for key, by_kept in taken.items() if _is_too_much(by_kept, self.stock[key])}
+            for key, units in taken(one.question.wants, one.shares).items():
+                by_key[key][self._kept_from(one.question, key) if self.kept_back else 0] += units
+        scarce = {key[0] for key, by_kept in by_key.items() if _is_too_much(by_kept, self.stock[key])}
         wanting = defaultdict(set)
         for index, one in enumerate(decided):
-            for want in one.question.wants:
-                wanting[want.item_id].add(index)
+            for item_id in one.question.stocked:
+                wanting[item_id].add(index)
         found: set[int] = set()
         waiting = list(scarce)
         while waiting:
             for index in wanting.pop(waiting.pop(), ()):
                 if index not in found and decided[index].strategy:
                     found.add(index)
-                    waiting += [want.item_id for want in decided[index].question.wants]
+                    waiting += decided[index].question.stocked
         return found
 
     def contest(self, decided: Sequence[Decided], contested: Sequence[int]) -> "Contest | None":
@@ -335,7 +352,7 @@ class Batch:
         found = {place.location_id: place for place in places if not network or place.location_id in network}
         for place in one.ask.places:
             if any(share.location_id == place.location_id for share in one.shares):
-                items = {want.item_id for want in one.question.wants if (want.item_id, place.location_id) in left}
+                items = {item_id for item_id in one.question.stocked if (item_id, place.location_id) in left}
                 promisable = {item_id: self.open_to(one.question, item_id, place.location_id, left) for item_id in items}
                 found[place.location_id] = place._replace(promisable=promisable)
         return Ask(one.ask.wants, list(found.values()), one.ask.rates, one.ask.terms, one.ask.complete)
@@ -361,14 +378,14 @@ def together(decided: Sequence[Decided], contested: Sequence[int], contest: Cont
         one.how, one.gap_ppm = "TOGETHER", answer.gap_ppm
 
 
-def _is_too_much(taken: Mapping[int, int], units: int) -> bool:
+def _is_too_much(by_kept: Mapping[int, int], units: int) -> bool:
     """Says whether units taken, by how many had to be left to others, are more than there are, or than those may share."""
-    return any(sum(own for kept, own in taken.items() if kept >= least) > units - least for least in taken)
+    return any(sum(own for kept, own in by_kept.items() if kept >= least) > units - least for least in by_kept)
 
 
 def _take(left: dict[Key, int], decided: Decided) -> None:
-    for share in decided.shares:
-        left[share.item_id, share.location_id] -= share.quantity
+    for key, units in taken(decided.question.wants, decided.shares).items():
+        left[key] -= units
 
 
 def _excluded(exclusions: Sequence[Exclusion], facts: Mapping[str, Any], location: Location, place: Place) -> str:

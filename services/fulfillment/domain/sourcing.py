@@ -1,5 +1,6 @@
 """Which locations ship an order: every split over at most so many locations, the fullest first, then the cheapest."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,8 @@ from typing import NamedTuple
 MOST_CANDIDATES = 10
 MOST_PLACES = 12
 THOUSAND = 1000
+Key = tuple[str, str]
+Components = Sequence[tuple[str, int]]
 
 
 class Rate(NamedTuple):
@@ -37,16 +40,28 @@ class Terms(NamedTuple):
 
 
 class Want(NamedTuple):
-    """A line's wish, in stock units."""
+    """A line's wish, in stock units; `components` are what one of it takes of stock where it is a kit: item and stock units."""
 
     line_id: str
     item_id: str
     quantity: int
     weight_g: int
+    components: Components = ()
+
+    @property
+    def takes(self) -> Components:
+        """Returns what one of it takes of stock."""
+        return self.components or ((self.item_id, 1),)
+
+    def within(self, stock: Mapping[str, int]) -> int:
+        """Returns how many of it there are in stock: item → stock units."""
+        if not self.components:
+            return max(0, stock.get(self.item_id, 0))
+        return max(0, min(stock.get(item_id, 0) // units for item_id, units in self.components))
 
 
 class Place(NamedTuple):
-    """A location and what it can promise: item → stock units; what a parcel from there costs more than the rate.
+    """A location and what it can promise of what is stocked: item → stock units; what a parcel from there costs more than the rate.
 
     And by how many days it would be late, and how full its day is.
     """
@@ -57,10 +72,6 @@ class Place(NamedTuple):
     surcharge_minor: int = 0
     late_days: int = 0
     load_permille: int = 0
-
-    def has(self, item_id: str) -> int:
-        """Returns what it can promise of an item."""
-        return max(0, self.promisable.get(item_id, 0))
 
 
 class Share(NamedTuple):
@@ -111,8 +122,8 @@ class Ask:
         return sum(want.quantity for want in self.wants)
 
     @cached_property
-    def _weights(self) -> dict[str, int]:
-        return {want.line_id: want.weight_g for want in self.wants}
+    def _lines(self) -> dict[str, Want]:
+        return {want.line_id: want for want in self.wants}
 
     @cached_property
     def _places(self) -> dict[str, Place]:
@@ -120,15 +131,16 @@ class Ask:
 
     @cached_property
     def _most(self) -> dict[str, int]:
-        return {want.item_id: max((place.has(want.item_id) for place in self.places), default=0) for want in self.wants}
+        return {want.item_id: max((want.within(place.promisable) for place in self.places), default=0) for want in self.wants}
 
     @cached_property
     def fillable(self) -> int:
-        """Returns how many units all places together can fill."""
+        """Returns how many units all places together can fill; at most, where lines share what they are made of."""
         by_item: dict[str, int] = {}
         for want in self.wants:
             by_item[want.item_id] = by_item.get(want.item_id, 0) + want.quantity
-        return sum(min(wanted, sum(place.has(item_id) for place in self.places)) for item_id, wanted in by_item.items())
+        own = {want.item_id: want for want in self.wants}
+        return sum(min(wanted, sum(own[key].within(place.promisable) for place in self.places)) for key, wanted in by_item.items())
 
     @cached_property
     def least_parcel(self) -> int:
@@ -137,12 +149,17 @@ class Ask:
 
     def reach(self, place: Place) -> int:
         """Returns how much of the order a place has, line by line."""
-        return sum(min(want.quantity, place.has(want.item_id)) for want in self.wants)
+        return sum(min(want.quantity, want.within(place.promisable)) for want in self.wants)
 
-    def scarcity(self, item_id: str, place: Place) -> tuple[int, int]:
-        """Returns as a fraction how much less a place has of an item than the one that has most."""
-        most = self._most[item_id]
-        return (most - place.has(item_id), most) if most else (0, 1)
+    @cached_property
+    def in_order(self) -> Sequence[Want]:
+        """Returns what is wanted as it is filled: kits first, which need all that they are made of in one place."""
+        return sorted(self.wants, key=lambda want: -len(want.components))
+
+    def scarcity(self, want: Want, place: Place) -> tuple[int, int]:
+        """Returns as a fraction how much less a place has of what is wanted than the one that has most."""
+        most = self._most[want.item_id]
+        return (most - want.within(place.promisable), most) if most else (0, 1)
 
     def parcel(self, place: Place, weight_g: int) -> int:
         """Returns what a parcel from a place costs, with all that counts against it but its split and its units."""
@@ -162,9 +179,10 @@ class Ask:
         weights: dict[str, int] = {}
         balance = 0
         for share in shares:
-            weights[share.location_id] = weights.get(share.location_id, 0) + share.quantity * self._weights[share.line_id]
+            want = self._lines[share.line_id]
+            weights[share.location_id] = weights.get(share.location_id, 0) + share.quantity * want.weight_g
             if self.terms.balance_minor:
-                above, below = self.scarcity(share.item_id, self._places[share.location_id])
+                above, below = self.scarcity(want, self._places[share.location_id])
                 balance += self.terms.balance_minor * share.quantity * above // below
         used = [self._places[location_id] for location_id in sorted(weights)]
         return Plan(
@@ -200,6 +218,16 @@ class Outcome:
 def cheapest(rates: Sequence[Rate], weight_g: int) -> Rate:
     """Returns the cheapest rate for a parcel; one that costs nothing where no rate is kept."""
     return min(rates, key=lambda rate: (rate.cost(weight_g), rate.carrier, rate.service), default=Rate("", "", 0, 0))
+
+
+def taken(wants: Iterable[Want], shares: Iterable[Share]) -> dict[Key, int]:
+    """Returns what shares of such lines take of stock: (item, location) → stock units."""
+    lines = {want.line_id: want for want in wants}
+    found: defaultdict[Key, int] = defaultdict(int)
+    for share in shares:
+        for item_id, units in lines[share.line_id].takes:
+            found[item_id, share.location_id] += share.quantity * units
+    return found
 
 
 def serving(rates: Sequence[Rate], method: str) -> list[Rate]:
@@ -244,12 +272,13 @@ def _fill(ask: Ask, places: Sequence[Place]) -> list[Share]:
     """Fills the lines from the places, in their order: the one that reaches furthest first."""
     left = [dict(place.promisable) for place in places]
     shares = []
-    for want in ask.wants:
+    for want in ask.in_order:
         open_units = want.quantity
         for place, there in zip(places, left, strict=True):
-            part = min(open_units, there.get(want.item_id, 0))
+            part = min(open_units, want.within(there))
             if part > 0:
-                there[want.item_id] -= part
+                for item_id, units in want.takes:
+                    there[item_id] -= part * units
                 open_units -= part
                 shares.append(Share(want.line_id, want.item_id, place.location_id, part))
     return shares

@@ -135,6 +135,8 @@ class Look:
         if item is not None and item.sellable_from > self.now:
             answer.sellable_from.CopyFrom(to_timestamp(item.sellable_from))
         components = components_of(item.kit) if item is not None else ()
+        for part, quantity in components:
+            answer.components.add(item_id=part, quantity=quantity)
         # What is not sold yet is ordered for the day from which it is: what comes by then is there for it.
         sold_at = max(moment, item.sellable_from) if item is not None else moment
         promisable, pool = {}, {}

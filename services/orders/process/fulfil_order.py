@@ -362,7 +362,7 @@ def _planned(state: State, message: Planned) -> Step:
     if not plan or (message.short and _must_be_whole(state)):
         return _out_of_stock(replace(state, plan=[]))
     if state.plans and not _must_be_whole(state):
-        # Together it was refused: lines may want the same, as a kit and what it is made of do.
+        # Together it was refused, as others were faster: what one line lacks does not keep the others.
         own = list(dict.fromkeys(part.line_id for part in plan))
         plan = [part for part in plan if part.line_id == own[(state.plans - 1) % len(own)]]
     under_way = any(line.reserved or line.released or line.shipped for line in state.lines.values())

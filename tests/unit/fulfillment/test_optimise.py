@@ -28,7 +28,8 @@ def best_of_all(asks: list[Ask], stock: dict[tuple[str, str], int]) -> tuple[int
         left, shares = dict(stock), [[] for _ in asks]  # type: ignore[var-annotated]
         for (index, want), where in zip(units, choice, strict=True):
             if where:
-                left[want.item_id, where] = left.get((want.item_id, where), 0) - 1
+                for item_id, each in want.takes:
+                    left[item_id, where] = left.get((item_id, where), 0) - each
                 shares[index].append(Share(want.line_id, want.item_id, where, 1))
         if min(left.values()) < 0 or any(len({share.location_id for share in own}) > 3 for own in shares):
             continue
@@ -52,6 +53,20 @@ def test_it_finds_the_best_of_all_ways(seed: int) -> None:
     assert answer.gap_ppm == 0
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_kits_share_stock_with_what_they_are_made_of(seed: int) -> None:
+    dice = random.Random(seed)
+    stock = {(item, place): dice.randrange(5) for item in "AB" for place in "XY"}
+    kinds = [("A", ()), ("SET", (("A", 2), ("B", 1))), ("PAIR", (("A", 2),))]
+    asks = []
+    for number in range(3):
+        wants = [Want(f"{number}{item}", item, 1, 0, made) for item, made in dice.sample(kinds, 2)]
+        places = [Place(place, "DE", {item: stock[item, place] for item in "AB"}, dice.randrange(300)) for place in "XY"]
+        asks.append(Ask(wants, places, RATES, TERMS, complete=dice.random() < 0.3))
+    answer = optimise(asks, [[] for _ in asks], stock, 5)
+    assert judged(asks, answer.shares) == best_of_all(asks, stock)
+
+
 def test_the_known_plan_is_kept_where_nothing_better_is_found() -> None:
     places = [Place("X", "DE", {"A": 1})]
     asks = [Ask([Want("1", "A", 1, 0)], places, RATES, TERMS), Ask([Want("2", "A", 1, 0)], places, RATES, TERMS)]
@@ -68,6 +83,17 @@ def batch(stock: dict[tuple[str, str], int], kept_back: dict[tuple[str, str, str
     policy = Policy(1, [Strategy("all", "", frozenset(), TERMS, False)])
     places = {place: Location(place, "WAREHOUSE", "DE", "DE01") for _, place in stock}
     return Batch(policy, World({("", "EUR"): RATES}), places, stock, 0, kept_back or {})
+
+
+def test_orders_of_kits_and_of_what_they_are_made_of_want_the_same_stock() -> None:
+    sourcing = batch({("A", "X"): 2, ("B", "X"): 1, ("A", "Y"): 1})
+    of_kit = question(2, "SET").with_kits({"SET": [("A", 2), ("B", 1)]})
+    decided, contested = sourcing.in_turn([question(1, "A"), of_kit])
+    assert contested == [0, 1]
+    contest = sourcing.contest(decided, contested)
+    assert contest is not None
+    together(decided, contested, contest, optimise(contest.asks, contest.known, contest.stock, 5, contest.kept_back))
+    assert [[share.location_id for share in one.shares] for one in decided] == [["Y"], ["X"]]
 
 
 def test_who_comes_first_leaves_the_place_to_who_needs_it() -> None:

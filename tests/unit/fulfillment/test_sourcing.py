@@ -39,6 +39,18 @@ def test_two_lines_that_share_an_item_share_its_stock() -> None:
     assert [(want.line_id, want.quantity) for want in outcome.short] == [("2", 1)]
 
 
+def test_a_kit_and_what_it_is_made_of_share_its_stock() -> None:
+    kit = Want("2", "SET", 1, 1, (("A", 2), ("B", 1)))
+    places = [Place("X", "DE", {"A": 2, "B": 1}), Place("Y", "DE", {"A": 1})]
+    # The set leaves no cup at X, although either alone could come from there.
+    outcome = source([Want("1", "A", 1, 1), kit], places, complete=True)
+    assert shares(outcome) == {("2", "X"): 1, ("1", "Y"): 1}
+    assert shares(source([Want("1", "A", 1, 1), kit], places[:1])) == {("2", "X"): 1}
+    assert source([Want("1", "A", 1, 1), kit], places[:1], complete=True).chosen is None
+    # One place's cups and another's pot are no set.
+    assert source([kit], [Place("X", "DE", {"A": 2}), Place("Y", "DE", {"B": 1})]).chosen is None
+
+
 def test_all_or_nothing_where_the_order_wants_it() -> None:
     outcome = source([Want("1", "A", 2, 1)], [Place("X", "DE", {"A": 1})], complete=True)
     assert outcome.chosen is None

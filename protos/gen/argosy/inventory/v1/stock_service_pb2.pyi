@@ -924,6 +924,7 @@ class ItemAvailability(_message.Message):
     AVAILABLE_TO_SELL_FIELD_NUMBER: _builtins.int
     LOCATIONS_FIELD_NUMBER: _builtins.int
     SELLABLE_FROM_FIELD_NUMBER: _builtins.int
+    COMPONENTS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     available_to_sell: _builtins.int
@@ -938,6 +939,10 @@ class ItemAvailability(_message.Message):
     def sellable_from(self) -> _timestamp_pb2.Timestamp:
         """From when it is sold; before, what is ordered is a preorder. Unset: it is sold."""
 
+    @_builtins.property
+    def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___KitComponent]:
+        """Of a kit: what one of it is made of. Its promise follows from theirs, which other kits, and the components alone, share."""
+
     def __init__(
         self,
         *,
@@ -945,14 +950,41 @@ class ItemAvailability(_message.Message):
         available_to_sell: _builtins.int = ...,
         locations: _abc.Iterable[Global___LocationAvailability] | None = ...,
         sellable_from: _timestamp_pb2.Timestamp | None = ...,
+        components: _abc.Iterable[Global___KitComponent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "item_id", b"item_id", "locations", b"locations", "sellable_from", b"sellable_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "components", b"components", "item_id", b"item_id", "locations", b"locations", "sellable_from", b"sellable_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemAvailability: _TypeAlias = ItemAvailability  # noqa: Y015
+
+@_typing.final
+class KitComponent(_message.Message):
+    """What a kit is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The component."""
+    quantity: _builtins.int
+    """How many of it, in stock units."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KitComponent: _TypeAlias = KitComponent  # noqa: Y015
 
 @_typing.final
 class LocationAvailability(_message.Message):

@@ -3,10 +3,10 @@
 Calls that wait are taken together (at most 256) into one transaction: their handlers, then events, audit and outcomes; a
 refusal is an answer. That a call was made before shows when its outcome is written; then all is done again, and the outcomes
 of those made before are looked up first. A lone call is taken at once; where calls crowd, the writer rests until as many wait
-as were answered last, at most as long as that took, so that more come together. Jobs are other work: events, effects' results,
-timers. They share transactions too (at most 32) and rest for twice the time: calls come first, and the more there is to do,
-the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts nobody
-else.
+as lately came together, at most twice as long as the last transaction took. Jobs are other work: events, effects' results,
+timers. They share transactions too (at most 32) and rest for twice the time as well: calls come first, and the more there is to
+do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts
+nobody else.
 """
 
 import asyncio
@@ -38,8 +38,10 @@ MOST_CALLS = 256
 MOST_JOBS = 32
 REST = 2.0
 LONGEST_REST_S = 0.25
-CROWD = 8
+CROWD = 4
 LONGEST_CALLS_REST_S = 0.03
+# As many calls are expected as came together lately: after each transaction a tenth fewer, until more come.
+STILL_EXPECTED = 0.9
 # For how long after one call was repeated others are expected to be.
 DOUBT_S = 1.0
 # Serialisation, deadlock, a lock that is held; a key that another replica took meanwhile, which is found the next time.
@@ -205,15 +207,15 @@ class Writer:
                 batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
                 started = clock()
                 await self._answer(batch)
-                self._expected = len(batch)
-                rest = min(clock() - started, LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
+                self._expected = max(len(batch), int(self._expected * STILL_EXPECTED))
+                rest = min(REST * (clock() - started), LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
             if self._jobs and clock() >= rested_at:
                 started = clock()
                 await self._do(self._next_jobs())
                 rested_at = clock() + min(REST * (clock() - started), LONGEST_REST_S)
 
     async def _rest(self, longest_s: float) -> None:
-        """Rests until as many calls wait as were answered last, so that who was answered is not kept waiting for nobody."""
+        """Rests until as many calls wait as are expected, so that who was answered is not kept waiting for nobody."""
         if len(self._calls) >= self._expected:
             return
         if not longest_s:

@@ -29,6 +29,8 @@ from chassis.kernel.clock import SECOND
 
 SAMPLED = "-01"
 WELL_FORMED = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# So many durations of calls are recorded together at the latest, out of the way of those calls.
+MOST_KEPT = 256
 current_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 _propagator = TraceContextTextMapPropagator()
 
@@ -81,8 +83,9 @@ class Metrics:
 
     def __init__(self) -> None:
         meter = metrics.get_meter("argosy")
-        # Counted here and shown when asked for: to add one to an instrument takes longer than to find who calls.
+        # Kept here and shown when asked for: to add one to an instrument takes longer than to find who calls.
         self._calls: Counter[tuple[str, str]] = Counter()
+        self._took: list[tuple[str, float]] = []
         meter.create_observable_counter("argosy.rpc.calls", [self._answered], description="Calls by method and outcome.")
         self._seconds = meter.create_histogram("argosy.rpc.duration", unit="s", description="How long calls took.")
         self.said = meter.create_counter("argosy.events.said", description="Events by type: orders placed, parcels shipped, refunds paid.")
@@ -95,9 +98,17 @@ class Metrics:
     def answered(self, method: str, outcome: str, seconds: float) -> None:
         """Counts a call, and how long it took."""
         self._calls[method, outcome] += 1
-        self._seconds.record(seconds, {"method": method})
+        self._took.append((method, seconds))
+        if len(self._took) >= MOST_KEPT:
+            self._record()
+
+    def _record(self) -> None:
+        took, self._took = self._took, []
+        for method, seconds in took:
+            self._seconds.record(seconds, {"method": method})
 
     def _answered(self, _: CallbackOptions) -> Iterator[Observation]:
+        self._record()
         for (method, outcome), count in list(self._calls.items()):
             yield Observation(count, {"method": method, "outcome": outcome})
 

@@ -459,6 +459,7 @@ async def test_a_kit_and_its_component_are_planned_over_the_places_that_have_bot
     batch = fulfillment_service_pb2.BatchPlanOrderRequest(requests=[shop.asks("O-2", ("cup", 1)), shop.asks("O-3", ("set", 1))])
     cup, whole = (one.response for one in (await shop.calls.fulfillment.BatchPlanOrder(batch)).results)
     assert (where(cup), where(whole)) == ({"HAM": 1}, {"BER": 1})
+    assert (await shop.replay(1)).changed == 0
     request = promise_service_pb2.QuotePromiseRequest(channel_id="web", currency_code="EUR", destination=BERLIN)
     request.lines.extend(shop.asks("O-4", ("cup", 2), ("set", 1)).lines)
     (quote,) = (await shop.calls.promises.QuotePromise(request)).quotes

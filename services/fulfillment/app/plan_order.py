@@ -75,22 +75,20 @@ class Planner:
         for held in (False, True):
             own = [index for index, question in asked.items() if bool(question.held) is held]
             batch = Batch(policy, world, picture.locations, dict(picture.stock), now, picture.kept_back)
-            found = await _decide(batch, [asked[index] for index in own])
-            decided.update({index: (one, policy, text) for index, (one, text) in zip(own, found, strict=True)})
+            batch.add_held([asked[index] for index in own])
+            kept = [_kept(asked[index], batch) for index in own]
+            found = await decide_at_once(batch, [asked[index] for index in own])
+            decided.update({index: (one, policy, text) for index, one, text in zip(own, found, kept, strict=True)})
         return decided
 
 
-async def _decide(batch: Batch, questions: Sequence[Question]) -> list[tuple[Decided, str]]:
-    """Returns for each order the decision, and what was asked as it is kept."""
-    if not questions:
-        return []
-    batch.add_held(questions)
-    kept = [_kept(question, batch) for question in questions]
+async def decide_at_once(batch: Batch, questions: Sequence[Question]) -> list[Decided]:
+    """Returns for each order the decision: in turn, and together for those that want the same stock."""
     decided, contested = batch.in_turn(questions)
     contest = batch.contest(decided, contested) if len(contested) > 1 else None
     if contest is not None and (answer := await _solve(contest)) is not None:
         together(decided, contested, contest, answer)
-    return list(zip(decided, kept, strict=True))
+    return decided
 
 
 async def _solve(contest: Contest) -> Answer | None:

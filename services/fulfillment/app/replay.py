@@ -1,11 +1,13 @@
 """ReplayDays, and the job it starts: sources the orders of past days again, against stock as it was then, and compares.
 
 Every decision kept what was promised when it was made. What the replay took elsewhere until then is put right: a location
-has as much less as the replay took more from it than was taken in truth. Orders are decided one by one, as they came.
+has as much less as the replay took more from it than was taken in truth. What was decided at one moment is so again: in turn,
+and together where it wants the same stock.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -23,7 +25,7 @@ from chassis.runtime.pipeline import Asked
 from chassis.runtime.versions import VERSION
 from chassis.runtime.work import Work
 from services.fulfillment.app.nodes import node_of
-from services.fulfillment.app.plan_order import Kept
+from services.fulfillment.app.plan_order import Kept, decide_at_once
 from services.fulfillment.app.policies import SETS
 from services.fulfillment.app.world import by_destination, load_world, policy_in, to_rate
 from services.fulfillment.domain.planning import Batch, Decided, Question, World
@@ -72,8 +74,10 @@ async def _step(read: Reading, job: Job) -> Step:
         rows = await tx.read(select(DECISIONS).where(later).order_by(DECISIONS.c.decision_id).limit(CHUNK))
         policy, world = await policy_in(tx, state["version"]), await load_world(tx, 0, loads=False)
     _change(world, state)
-    following, results = _source_again(state, rows, policy, world)
-    done, ended = job.done + len(rows), len(rows) < CHUNK
+    ended = len(rows) < CHUNK
+    moments = _by_moment(rows, ended=ended)
+    following, results = await _source_again(state, moments, policy, world)
+    done = job.done + sum(map(len, moments))
 
     async def write(work: Work) -> None:
         replay = _replay(following, work.now if ended else None)
@@ -104,31 +108,51 @@ def _change(world: World, state: dict[str, Any]) -> None:
     world.take_load(state["load"])
 
 
-def _source_again(state: dict[str, Any], rows: Sequence[Any], policy: Policy, world: World) -> tuple[dict[str, Any], list[Result]]:
+def _by_moment(rows: Sequence[Any], *, ended: bool) -> list[list[Any]]:
+    """Returns decisions by the moment at which they were made; the last one is left for the next page, which may have more of it."""
+    moments = [list(own) for _, own in groupby(rows, key=lambda row: row.decided_at)]
+    return moments if ended or len(moments) == 1 else moments[:-1]
+
+
+async def _source_again(
+    state: dict[str, Any], moments: Sequence[Sequence[Any]], policy: Policy, world: World
+) -> tuple[dict[str, Any], list[Result]]:
     figures = json.loads(json.dumps(state["figures"]))
     drift = {(item_id, location_id): units for item_id, location_id, units in state["drift"]}
     results = []
-    for row in rows:
-        if not row.question or row.answer is None:
-            figures["unknown"] += 1
-            continue
-        now, kept = fulfillment_pb2.Decision.FromString(row.answer), msgspec.json.decode(row.question, type=Kept)
-        if kept.question.held:
-            # It was sourced again before it was released; how it was first is what counts.
-            continue
-        stock = {
-            (item_id, location_id): quantity - drift.get((item_id, location_id), 0)
-            for item_id, location_id, quantity in kept.stock if location_id not in state["without"]
-        }  # fmt: skip
-        locations = {one.location_id: one for one in kept.locations}
-        then = Batch(policy, world, locations, stock, row.decided_at).decide(kept.question, stock)
-        _let_drift(drift, kept.question, now, then)
-        if _add(figures, now, then):
-            results.append(Result(row.order_id, f"{_words(now.chosen.location_ids)} → {_words(_where(then))}"))
-            figures["order_ids"] = [*figures["order_ids"], row.order_id][:SHOWN]
-    after = rows[-1].decision_id if rows else state["after"]
+    for rows in moments:
+        known = [(row, msgspec.json.decode(row.question, type=Kept)) for row in rows if row.question and row.answer is not None]
+        figures["unknown"] += len(rows) - len(known)
+        # What was sourced again before it was released counts as it was first.
+        first = [(row, kept) for row, kept in known if not kept.question.held]
+        batch = _batch([kept for _, kept in first], drift, state["without"], policy, world, rows[0].decided_at)
+        decided = await decide_at_once(batch, [kept.question for _, kept in first])
+        for (row, kept), then in zip(first, decided, strict=True):
+            now = fulfillment_pb2.Decision.FromString(row.answer)
+            _let_drift(drift, kept.question, now, then)
+            if _add(figures, now, then):
+                results.append(Result(row.order_id, f"{_words(now.chosen.location_ids)} → {_words(_where(then))}"))
+                figures["order_ids"] = [*figures["order_ids"], row.order_id][:SHOWN]
+    after = moments[-1][-1].decision_id if moments else state["after"]
     left = [[*key, units] for key, units in sorted(drift.items()) if units]
     return {**state, "after": after, "figures": figures, "drift": left, "load": world.kept_load()}, results
+
+
+def _batch(asked: Sequence[Kept], drift: Mapping[Key, int], without: Sequence[str], policy: Policy, world: World, now: int) -> Batch:
+    """Returns the picture over which orders were decided; what one of them saw less of was kept back from its shipping method."""
+    seen = [
+        (kept.question.method, (item_id, location_id), quantity)
+        for kept in asked
+        for item_id, location_id, quantity in kept.stock
+        if location_id not in without
+    ]
+    most: dict[Key, int] = {}
+    for _, key, quantity in seen:
+        most[key] = max(most.get(key, quantity), quantity)
+    kept_back = {(*key, method): most[key] - quantity for method, key, quantity in seen}
+    stock = {key: quantity - drift.get(key, 0) for key, quantity in most.items()}
+    locations = {one.location_id: one for kept in asked for one in kept.locations}
+    return Batch(policy, world, locations, stock, now, kept_back if any(kept_back.values()) else {})
 
 
 def _let_drift(drift: dict[Key, int], question: Question, now: fulfillment_pb2.Decision, then: Decided) -> None:

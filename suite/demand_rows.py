@@ -8,7 +8,7 @@ from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import request_id
 from gateway.calls import Calls
 from suite.files import item_ids
-from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
+from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches, whole
 
 
 async def import_demand(calls: Calls, path: Path, progress: Progress, report: Report) -> None:
@@ -37,9 +37,9 @@ async def import_demand(calls: Calls, path: Path, progress: Progress, report: Re
                 found[line] = RowResult(line, row["sku"], REFUSED, "NO_SUCH_ITEM", "sku: there is no published item of this SKU")
                 continue
             try:
-                quantity = int(row["quantity"])
-            except ValueError:
-                found[line] = RowResult(line, row["sku"], REFUSED, "INVALID_FIELD", f"quantity: {row['quantity']!r} is no whole number")
+                quantity = whole(row["quantity"], "quantity")
+            except ValueError as error:
+                found[line] = RowResult(line, row["sku"], REFUSED, "INVALID_FIELD", str(error))
                 continue
             day = planning_service_pb2.DemandDay(
                 item_id=known[row["sku"]], location_id=row["location_id"], day=row["day"], quantity=quantity

@@ -6,18 +6,20 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from google.protobuf import json_format
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.gateway.v1 import connections_service_pb2, deliveries_service_pb2
 from argosy.inventory.v1 import stock_service_pb2
+from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import request_id
 from chassis.runtime.status import from_status
 from gateway.calls import Calls
 from gateway.channels.amounts import minor
 from gateway.channels.commands import Unreadable
-from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
+from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches, whole
 
 MAPPINGS = Path(__file__).with_name("mappings")
 MOST_LINES = 500
@@ -26,35 +28,50 @@ PATIENCE_S = 30.0
 WAITING = (deliveries_service_pb2.DELIVERY_STATE_RECEIVED, deliveries_service_pb2.DELIVERY_STATE_UNDERSTOOD)
 
 
+class _Line(NamedTuple):
+    """A row that can be received."""
+
+    row: int
+    location_id: str
+    sku: str
+    line: stock_service_pb2.ReceiptLine
+
+
 async def import_stock(calls: Calls, path: Path, currency_code: str, progress: Progress, report: Report) -> None:
-    """Takes opening stock in: columns location_id, sku, quantity, value (of all of it, decimal), lot where there is one."""
+    """Takes opening stock in: columns location_id, sku, quantity, value (of all of it, decimal), lot where there is one.
+
+    Rows of a location are received together; where they are refused, each by itself, so that only the wrong ones are left out.
+    """
     file = CsvFile(path, ("location_id", "sku", "quantity", "value"))
+
+    def receipt(lines: Sequence[_Line], *named: str) -> stock_service_pb2.ReceiveStockRequest:
+        first = lines[0]
+        return stock_service_pb2.ReceiveStockRequest(
+            request_id=request_id("import-stock", file.digest, first.location_id, first.row, *named), location_id=first.location_id,
+            kind=stock_service_pb2.RECEIPT_KIND_OPENING, reference=path.name[:100], lines=[one.line for one in lines],
+        )  # fmt: skip
+
+    async def receive(groups: Sequence[Sequence[_Line]], *named: str) -> list[tuple[Sequence[_Line], Refusal | None]]:
+        batch = stock_service_pb2.BatchReceiveStockRequest(requests=[receipt(lines, *named) for lines in groups])
+        answers = (await calls.stock.BatchReceiveStock(batch, timeout=60)).results if groups else []
+        refusals = [from_status(answer.error) if answer.HasField("error") else None for answer in answers]
+        return list(zip(groups, refusals, strict=True))
 
     async def send(rows: Sequence[Row]) -> list[RowResult]:
         known = await item_ids(calls, sorted({row["sku"] for _, row in rows}))
         found: dict[int, RowResult] = {}
-        requests: dict[str, stock_service_pb2.ReceiveStockRequest] = {}
-        lines: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        groups: dict[str, list[_Line]] = defaultdict(list)
         for line, row in rows:
-            location_id = row["location_id"]
             try:
-                receipt = _receipt(row, known, currency_code)
+                groups[row["location_id"]].append(_Line(line, row["location_id"], row["sku"], _receipt(row, known, currency_code)))
             except (ValueError, Unreadable) as error:
                 found[line] = RowResult(line, row["sku"], REFUSED, "INVALID_FIELD", str(error))
-                continue
-            if location_id not in requests:
-                requests[location_id] = stock_service_pb2.ReceiveStockRequest(
-                    request_id=request_id("import-stock", file.digest, location_id, line), location_id=location_id,
-                    kind=stock_service_pb2.RECEIPT_KIND_OPENING, reference=path.name[:100],
-                )  # fmt: skip
-            requests[location_id].lines.append(receipt)
-            lines[location_id].append((line, row["sku"]))
-        batch = stock_service_pb2.BatchReceiveStockRequest(requests=requests.values())
-        answers = (await calls.stock.BatchReceiveStock(batch, timeout=60)).results if requests else []
-        for location_id, answer in zip(requests, answers, strict=True):
-            refusal = from_status(answer.error) if answer.HasField("error") else None
+        answers = await receive([lines for lines in groups.values() if lines])
+        apart = [[one] for lines, refusal in answers if refusal is not None and len(lines) > 1 for one in lines]
+        answers = [(lines, refusal) for lines, refusal in answers if refusal is None or len(lines) == 1]
+        for lines, refusal in (*answers, *await receive(apart, "alone")):
             outcome = (CREATED, "", "") if refusal is None else (REFUSED, refusal.reason, refusal.message)
-            found.update({line: RowResult(line, sku, *outcome) for line, sku in lines[location_id]})
+            found.update({one.row: RowResult(one.row, one.sku, *outcome) for one in lines})
         return [found[line] for line, _ in rows]
 
     await in_batches(file.rows(), send, report, lambda done: progress("stock", done, file.count))
@@ -65,7 +82,7 @@ def _receipt(row: dict[str, str], known: dict[str, str], currency_code: str) -> 
         raise ValueError("sku: there is no published item of this SKU")
     value_minor = minor(row["value"], currency_code, "value")
     return stock_service_pb2.ReceiptLine(
-        item_id=known[row["sku"]], quantity=int(row["quantity"]), value_minor=value_minor, lot=row.get("lot", "")
+        item_id=known[row["sku"]], quantity=whole(row["quantity"], "quantity"), value_minor=value_minor, lot=row.get("lot", "")
     )
 
 

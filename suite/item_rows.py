@@ -8,7 +8,7 @@ and attributes are JSON; an attribute may have a column of its own (`attributes.
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from chassis.kernel.clock import from_datetime, to_timestamp
 from chassis.kernel.ids import request_id
 from chassis.runtime.status import from_status
 from gateway.calls import Calls
-from suite.rows import CHANGED, CREATED, REFUSED, SAME, CsvFile, Progress, Report, Row, RowResult, in_batches
+from suite.rows import CHANGED, CREATED, REFUSED, SAME, CsvFile, Progress, Report, Row, RowResult, in_batches, moment, whole
 
 FIELDS = item_pb2.ItemInput.DESCRIPTOR.fields_by_name
 # Fields that name other items, with what stands beside the SKU.
@@ -148,7 +148,7 @@ def read_item(row: dict[str, str], known: dict[str, item_pb2.Item], item: item_p
         elif name in FIELDS:
             try:
                 _set(given, name, text, known)
-            except (ValueError, ParseError) as error:
+            except (ValueError, TypeError, AttributeError, ParseError) as error:
                 raise ValueError(f"{name}: {error}") from error
     given.sku = given.sku.strip().upper()
     return given
@@ -169,8 +169,7 @@ def _set(given: item_pb2.ItemInput, name: str, text: str, known: dict[str, item_
         for one in json.loads(text):
             ParseDict(one, getattr(given, name).add())
     elif field.message_type is not None:
-        moment = datetime.fromisoformat(text)
-        getattr(given, name).CopyFrom(to_timestamp(from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))))
+        getattr(given, name).CopyFrom(to_timestamp(from_datetime(moment(text, name))))
     elif field.is_repeated:
         values = text.split()
         getattr(given, name).extend(sorted(set(values)) if name == "restricted_countries" else values)
@@ -187,10 +186,7 @@ def _scalar(field: FieldDescriptor, text: str) -> Any:
             raise ValueError(f"{text!r} is none of {names}")
         return found.number
     if field.cpp_type in NUMBERS:
-        try:
-            return int(text)
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no whole number") from error
+        return whole(text, field.name)
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         if text.lower() not in YES | NO:
             raise ValueError(f"{text!r} is neither true nor false")
@@ -206,7 +202,7 @@ def _named(row: dict[str, str]) -> list[str]:
 def _parts(text: str) -> Iterator[tuple[str, int]]:
     for place, part in enumerate(filter(None, (one.strip() for one in text.split(";"))), 1):
         sku, star, number = part.rpartition("*")
-        yield (sku if star else part).strip().upper(), int(number) if star and number.strip().isdigit() else place
+        yield (sku if star else part).strip().upper(), int(number) if star and number.strip().isdecimal() else place
 
 
 async def export_items(calls: Calls, path: Path, lifecycle: item_pb2.Lifecycle.ValueType, progress: Progress) -> int:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from chassis.runtime.status import from_status
 from gateway.calls import Calls
 from gateway.channels.amounts import decimal_text, minor
 from gateway.channels.commands import Unreadable
-from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches
+from suite.rows import CREATED, REFUSED, CsvFile, Progress, Report, Row, RowResult, in_batches, moment, whole
 
 PAGE = 500
 WAITS = "waits for approval"
@@ -30,9 +29,9 @@ async def import_listings(calls: Calls, path: Path, progress: Progress, report: 
         for line, row in rows:
             name = f"{row['channel_id']}/{row['channel_sku']}"
             try:
-                units = int(row.get("units") or 1)
-            except ValueError:
-                found[line] = RowResult(line, name, REFUSED, "INVALID_FIELD", f"units: {row['units']!r} is no whole number")
+                units = whole(row.get("units") or "1", "units")
+            except ValueError as error:
+                found[line] = RowResult(line, name, REFUSED, "INVALID_FIELD", str(error))
                 continue
             batch.requests.add(
                 request_id=request_id("import-listings", file.digest, line), channel_id=row["channel_id"], channel_sku=row["channel_sku"],
@@ -143,13 +142,12 @@ def _price(row: dict[str, str], once: str) -> channels_service_pb2.SetPriceReque
     request = channels_service_pb2.SetPriceRequest(
         request_id=once, item_id=row["sku"], channel_id=row.get("channel_id", ""), currency_code=row["currency"],
         amount_minor=minor(row["amount"], row["currency"], "amount"), customer_group=row.get("customer_group", ""),
-        min_quantity=int(row.get("min_quantity") or 0), includes_tax=row.get("includes_tax", "").lower() in ("true", "yes", "1"),
-        reason=row.get("reason", ""),
+        min_quantity=whole(row.get("min_quantity") or "0", "min_quantity"),
+        includes_tax=row.get("includes_tax", "").lower() in ("true", "yes", "1"), reason=row.get("reason", ""),
     )  # fmt: skip
     for name in ("valid_from", "valid_until"):
         if text := row.get(name, ""):
-            moment = datetime.fromisoformat(text)
-            getattr(request, name).CopyFrom(to_timestamp(from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))))
+            getattr(request, name).CopyFrom(to_timestamp(from_datetime(moment(text, name))))
     return request
 
 

@@ -6,7 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import islice, zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ Row = tuple[int, dict[str, str]]
 BATCH = 128
 IN_FLIGHT = 4
 SHOWN = 20
+MOST = 10**15
 CREATED, CHANGED, SAME, REFUSED = "created", "changed", "unchanged", "refused"
 
 
@@ -62,26 +64,57 @@ class CsvFile:
     """A CSV file in UTF-8 with a header. `digest` names its content, so that the same one again sends the same request ids."""
 
     def __init__(self, path: Path, needed: Iterable[str]) -> None:
-        """Reads it once; raises ValueError where its header lacks a column."""
+        """Reads it once; raises ValueError where its header lacks a column, or a row is no row of it: nothing is brought in then."""
         self.path = path
         with path.open("rb") as file:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            self.columns = [name.strip() for name in next(reader, [])]
-            missing = sorted(set(needed) - set(self.columns))
-            if missing:
-                raise ValueError(f"{path}: the header lacks {', '.join(missing)}")
-            self.count = sum(1 for row in reader if any(row))
+            try:
+                self.columns = [name.strip() for name in next(reader, [])]
+                missing = sorted(set(needed) - set(self.columns))
+                if missing:
+                    raise ValueError(f"{path}: the header lacks {', '.join(missing)}")
+                self.count = sum(self._is_row(reader.line_num, cells) for cells in reader)
+            except csv.Error as error:
+                raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+
+    def _is_row(self, line: int, cells: Sequence[str]) -> bool:
+        """A comma that is no separator must be quoted: what follows it would be taken for another column's."""
+        if any(cells[len(self.columns) :]):
+            text = f"has {len(cells)} cells, the header {len(self.columns)} columns: quote what holds a comma"
+            raise ValueError(f"{self.path}, line {line}: {text}")
+        return any(cells)
 
     def rows(self) -> Iterator[Row]:
-        """Yields each row with the line on which it ends."""
+        """Yields each row with the line on which it ends; a cell that is not there is empty."""
         with self.path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             next(reader, None)
             for cells in reader:
                 if any(cells):
-                    yield reader.line_num, {name: cell.strip() for name, cell in zip(self.columns, cells, strict=False)}
+                    padded = zip_longest(self.columns, cells[: len(self.columns)], fillvalue="")
+                    yield reader.line_num, {name: cell.strip() for name, cell in padded}
+
+
+def whole(text: str, column: str) -> int:
+    """Returns a cell as a whole number; raises ValueError that names the column."""
+    try:
+        found = int(text)
+    except ValueError as error:
+        raise ValueError(f"{column}: {text!r} is no whole number") from error
+    if abs(found) > MOST:
+        raise ValueError(f"{column}: {text} is too large")
+    return found
+
+
+def moment(text: str, column: str) -> datetime:
+    """Returns a cell as a moment, UTC where it names no offset; raises ValueError that names the column."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{column}: {text!r} is no day or moment as in 2026-12-31 or 2026-12-31T08:00:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 async def in_batches(

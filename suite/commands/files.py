@@ -9,7 +9,6 @@ import typer
 
 from argosy.catalog.v1 import item_pb2
 from argosy.gateway.v1 import deliveries_service_pb2
-from chassis.kernel.errors import Refusal
 from gateway.calls import Calls
 from gateway.channels.commands import Unreadable
 from suite import x12_files
@@ -41,7 +40,7 @@ def _import(work: Callable[[Calls, Progress, Report], Coroutine[Any, Any, None]]
     try:
         with Report(to) as report:
             run(all_of_it(report))
-    except (ValueError, OSError, Refusal) as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     show_rows(console, report)
     sys.exit(1 if report.counts[REFUSED] else 0)
@@ -96,7 +95,10 @@ def import_stock_command(
     currency: Annotated[str, typer.Option(help="ISO 4217 code of the values.")] = "EUR",
     report: ReportTo = None,
 ) -> None:
-    """Take opening stock in from a CSV file: location_id, sku, quantity, value, lot."""
+    """Take opening stock in from a CSV file: location_id, sku, quantity, value, lot.
+
+    What was refused is brought in by a file of those rows alone: a changed file is another one, and all of it would be taken in.
+    """
     _import(lambda calls, progress, rows: import_stock(calls, file, currency, progress, rows), report)
 
 
@@ -130,7 +132,7 @@ def import_orders_command(
 
     try:
         left_out = run(work())
-    except (ValueError, OSError, Refusal) as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     sys.exit(1 if left_out else 0)
 
@@ -148,7 +150,7 @@ def import_x12_command(
 
     try:
         found = run(work())
-    except (ValueError, OSError, Refusal, Unreadable) as error:
+    except (ValueError, OSError, Unreadable) as error:
         raise typer.BadParameter(str(error)) from error
     for one in found:
         show_document(console, one)

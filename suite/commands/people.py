@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from argosy.gateway.v1 import access_service_pb2
-from chassis.kernel.errors import Refusal
 from suite.commands.shared import calling, console, run
 
 key = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -45,10 +44,7 @@ def user_set(
         async with calling() as calls:
             await calls.access.SetUser(request)
 
-    try:
-        run(work())
-    except Refusal as refusal:
-        raise typer.BadParameter(refusal.message) from refusal
+    run(work())
     console.print(f"{name} signs in as {role}")
 
 

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from argosy.inventory.v1 import planning_service_pb2
 from argosy.ops.v1 import jobs_service_pb2
-from chassis.kernel.errors import Refusal
 from suite.commands.shared import calling, console, progress_bars, run
 
 plan = typer.Typer(no_args_is_help=True, help="Forecasts, and what to order.")
@@ -47,10 +46,7 @@ def plan_run(
             show_proposals(proposals)
             return int(job.status != jobs_service_pb2.JOB_STATUS_SUCCEEDED)
 
-    try:
-        sys.exit(run(work()))
-    except Refusal as refusal:
-        raise typer.BadParameter(refusal.message) from refusal
+    sys.exit(run(work()))
 
 
 def show_figures(figures: planning_service_pb2.PlanningFigures) -> None:

@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import typer
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from chassis.kernel.errors import Refusal
 from chassis.runtime.auth import Tokens
 from chassis.runtime.channels import GrpcChannels
 from chassis.runtime.host import service_secret
@@ -20,8 +23,12 @@ console = Console()
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs on uvloop."""
-    return uvloop.run(work)
+    """Runs on uvloop; a refusal is said, and ends the command with 1."""
+    try:
+        return uvloop.run(work)
+    except Refusal as refusal:
+        console.print(f"[red]{refusal.reason}[/red] {escape(refusal.message)}")
+        raise typer.Exit(1) from refusal
 
 
 def client(settings: Settings) -> GrpcChannels:

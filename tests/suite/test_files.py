@@ -132,13 +132,22 @@ async def test_items_and_stock_are_imported_row_by_row(sqlite_settings: Settings
             "BER,LAMP-1,x,1.00",
             "NOWHERE,LAMP-1,1,1.00",
             "BER,LAMP-1,1,1.001",
+            "BER,LAMP-1,-3,1.00",
+            "BER,LAMP-1,9999999999999999999999,1.00",
+            "BER,LAMP-1",
             header="location_id,sku,quantity,value\n",
         )
         await asyncio.sleep(1)
         taken = await reported(tmp_path, partial(import_stock, calls, stock, "EUR"))
         assert [(row["row"], row["refusal"]) for row in taken] == [
             ("2", ""), ("3", "INVALID_FIELD"), ("4", "INVALID_FIELD"), ("5", "NO_SUCH_LOCATION"), ("6", "INVALID_FIELD"),
+            ("7", "INVALID_FIELD"), ("8", "INVALID_FIELD"), ("9", "INVALID_FIELD"),
         ]  # fmt: skip
+        # What is refused beside it keeps no row out.
+        assert "quantity" in taken[5]["detail"] and taken[6]["detail"] == "quantity: 9999999999999999999999 is too large"
+        with pytest.raises(ValueError, match="line 3: has 5 cells, the header 4 columns: quote what holds a comma"):
+            torn = write(tmp_path, "torn.csv", "BER,LAMP-1,1,1.00,", "BER,LAMP-1,1,1,00", header="location_id,sku,quantity,value\n")
+            await import_stock(calls, torn, "EUR", silent, Report())
         with pytest.raises(ValueError, match="the header lacks value"):
             bad = write(tmp_path, "bad.csv", "x", header="location_id,sku,quantity\n")
             await import_stock(calls, bad, "EUR", silent, Report())

@@ -28,6 +28,8 @@ async def test_items_go_out_and_come_in_again_as_they_were(sqlite_settings: Sett
         "MUG,A mug,,,,red,,,,,",
         "BAD,Bad,NOTHING*1,,,,,,,,",
         "WORSE,Worse,,,,,sometimes,,,,",
+        "ODD,Odd,CUP*²,,7,,,,,,",
+        "LATE,Late,,,,,,,soon,,",
     )
     async with running_suite(sqlite_settings, services=("catalog", "gateway")) as suite:
         calls = Calls(suite.channels)
@@ -35,6 +37,7 @@ async def test_items_go_out_and_come_in_again_as_they_were(sqlite_settings: Sett
         brought = await reported(tmp_path, partial(import_items, calls, write(tmp_path, "items.csv", *rows, header=header)))
         assert {row["subject"]: row["refusal"] for row in brought} == {
             "SET": "", "CUP": "", "SAUCER": "", "MUG": "", "BAD": "INVALID_FIELD", "WORSE": "INVALID_FIELD",
+            "ODD": "INVALID_FIELD", "LATE": "INVALID_FIELD",
         }  # fmt: skip
         out = tmp_path / "out.csv"
         assert await export_items(calls, out, item_pb2.LIFECYCLE_UNSPECIFIED, silent) == 4
@@ -51,19 +54,20 @@ async def test_listings_and_prices_come_in_rows(sqlite_settings: Settings, tmp_p
     async with running_suite(sqlite_settings) as suite:
         calls = Calls(suite.channels)
         await open_shop(calls, {"BER": 1})
-        rows = ("web,M-6,MUG-1,6,", "web,M-X,NOTHING,1,", "web,M-Y,MUG-1,many,")
+        rows = ("web,M-6,MUG-1,6,", "web,M-X,NOTHING,1,", "web,M-Y,MUG-1,many,", "web,M-Z,MUG-1,9999999999999999999", "web")
         file = write(tmp_path, "l.csv", *rows, header="channel_id,channel_sku,sku,units,unit\n")
         listed = await reported(tmp_path, partial(import_listings, calls, file))
-        assert [row["refusal"] for row in listed] == ["", "NO_SUCH_ITEM", "INVALID_FIELD"]
+        assert [row["refusal"] for row in listed] == ["", "NO_SUCH_ITEM", *["INVALID_FIELD"] * 3]
         out = tmp_path / "listings.csv"
         assert await export_listings(calls, "web", out, silent) == 1
         assert "web,M-6,MUG-1,6,,ACTIVE,1,listed" in out.read_text()
         prices = write(
-            tmp_path, "p.csv", "MUG-1,EUR,12.50,1", "MUG-1,EUR,9.99,12", "MUG-1,EUR,1.234,1", "NO,EUR,1,1",
+            tmp_path, "p.csv", "MUG-1,EUR,12.50,1", "MUG-1,EUR,9.99,12", "MUG-1,EUR,1.234,1", "NO,EUR,1,1", "MUG-1,EUR,1,many",
             header="sku,currency,amount,min_quantity\n",
         )  # fmt: skip
         priced = await reported(tmp_path, partial(import_prices, calls, prices))
-        assert [row["refusal"] for row in priced] == ["", "", "INVALID_FIELD", "NO_SUCH_ITEM"]
+        assert [row["refusal"] for row in priced] == ["", "", "INVALID_FIELD", "NO_SUCH_ITEM", "INVALID_FIELD"]
+        assert priced[-1]["detail"] == "min_quantity: 'many' is no whole number"
         asked = channels_service_pb2.FindPriceRequest(item_id="MUG-1", channel_id="web", currency_code="EUR", quantity=20)
         assert (await calls.sales_channels.FindPrice(asked)).amount_minor == 999
         written = tmp_path / "prices.csv"

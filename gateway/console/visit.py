@@ -1,5 +1,6 @@
 """A visit: one request of a person, with the calls that are made as them, and the page that answers it."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from argosy.ops.v1.holds_service_pb2 import Hold
-from chassis.kernel.errors import Refusal
+from chassis.kernel.errors import DeadlineExceeded, Refusal, Unavailable
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
 from chassis.kernel.words import counted, share
@@ -129,6 +130,7 @@ class Visit:
         self.now = wall_clock()
         self._secret = secret
         self._pages = pages
+        self._silent: set[str] = set()
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -162,8 +164,21 @@ class Visit:
         return await rpc(message, metadata=[("authorization", f"Bearer {self._secret}")])
 
     async def ask_if(self, permission: str, rpc: Callable[..., Awaitable[Any]], message: Any) -> Any:
-        """Calls a service where the person may; None where they may not."""
-        return await self.ask(rpc, message) if self.may(permission) else None
+        """Calls a service where the person may; None where they may not, and where it does not answer, which the page says."""
+        return await self._heard(rpc, message) if self.may(permission) else None
+
+    async def ask_each(self, asked: Mapping[str, tuple[Callable[..., Awaitable[Any]], Any]]) -> list[tuple[str, Any]]:
+        """Calls several services; returns (service, answer) of those that answer, and the page says which do not."""
+        answers = await asyncio.gather(*(self._heard(rpc, message) for rpc, message in asked.values()))
+        return [(service, answer) for service, answer in zip(asked, answers, strict=True) if answer is not None]
+
+    async def _heard(self, rpc: Callable[..., Awaitable[Any]], message: Any) -> Any:
+        try:
+            return await self.ask(rpc, message)
+        except (Unavailable, DeadlineExceeded):
+            # What every service can be asked names the one that it is for.
+            self._silent.add(getattr(message, "service", "") or message.DESCRIPTOR.file.package.split(".")[1])
+            return None
 
     def request_id(self) -> str:
         """Returns the name of the form that was sent: sent twice, it counts once."""
@@ -176,7 +191,7 @@ class Visit:
         done = DONE.get(self.query("done"))
         given = {
             "visit": self, "nav": nav, "here": here, "csrf": form_token(self._secret), "now": self.now,
-            "notice": notice or (Notice("good", "Done", done) if done else None),
+            "notice": notice or (Notice("good", "Done", done) if done else None), "silent": sorted(self._silent),
         }  # fmt: skip
         return HTMLResponse(self._pages.get_template(template).render({**given, **context}), status)
 

@@ -1,6 +1,6 @@
 """Approvals: what waits for a second person, in all services, newest first; to approve, to reject, or to take back."""
 
-import asyncio
+from functools import partial
 
 from starlette.responses import Response
 
@@ -15,23 +15,15 @@ PENDING = approvals_service_pb2.APPROVAL_STATUS_PENDING
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows a page of approvals; the services' lists are in the same order, so that they merge, and one token serves all."""
-    asked = [
-        visit.ask(
-            visit.calls.approvals(service).ListApprovals,
-            approvals_service_pb2.ListApprovalsRequest(
-                service=service, page_size=ROWS, page_token=visit.query("page"),
-                status=approvals_service_pb2.APPROVAL_STATUS_UNSPECIFIED if visit.query("all") else PENDING,
-            ),
-        )
-        for service in SERVICES
-    ]  # fmt: skip
-    answers = await asyncio.gather(*asked)
+    request = partial(
+        approvals_service_pb2.ListApprovalsRequest, page_size=ROWS, page_token=visit.query("page"),
+        status=approvals_service_pb2.APPROVAL_STATUS_UNSPECIFIED if visit.query("all") else PENDING,
+    )  # fmt: skip
+    answers = await visit.ask_each({one: (visit.calls.approvals(one).ListApprovals, request(service=one)) for one in SERVICES})
     found = sorted(
-        ((service, one) for service, answer in zip(SERVICES, answers, strict=True) for one in answer.approvals),
-        key=lambda each: each[1].approval_id,
-        reverse=True,
+        ((service, one) for service, answer in answers for one in answer.approvals), key=lambda each: each[1].approval_id, reverse=True
     )
-    more = len(found) > ROWS or any(answer.next_page_token for answer in answers)
+    more = len(found) > ROWS or any(answer.next_page_token for _, answer in answers)
     shown = found[:ROWS]
     token = token_after([shown[-1][1].approval_id]) if more else ""
     return visit.render(

@@ -1,7 +1,7 @@
 """What several pages ask: channels and locations to choose from, holds about a subject."""
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from argosy.catalog.v1 import channels_service_pb2, items_service_pb2
@@ -33,12 +33,9 @@ async def holds_about(visit: Visit, subject_id: str) -> Sequence[tuple[str, Any]
     """Returns (service, hold) of all holds about a subject, released ones too."""
     if not visit.may("ops.holds.read"):
         return []
-    requests = {
-        service: holds_service_pb2.ListHoldsRequest(service=service, subject_id=subject_id, include_released=True, include_snoozed=True)
-        for service in HOLDERS
-    }
-    answers = await asyncio.gather(*(visit.ask(visit.calls.holds(service).ListHolds, request) for service, request in requests.items()))
-    return [(service, hold) for service, answer in zip(requests, answers, strict=True) for hold in answer.holds]
+    request = partial(holds_service_pb2.ListHoldsRequest, subject_id=subject_id, include_released=True, include_snoozed=True)
+    answers = await visit.ask_each({one: (visit.calls.holds(one).ListHolds, request(service=one)) for one in HOLDERS})
+    return [(service, hold) for service, answer in answers for hold in answer.holds]
 
 
 async def find_item(visit: Visit, text: str) -> Any:

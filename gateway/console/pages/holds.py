@@ -1,6 +1,7 @@
 """Holds: what waits for a person, in all services, by urgency; to claim, to put aside, and to release, one or many together."""
 
 import asyncio
+from functools import partial
 
 from starlette.responses import Response
 
@@ -20,23 +21,17 @@ ROLES = sorted(name.removeprefix("ROLE_").lower() for name, number in access_ser
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows a page of open holds; the services' lists are in the same order, so that they merge, and one token serves all."""
     services = [visit.query("service")] if visit.query("service") in HOLDERS else HOLDERS
-    asked = [
-        visit.ask(
-            visit.calls.holds(service).ListHolds,
-            holds_service_pb2.ListHoldsRequest(
-                service=service, queue=visit.query("queue"), reason=visit.query("reason"), owner_role=visit.query("role"),
-                owner=visit.person.account if visit.query("mine") else "", page_size=ROWS, page_token=visit.query("page"),
-                include_released=bool(visit.query("released")), include_snoozed=bool(visit.query("snoozed")),
-            ),
-        )
-        for service in services
-    ]  # fmt: skip
-    answers, figures, preview = await asyncio.gather(asyncio.gather(*asked), _figures(visit), _preview(visit))
-    found = sorted(
-        ((service, hold) for service, answer in zip(services, answers, strict=True) for hold in answer.holds),
-        key=lambda one: (one[1].rank, one[1].hold_id),
-    )
-    more = len(found) > ROWS or any(answer.next_page_token for answer in answers)
+    request = partial(
+        holds_service_pb2.ListHoldsRequest, queue=visit.query("queue"), reason=visit.query("reason"), owner_role=visit.query("role"),
+        owner=visit.person.account if visit.query("mine") else "", page_size=ROWS, page_token=visit.query("page"),
+        include_released=bool(visit.query("released")), include_snoozed=bool(visit.query("snoozed")),
+    )  # fmt: skip
+    answers, figures, preview = await asyncio.gather(
+        visit.ask_each({one: (visit.calls.holds(one).ListHolds, request(service=one)) for one in services}), _figures(visit),
+        _preview(visit),
+    )  # fmt: skip
+    found = sorted(((service, hold) for service, answer in answers for hold in answer.holds), key=lambda one: (one[1].rank, one[1].hold_id))
+    more = len(found) > ROWS or any(answer.next_page_token for _, answer in answers)
     shown = found[:ROWS]
     token = token_after([shown[-1][1].rank, shown[-1][1].hold_id]) if more else ""
     queues = sorted({queue.queue for _, queue in figures})
@@ -49,8 +44,7 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
 async def _figures(visit: Visit) -> list[tuple[str, holds_service_pb2.QueueFigures]]:
     """Returns (service, figures) of the queues that hold something or did within a day."""
     request = holds_service_pb2.GetHoldFiguresRequest
-    asked = (visit.ask(visit.calls.holds(service).GetHoldFigures, request(service=service)) for service in HOLDERS)
-    answers = zip(HOLDERS, await asyncio.gather(*asked), strict=True)
+    answers = await visit.ask_each({one: (visit.calls.holds(one).GetHoldFigures, request(service=one)) for one in HOLDERS})
     return [(service, queue) for service, answer in answers for queue in answer.queues]
 
 

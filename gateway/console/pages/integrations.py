@@ -1,8 +1,10 @@
 """Integrations: what channels delivered, what they are told, who is told by webhook, and events that were given up."""
 
 import asyncio
+from functools import partial
 
 import msgspec
+from google.protobuf.message import DecodeError
 from starlette.responses import Response
 
 from argosy.gateway.v1 import (
@@ -12,7 +14,7 @@ from argosy.gateway.v1 import (
     subscriptions_service_pb2,
     warehouses_service_pb2,
 )
-from argosy.ops.v1 import ops_service_pb2
+from argosy.ops.v1 import ops_pb2, ops_service_pb2
 from chassis.kernel.errors import NotFound
 from chassis.runtime.contracts import message_class
 from chassis.runtime.settings import SERVICES
@@ -66,14 +68,18 @@ async def _dead(visit: Visit) -> list[tuple[str, object, str]] | None:
     """Returns (service, dead event, its content as JSON), oldest first in each service."""
     if not visit.may("ops.events.read"):
         return None
-    requests = {service: ops_service_pb2.ListDeadEventsRequest(service=service, page_size=ROWS) for service in SERVICES}
-    answers = await asyncio.gather(*(visit.ask(visit.calls.ops(service).ListDeadEvents, one) for service, one in requests.items()))
-    return [(service, dead, _content(dead.event)) for service, answer in zip(requests, answers, strict=True) for dead in answer.events]
+    request = partial(ops_service_pb2.ListDeadEventsRequest, page_size=ROWS)
+    answers = await visit.ask_each({one: (visit.calls.ops(one).ListDeadEvents, request(service=one)) for one in SERVICES})
+    return [(service, dead, content_of(dead.event)) for service, answer in answers for dead in answer.events]
 
 
-def _content(event: object) -> str:
-    cls = message_class(event.type)  # type: ignore[attr-defined]
-    return _json(CODECS.of(cls).encode(cls.FromString(event.payload)))  # type: ignore[attr-defined]
+def content_of(event: ops_pb2.EventRecord) -> str:
+    """Returns what an event says; what nobody could read is why some are given up."""
+    try:
+        cls = message_class(event.type)
+        return _json(CODECS.of(cls).encode(cls.FromString(event.payload)))
+    except (KeyError, DecodeError) as error:
+        return f"{len(event.payload)} bytes that cannot be read here: {error}"
 
 
 def _json(data: object) -> str:

@@ -1,8 +1,8 @@
 """Overview: how orders, holds, stock, channels and the proof stand."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -65,12 +65,9 @@ async def _holds(visit: Visit) -> dict[str, list[int]] | None:
     """Returns open holds by queue, in each band of how soon they are due, over all services."""
     if not visit.may("ops.holds.read"):
         return None
-    asked: list[Awaitable[Any]] = [
-        visit.ask(visit.calls.holds(service).GetHoldFigures, holds_service_pb2.GetHoldFiguresRequest(service=service))
-        for service in HOLDERS
-    ]
+    request = holds_service_pb2.GetHoldFiguresRequest
     queues: dict[str, list[int]] = {}
-    for answer in await asyncio.gather(*asked):
+    for _, answer in await visit.ask_each({one: (visit.calls.holds(one).GetHoldFigures, request(service=one)) for one in HOLDERS}):
         for queue in answer.queues:
             sums = queues.setdefault(queue.queue, [0] * len(BANDS))
             queues[queue.queue] = [before + getattr(queue, band) for before, band in zip(sums, BANDS, strict=True)]
@@ -81,11 +78,9 @@ async def _dead(visit: Visit) -> int | None:
     """Returns how many events were given up; at most so many of each service are counted."""
     if not visit.may("ops.events.read"):
         return None
-    asked: Sequence[Awaitable[Any]] = [
-        visit.ask(visit.calls.ops(service).ListDeadEvents, ops_service_pb2.ListDeadEventsRequest(service=service, page_size=MOST_DEAD))
-        for service in SERVICES
-    ]
-    return sum(len(answer.events) for answer in await asyncio.gather(*asked))
+    request = partial(ops_service_pb2.ListDeadEventsRequest, page_size=MOST_DEAD)
+    answers = await visit.ask_each({one: (visit.calls.ops(one).ListDeadEvents, request(service=one)) for one in SERVICES})
+    return sum(len(answer.events) for _, answer in answers)
 
 
 async def _prove(visit: Visit) -> Response:

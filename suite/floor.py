@@ -95,12 +95,12 @@ class Floor:
         who = (("argosy-actor", picker),)
         start = warehouse_service_pb2.StartPickListRequest(request_id=self._rid("start", walk.list_id), list_id=walk.list_id)
         left = list((await warehouse.StartPickList(start, metadata=who)).picks)
-        while left := [one for one in left if one.quantity > one.picked + one.shorted and not one.cancelled]:
+        while left := [one for one in left if one.remaining]:
             for one in left:
-                short = one.quantity if self._dice.random() < 0.01 else 0
+                short = one.remaining if self._dice.random() < 0.01 else 0
                 request = warehouse_service_pb2.RecordPickRequest(
                     request_id=self._rid("record", one.pick_id), pick_id=one.pick_id, bin=one.bin, code=one.sku,
-                    picked=one.quantity - short, shorted=short,
+                    picked=one.remaining - short, shorted=short,
                 )  # fmt: skip
                 try:
                     await warehouse.RecordPick(request, metadata=who)

@@ -1,6 +1,7 @@
 """Every page in a real browser: happy, empty, forbidden and in conflict; strings that bite in every field; axe finds nothing."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -236,6 +237,14 @@ def test_a_warehouse_picks_short_and_ships_and_another_is_told(browser: Any, hou
         assert "Somebody was faster" in other.told()
         other.wrong = [one for one in other.wrong if "412" not in one]
         wanda.page.fill("[name=tracking_number]", "T-CONSOLE")
+        left = wanda.page.locator("[name^=shipped-]").first
+        units = left.input_value()
+        left.fill("0")
+        assert wanda.press("Ship") == 400
+        assert "at least one line" in wanda.told()
+        wanda.wrong = [one for one in wanda.wrong if "status of 4" not in one]
+        wanda.page.fill("[name=tracking_number]", "T-CONSOLE")
+        wanda.page.locator("[name^=shipped-]").first.fill(units)
         assert wanda.press("Ship") == 200
         assert "T-CONSOLE" in wanda.page.inner_text("section:has(#h-parcels)")
 
@@ -245,6 +254,12 @@ def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any,
         wanda.open("pick list")
         assert wanda.press("Take this list") == 200
         assert "The list is yours" in wanda.told()
+        with person(browser, house, "olivia") as olivia:
+            olivia.go(urlsplit(wanda.page.url).path)
+            assert olivia.press("Take it over from wanda") == 200
+            assert "The list is yours" in olivia.told()
+        wanda.page.reload()
+        assert wanda.press("Take it over from olivia") == 200
         assert wanda.violations() == []
         wanda.page.fill("[name=bin]", "A-01")
         wanda.page.fill("[name=code]", "SOMETHING-ELSE")

@@ -205,13 +205,35 @@ async def test_what_is_called_back_is_not_picked_and_what_was_picked_goes_back_t
         assert (gone.status, gone.picks[0].cancelled) == (warehouse_service_pb2.PICK_LIST_STATUS_DONE, True)
         await refused("WRONG_STATUS", floor.pick(mine.picks[0], 1))
         assert (await floor.bins(item_id))["DOCK"] == 1 and "OUT" not in await floor.bins(item_id)
+        # Of a part that is called back the rest is picked.
+        part_id, _ = await place(calls, "W-3", 3)
+        (walk,) = [one for one in await floor.wave(kind=warehouse_service_pb2.WAVE_KIND_SINGLE) if one.picks[0].quantity == 3]
+        line = (await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=part_id))).lines[0]
+        fewer = orders_service_pb2.CancelOrderRequest(request_id=new_id(), order_id=part_id, reason="one will do less")
+        fewer.lines.add(line_id=line.line_id, quantity=1)
+        await calls.orders.CancelOrder(fewer)
+
+        async def rest() -> int:
+            found = await calls.warehouse.GetPickList(warehouse_service_pb2.GetPickListRequest(list_id=walk.list_id))
+            return found.picks[0].cancelled and found.picks[0].remaining
+
+        assert await eventually(rest) == 2
+        walk = await floor.pick(walk.picks[0], 2)
+        assert walk.status == warehouse_service_pb2.PICK_LIST_STATUS_DONE
         # The other is called off as a wave, and can be in another.
-        (wave,) = (await calls.warehouse.ListWaves(warehouse_service_pb2.ListWavesRequest())).waves
+        wave = (await calls.warehouse.ListWaves(warehouse_service_pb2.ListWavesRequest())).waves[-1]
         await calls.warehouse.CancelWave(warehouse_service_pb2.CancelWaveRequest(request_id=new_id(), wave_id=wave.wave_id))
         (again,) = await floor.wave(kind=warehouse_service_pb2.WAVE_KIND_ZONE)
         assert again.picks[0].fulfillment_order_id == kept.fulfillment_order_id
         request = warehouse_service_pb2.StartPickListRequest(request_id=new_id(), list_id=again.list_id)
         await refused("TAKEN", calls.warehouse.StartPickList(request, metadata=OTHER))
+        # Whoever goes home is relieved; only from the one who has it.
+        request.request_id, request.from_worker = new_id(), "nobody"
+        await refused("TAKEN", calls.warehouse.StartPickList(request, metadata=OTHER))
+        request.request_id, request.from_worker = new_id(), again.worker
+        relieved = await calls.warehouse.StartPickList(request, metadata=OTHER)
+        assert (relieved.worker, relieved.started_at) == ("somebody-else", again.started_at)
+        await refused("TAKEN", floor.pick(again.picks[0], 1))
         # It ships though nobody said that it was picked: the bins follow, and nothing is left to pick.
         await ship(calls, kept.fulfillment_order_id)
         assert (await prove(suite.channels, settled=True)).breaks == []

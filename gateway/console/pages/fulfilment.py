@@ -7,7 +7,7 @@ from starlette.responses import Response
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2
 from argosy.gateway.v1 import warehouses_service_pb2
 from argosy.orders.v1 import orders_service_pb2
-from chassis.kernel.errors import FailedPrecondition, NotFound
+from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from gateway.console import show
 from gateway.console.pages.common import location_ids
 from gateway.console.visit import ROWS, Notice, Visit, action
@@ -71,11 +71,16 @@ def _quantities(visit: Visit, prefix: str) -> dict[str, int]:
 
 
 def _parcel_lines(visit: Visit, prefix: str) -> list[fulfillment_pb2.ParcelLine]:
-    return [
+    """Returns what was typed; raises InvalidArgument where that is nothing, which an rpc takes for all there is."""
+    lines = [
         fulfillment_pb2.ParcelLine(line_id=line_id, quantity=quantity)
         for line_id, quantity in _quantities(visit, prefix).items()
         if quantity
     ]
+    if not lines:
+        name = prefix.rstrip("-")
+        raise InvalidArgument("INVALID_FIELD", f"{name}: say of at least one line how many", field=name)
+    return lines
 
 
 async def _answer(visit: Visit) -> Response:

@@ -58,7 +58,7 @@ async def pick_list(visit: Visit, notice: Notice | None = None, status: int = 20
     """Shows a pick list: the next pick large, for a scanner; then all of them."""
     request = warehouse_service_pb2.GetPickListRequest(list_id=visit.path["list_id"])
     found = await visit.ask(visit.calls.warehouse.GetPickList, request)
-    left = [one for one in found.picks if one.quantity > one.picked + one.shorted and not one.cancelled]
+    left = [one for one in found.picks if one.remaining]
     return visit.render(
         "pick_list.html", notice, status, list=found, next=left[0] if left else None, PickList=warehouse_service_pb2.PickListStatus,
         mine=found.worker == visit.person.account, open=OPEN,
@@ -93,7 +93,9 @@ async def _put(visit: Visit) -> Response:
 
 async def _start(visit: Visit) -> Response:
     identity = visit.path["list_id"]
-    request = warehouse_service_pb2.StartPickListRequest(request_id=visit.request_id(), list_id=identity)
+    request = warehouse_service_pb2.StartPickListRequest(
+        request_id=visit.request_id(), list_id=identity, from_worker=visit.field("from_worker")
+    )
     await visit.ask(visit.calls.warehouse.StartPickList, request)
     return visit.go(f"/console/warehouse/lists/{identity}", "list-taken")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from itertools import chain
 from typing import NamedTuple
 
 DOCK, OUT, LOST = "DOCK", "OUT", "LOST"
@@ -89,27 +90,28 @@ class Advice(NamedTuple):
     why: str
 
 
-def put_away(waiting: Iterable[Goods], bins: Sequence[Bin], contents: Mapping[str, Mapping[tuple[str, str], int]]) -> list[Advice]:
+def put_away(
+    waiting: Iterable[Goods], bins: Iterable[Bin], units: Mapping[str, int], likes: Mapping[tuple[str, str], Iterable[str]]
+) -> list[Advice]:
     """Returns where goods go: to their like where there is room, else to the first empty bin, those picked from first.
 
-    `contents` are the bins' units by item and lot. Goods of different lots do not share a bin.
+    `units` is how much lies in each bin, `likes` in which an item's lot does; no lot waits twice. Goods of different lots do not
+    share a bin.
     """
-    filled = {one.bin: dict(contents.get(one.bin, {})) for one in bins}
     order = sorted((one for one in bins if one.kind in (Kind.PICK, Kind.RESERVE) and not one.blocked), key=_way)
+    known = {one.bin: one for one in order}
+    empty = ((one, "the first empty bin") for one in order if not units.get(one.bin))
     found = []
     for goods in waiting:
         left = goods.quantity
-        for like, why in ((True, "more of it lies there"), (False, "the first empty bin")):
-            for one in order:
-                own = filled[one.bin]
-                lies_there = (goods.item_id, goods.lot) in own
-                if not left or lies_there is not like or (not like and own):
-                    continue
-                room = left if not one.most_units else min(left, one.most_units - sum(own.values()))
-                if room > 0:
-                    own[goods.item_id, goods.lot] = own.get((goods.item_id, goods.lot), 0) + room
-                    found.append(Advice(goods._replace(quantity=room), one.bin, why))
-                    left -= room
+        like = sorted((known[name] for name in likes.get((goods.item_id, goods.lot), ()) if name in known), key=_way)
+        ways = chain(((one, "more of it lies there") for one in like), empty)
+        while left and (way := next(ways, None)) is not None:
+            one, why = way
+            room = left if not one.most_units else min(left, one.most_units - units.get(one.bin, 0))
+            if room > 0:
+                found.append(Advice(goods._replace(quantity=room), one.bin, why))
+                left -= room
         if left:
             found.append(Advice(goods._replace(quantity=left), "", "no bin has room: set one up, or move something"))
     return found

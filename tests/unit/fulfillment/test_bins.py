@@ -56,7 +56,7 @@ def test_goods_go_to_their_like_then_to_an_empty_bin_and_never_over_the_brim() -
         Bin("R1", "R", Kind.RESERVE, 0, 3),
     ]
     waiting = [Goods("mug", "", 8), Goods("cup", "", 9)]
-    advice = put_away(waiting, bins, {"A1": {("mug", ""): 5}})
+    advice = put_away(waiting, bins, {"A1": 5}, {("mug", ""): ["A1", "DOCK"]})
     assert [(one.goods.item_id, one.goods.quantity, one.bin) for one in advice] == [
         ("mug", 5, "A1"), ("mug", 3, "A2"), ("cup", 3, "R1"), ("cup", 6, ""),
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from argosy.fulfillment.v1 import parcels_service_pb2
 from chassis.kernel.clock import to_timestamp
@@ -35,8 +35,8 @@ async def close_manifest(work: Work, request: parcels_service_pb2.CloseManifestR
     await work.tx.insert(MANIFESTS, [row])
     if request.with_form:
         work.start(form.NAME, str(row["manifest_id"]), form.State(str(row["manifest_id"])), form.Want())
-    ids = [one.parcel_id for one in rows]
-    await work.tx.write(update(PARCELS).where(columns.parcel_id.in_(ids)).values(manifest_id=row["manifest_id"]))
+    handed_over = [{"parcel_id": one.parcel_id, "manifest_id": row["manifest_id"]} for one in rows]
+    await work.tx.change(PARCELS, ("parcel_id",), handed_over)
     return await _shown(work.tx, str(row["manifest_id"]))
 
 

@@ -118,10 +118,12 @@ async def list_put_aways(asked: Asked) -> warehouse_service_pb2.ListPutAwaysResp
     on_dock = select(BIN_STOCK).where(columns.location_id == location_id, columns.bin == DOCK)
     rows, token = await page(asked.tx, on_dock, [columns.item_id, columns.lot], asked.request)
     bins = [to_bin(row) for row in await asked.tx.read(select(BINS).where(BINS.c.location_id == location_id))]
-    contents: defaultdict[str, dict[tuple[str, str], int]] = defaultdict(dict)
-    for row in await asked.tx.read(select(BIN_STOCK).where(columns.location_id == location_id, columns.bin != DOCK)):
-        contents[row.bin][row.item_id, row.lot] = row.quantity
-    advice = put_away([Goods(row.item_id, row.lot, row.quantity) for row in rows], bins, contents)
+    elsewhere = select(columns.bin, func.sum(columns.quantity)).where(columns.location_id == location_id, columns.bin != DOCK)
+    units = {name: int(held) for name, held in await asked.tx.read(elsewhere.group_by(columns.bin))}
+    likes: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in await asked.tx.find(BIN_STOCK, ("location_id", "item_id"), sorted({(location_id, row.item_id) for row in rows})):
+        likes[row.item_id, row.lot].append(row.bin)
+    advice = put_away([Goods(row.item_id, row.lot, row.quantity) for row in rows], bins, units, likes)
     put_aways = [
         warehouse_service_pb2.PutAway(
             item_id=one.goods.item_id, lot=one.goods.lot, quantity=one.goods.quantity, to_bin=one.bin, why=one.why

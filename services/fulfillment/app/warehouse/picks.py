@@ -27,13 +27,17 @@ PickList = warehouse_service_pb2.PickList
 
 
 async def start_pick_list(work: Work, request: warehouse_service_pb2.StartPickListRequest) -> PickList:
-    """Whoever asks picks it; asked again by the same person, changes nothing. Refusals: NO_SUCH_LIST, TAKEN, WRONG_STATUS."""
+    """Whoever asks picks it, from the worker whom they name on; asked again by the same person, changes nothing.
+
+    Refusals: NO_SUCH_LIST, TAKEN, WRONG_STATUS.
+    """
     row = await _locked(work, request.list_id)
+    values = {"status": int(ListStatus.STARTED), "worker": work.cause.actor}
     if row.status == ListStatus.OPEN:
-        values = {"status": int(ListStatus.STARTED), "worker": work.cause.actor, "started_at": work.now}
-        await work.tx.write(update(PICK_LISTS).where(PICK_LISTS.c.list_id == row.list_id).values(**values))
-    else:
+        values["started_at"] = work.now
+    elif row.status != ListStatus.STARTED or row.worker != request.from_worker:
         _need_mine(work, row)
+    await work.tx.write(update(PICK_LISTS).where(PICK_LISTS.c.list_id == row.list_id).values(**values))
     return await _shown(work.tx, request.list_id)
 
 
@@ -162,7 +166,8 @@ def _need_mine(work: Work, row: Any) -> None:
     if row.status in (ListStatus.DONE, ListStatus.CANCELLED):
         raise FailedPrecondition("WRONG_STATUS", f"the list is {ListStatus(row.status).name}", field="list_id")
     if row.worker != work.cause.actor:
-        raise FailedPrecondition("TAKEN", f"the list is picked by {row.worker}; take another", field="list_id", worker=row.worker)
+        text = f"the list is picked by {row.worker}; take another, or take it over from them (from_worker)"
+        raise FailedPrecondition("TAKEN", text, field="list_id", worker=row.worker)
 
 
 async def get_pick_list(asked: Asked) -> PickList:
@@ -208,5 +213,5 @@ def _pick(row: Any) -> warehouse_service_pb2.Pick:
     return warehouse_service_pb2.Pick(
         pick_id=row.pick_id, bin=row.bin, zone=row.zone, item_id=row.item_id, sku=row.sku, name=row.name, gtin=row.gtin, lot=row.lot,
         quantity=row.quantity, picked=row.picked, shorted=row.shorted, tote=row.tote, line_id=row.line_id,
-        fulfillment_order_id=row.fulfillment_order_id, cancelled=row.cancelled > 0,
+        fulfillment_order_id=row.fulfillment_order_id, cancelled=row.cancelled > 0, remaining=row.remaining,
     )  # fmt: skip

@@ -1157,6 +1157,7 @@ class Pick(_message.Message):
     FULFILLMENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     LINE_ID_FIELD_NUMBER: _builtins.int
     CANCELLED_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
     pick_id: _builtins.str
     """The pick."""
     bin: _builtins.str
@@ -1186,7 +1187,9 @@ class Pick(_message.Message):
     line_id: _builtins.str
     """The order's line."""
     cancelled: _builtins.bool
-    """True where it is not wanted any more: called back, or sourced elsewhere."""
+    """True where some of it is not wanted any more: called back, or sourced elsewhere."""
+    remaining: _builtins.int
+    """Stock units still to be taken."""
     def __init__(
         self,
         *,
@@ -1205,10 +1208,11 @@ class Pick(_message.Message):
         fulfillment_order_id: _builtins.str = ...,
         line_id: _builtins.str = ...,
         cancelled: _builtins.bool = ...,
+        remaining: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bin", b"bin", "cancelled", b"cancelled", "fulfillment_order_id", b"fulfillment_order_id", "gtin", b"gtin", "item_id", b"item_id", "line_id", b"line_id", "lot", b"lot", "name", b"name", "pick_id", b"pick_id", "picked", b"picked", "quantity", b"quantity", "shorted", b"shorted", "sku", b"sku", "tote", b"tote", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bin", b"bin", "cancelled", b"cancelled", "fulfillment_order_id", b"fulfillment_order_id", "gtin", b"gtin", "item_id", b"item_id", "line_id", b"line_id", "lot", b"lot", "name", b"name", "pick_id", b"pick_id", "picked", b"picked", "quantity", b"quantity", "remaining", b"remaining", "shorted", b"shorted", "sku", b"sku", "tote", b"tote", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1304,25 +1308,29 @@ Global___GetPickListRequest: _TypeAlias = GetPickListRequest  # noqa: Y015
 
 @_typing.final
 class StartPickListRequest(_message.Message):
-    """Takes a list."""
+    """Takes a list, or takes it over."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     LIST_ID_FIELD_NUMBER: _builtins.int
+    FROM_WORKER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     list_id: _builtins.str
     """The list."""
+    from_worker: _builtins.str
+    """Who picks it now, where it is taken over; empty where nobody does."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         list_id: _builtins.str = ...,
+        from_worker: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_id", b"list_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_worker", b"from_worker", "list_id", b"list_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,14 +3,19 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import update
+
 from argosy.ops.v1 import jobs_service_pb2
 from argosy.orders.v1 import customers_service_pb2, order_pb2, orders_service_pb2, rules_service_pb2
 from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.calls import Calls
+from services.orders.store.tables import JUDGEMENTS
 from suite.up import running_suite
 from tests.builders import address, eventually, open_shop, order, until_released
 from tests.ruling import HINT, Rule, activate, decide, draft, judged, reasons
+
+OF_STOCK = ("short_units", "short_skus", "least_left_units")
 
 
 async def tried(calls: Calls, version: int) -> rules_service_pb2.RuleSet:
@@ -92,6 +97,37 @@ async def test_a_dry_run_says_what_another_set_would_have_done_and_its_hints_rea
         shown = await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=after))
         assert (list(shown.hints), shown.status) == (["bulk"], order_pb2.ORDER_STATUS_ON_HOLD)
         assert await until_released(calls, await place(calls, "S-9", paid=False))
+
+
+async def test_rules_ask_what_there_is_of_an_orders_items(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"BER": 6, "HAM": 4})
+        enough = await place(calls, "S-1", quantity=2)
+        assert {name: (await judged(calls, enough)).facts[name] for name in OF_STOCK} == {
+            "short_units": "0", "short_skus": "[]", "least_left_units": "8",
+        }  # fmt: skip
+        await until_released(calls, enough)
+        short = await judged(calls, await place(calls, "S-2", quantity=11, shortage_policy=order_pb2.SHORTAGE_POLICY_HOLD))
+        assert [short.facts[name] for name in OF_STOCK] == ["3", '["MUG-1"]', "-3"]
+        scarce = Rule(
+            rule_id="scarce", reason="NEEDS_APPROVAL", condition='short_units > 0 && "MUG-1" in short_skus', detail="it is scarce"
+        )
+        drafted = await draft(calls, scarce, Rule(rule_id="last", action=HINT, hint="last", condition="least_left_units < 3"))
+        run = (await tried(calls, drafted.version)).dry_run
+        assert (run.judged, run.unknown, run.newly_held) == (2, 0, 1)
+        # What was judged before anybody looked at stock says nothing of it.
+        orders = suite.running["orders"].component
+        async with orders.database.write() as tx:
+            await tx.write(update(JUDGEMENTS).where(JUDGEMENTS.c.order_id == enough).values(facts='{"channel_id": "web"}'))
+        run = (await tried(calls, drafted.version)).dry_run
+        assert (run.judged, run.unknown, run.newly_held) == (1, 1, 1)
+        await decide(calls, (await activate(calls, drafted.version)).approval_id)
+        over = await place(calls, "S-3", quantity=9, shortage_policy=order_pb2.SHORTAGE_POLICY_HOLD)
+        assert reasons(await judged(calls, over)) == {"NEEDS_APPROVAL"}
+        few = await place(calls, "S-4", quantity=6)
+        assert reasons(await judged(calls, few)) == set()
+        assert list((await calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=few))).hints) == ["last"]
 
 
 async def test_a_rule_that_cannot_be_evaluated_holds_the_order(sqlite_settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Judges orders by the rules in force: gathers the facts of many orders at once, and keeps them with what the rules said."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -103,7 +104,7 @@ class Judge:
             "restricted_skus": [line["sku"] for line in lines if line["restricted"]],
             "hazmat_skus": [line["sku"] for line in lines if line["hazmat_class"]],
             "export_controlled_skus": [line["sku"] for line in lines if line["export_control_class"]],
-            **self._buyer(order), **self._customer(order),
+            **_stock(lines, tax.promisable), **self._buyer(order), **self._customer(order),
         }  # fmt: skip
 
     def _buyer(self, order: Row) -> dict[str, object]:
@@ -128,6 +129,22 @@ class Judge:
             "credit_limit_minor": customer.credit_limit_minor if customer is not None and on_account else -1,
             "credit_used_minor": owed.owed_minor + owed.ordered_minor, "overdue_minor": owed.overdue_minor,
         }  # fmt: skip
+
+
+def _stock(lines: Sequence[Row], promisable: Mapping[str, int]) -> dict[str, object]:
+    """Compares what nothing is reserved for yet with what can be promised, item by item."""
+    wanted: Counter[str] = Counter()
+    skus: dict[str, str] = {}
+    for line in lines:
+        if line["item_id"]:
+            wanted[line["item_id"]] += line["waiting"]
+            skus[line["item_id"]] = line["sku"]
+    left = {item_id: promisable.get(item_id, 0) - units for item_id, units in wanted.items()}
+    short = {item_id: -units for item_id, units in left.items() if units < 0}
+    return {
+        "short_units": sum(short.values()), "short_skus": [skus[item_id] for item_id in short],
+        "least_left_units": min(left.values(), default=0),
+    }  # fmt: skip
 
 
 def _bought(now: int, buyers: Sequence[str]) -> Any:

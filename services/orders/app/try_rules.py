@@ -20,7 +20,7 @@ from chassis.runtime.versions import VERSION
 from chassis.runtime.work import Work
 from services.orders.app.judge_orders import rules_in
 from services.orders.app.rule_sets import SETS, found_of
-from services.orders.domain.rules import Comparison, Judgement, Rule, compare, judge
+from services.orders.domain.rules import Comparison, Judgement, Rule, compare, judge, unknown_to
 from services.orders.store.tables import JUDGEMENTS, RULE_SETS
 
 DAYS = 28
@@ -33,7 +33,9 @@ async def dry_run_rule_set(work: Work, request: rules_service_pb2.DryRunRuleSetR
     await SETS.load(work.tx, request.version)
     days = request.days or DAYS
     since = least_id(work.now - days * DAY)
-    state = {"version": request.version, "days": days, "after": since, "figures": None, "now": {}, "then": {}, "order_ids": []}
+    state = {
+        "version": request.version, "days": days, "after": since, "figures": None, "unknown": 0, "now": {}, "then": {}, "order_ids": [],
+    }  # fmt: skip
     return await start_job(work, TRY, state)
 
 
@@ -52,11 +54,12 @@ async def _step(read: Reading, job: Job) -> Step:
 
     async def write(work: Work) -> None:
         if ended:
-            text = MessageToJson(_dry_run(following, done, work.now), preserving_proto_field_name=True, indent=None)
+            text = MessageToJson(_dry_run(following, done - following["unknown"], work.now), preserving_proto_field_name=True, indent=None)
             await work.tx.change(RULE_SETS, VERSION, [{"version": state["version"], "dry_run": text}])
 
     changed = following["figures"][Comparison._fields.index("changed")]
-    message = f"{changed} of {done} orders would have been judged otherwise" if ended else ""
+    judged = done - following["unknown"]
+    message = f"{changed} of {judged} orders would have been judged otherwise" if ended else ""
     return Step(following, max(job.total, done), done, write=write, results=results, ended=ended, message=message)
 
 
@@ -66,8 +69,13 @@ TRY = JobKind("orders.try_rules", "Past orders judged by other rules", _step)
 def _judge_again(state: dict[str, Any], rows: Sequence[Any], rules: list[Rule]) -> tuple[dict[str, Any], list[Result]]:
     figures, ids, results = list(state["figures"]), list(state["order_ids"]), []
     now_used, then_used = Counter(state["now"]), Counter(state["then"])
+    unknown = state.get("unknown", 0)
     for row in rows:
-        now, then = found_of(row), judge(rules, json.loads(row.facts))
+        facts = json.loads(row.facts)
+        if unknown_to(rules, facts):
+            unknown += 1
+            continue
+        now, then = found_of(row), judge(rules, facts)
         compared = compare(now, then)
         figures = [total + one for total, one in zip(figures, compared, strict=True)]
         now_used.update({one.rule_id for one in now.found})
@@ -76,7 +84,7 @@ def _judge_again(state: dict[str, Any], rows: Sequence[Any], rules: list[Rule]) 
             results.append(Result(row.order_id, f"{_words(now)} → {_words(then)}"))
             ids = [*ids, row.order_id][:SHOWN]
     after = rows[-1].judgement_id if rows else state["after"]
-    return {**state, "after": after, "figures": figures, "now": now_used, "then": then_used, "order_ids": ids}, results
+    return {**state, "after": after, "figures": figures, "unknown": unknown, "now": now_used, "then": then_used, "order_ids": ids}, results
 
 
 def _words(judgement: Judgement) -> str:
@@ -89,6 +97,6 @@ def _dry_run(state: dict[str, Any], judged: int, now: int) -> rules_service_pb2.
     names = sorted({*state["now"], *state["then"]})
     uses = [rules_service_pb2.RuleUse(rule_id=name, now=state["now"].get(name, 0), then=state["then"].get(name, 0)) for name in names]
     return rules_service_pb2.DryRun(
-        days=state["days"], judged=judged, rules=uses, order_ids=state["order_ids"], ended_at=to_timestamp(now),
+        days=state["days"], judged=judged, unknown=state["unknown"], rules=uses, order_ids=state["order_ids"], ended_at=to_timestamp(now),
         **dict(zip(Comparison._fields, state["figures"], strict=True)),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """What rules may speak of, how an order is judged by a set of them, and the rules of version 1."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,6 +8,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from chassis.kernel.rules import Expression, RuleError, Vocabulary, all_of
+
+WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Fact(NamedTuple):
@@ -49,8 +52,16 @@ FACTS = (
     Fact("restricted_skus", "list", "SKUs that must not go to this country"),
     Fact("hazmat_skus", "list", "SKUs that are dangerous goods"),
     Fact("export_controlled_skus", "list", "SKUs under export control"),
+    Fact("short_units", "int", "of the units that nothing is reserved for yet, how many all locations together cannot promise"),
+    Fact("short_skus", "list", "SKUs of which less can be promised than is asked for"),
+    Fact(
+        "least_left_units",
+        "int",
+        "what can still be promised after this order of the item that is scarcest then; below 0 where it is short",
+    ),
     Fact("fraud_score", "int", "the points of the scores that hold; 0 while scores are judged"),
 )
+NAMES = frozenset(fact.name for fact in FACTS)
 VOCABULARY = Vocabulary({fact.name: fact.kind for fact in FACTS})
 UNKNOWN: dict[str, object] = {fact.name: {"int": 0, "string": "", "bool": False, "list": []}[fact.kind] for fact in FACTS}
 
@@ -162,6 +173,17 @@ def _found(rule: Rule, facts: Mapping[str, object]) -> Found | None:
     except RuleError as error:
         return Found(rule.rule_id, int(Action.HOLD), "RULE_ERROR", str(error), 0, "")
     return _says(rule)
+
+
+def unknown_to(rules: Sequence[Rule], facts: Mapping[str, object]) -> frozenset[str]:
+    """Returns what rules ask for that was not known of an order when it was judged."""
+    missing = NAMES - {"fraud_score"} - facts.keys()
+    return frozenset(missing & _asked(tuple(rule.condition.text for rule in rules))) if missing else frozenset()
+
+
+@lru_cache(32)
+def _asked(conditions: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word for text in conditions for word in WORD.findall(text))
 
 
 class Comparison(NamedTuple):

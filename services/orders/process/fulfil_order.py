@@ -135,8 +135,8 @@ def _told(state: State, message: Struct, now: int) -> Step:
             return _resolved(state, items, now)
         case SaleDated(moments):
             return sale_dated(state, moments, now)
-        case TaxCalculated(line_tax_minor, shipping_tax_minor, unknown):
-            return replace(state, changed=False), (KeepTax(line_tax_minor, shipping_tax_minor, unknown, state.changed),)
+        case TaxCalculated(line_tax_minor, shipping_tax_minor, unknown, promisable):
+            return replace(state, changed=False), (KeepTax(line_tax_minor, shipping_tax_minor, unknown, state.changed, promisable),)
         case Validated(reasons):
             return _validated(state, reasons)
         case Planned() if state.asking == "replan":

@@ -60,11 +60,12 @@ class SaleDated(Struct, frozen=True, tag=True):
 
 
 class TaxCalculated(Struct, frozen=True, tag=True):
-    """Finance says what the tax is."""
+    """Finance says what the tax is, and inventory how much can be promised of each item."""
 
     line_tax_minor: dict[str, int]
     shipping_tax_minor: int
     unknown: bool
+    promisable: dict[str, int] = {}
 
 
 class Validated(Struct, frozen=True, tag=True):
@@ -354,6 +355,7 @@ class KeepTax(Struct, frozen=True, tag=True):
     shipping_tax_minor: int
     unknown: bool
     changed: bool = False
+    promisable: dict[str, int] = {}
 
 
 class KeepPromise(Struct, frozen=True, tag=True):

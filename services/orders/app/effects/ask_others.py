@@ -13,9 +13,10 @@ from argosy.finance.v1 import finance_service_pb2
 from argosy.finance.v1.finance_service_pb2_grpc import FinanceServiceStub
 from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2
 from argosy.fulfillment.v1.fulfillment_service_pb2_grpc import FulfillmentServiceStub
-from argosy.inventory.v1 import demands_service_pb2, reservations_service_pb2
+from argosy.inventory.v1 import demands_service_pb2, reservations_service_pb2, stock_service_pb2
 from argosy.inventory.v1.demands_service_pb2_grpc import DemandsServiceStub
 from argosy.inventory.v1.reservations_service_pb2_grpc import ReservationsServiceStub
+from argosy.inventory.v1.stock_service_pb2_grpc import StockServiceStub
 from chassis.kernel.clock import from_timestamp, to_timestamp
 from chassis.kernel.errors import Refusal
 from chassis.kernel.ids import request_id
@@ -28,6 +29,7 @@ from services.orders.process import messages as m
 from services.orders.store.tables import CUSTOMERS, LINES, ORDERS
 
 LONG_S = 30
+MOST_ITEMS = 2000
 BACKORDER, PREORDER = demands_service_pb2.DEMAND_KIND_BACKORDER, demands_service_pb2.DEMAND_KIND_PREORDER
 Answers = Sequence[Struct | None]
 
@@ -91,7 +93,7 @@ class AskOthers:
         return lines, answer
 
     async def calculate_tax(self, effects: Sequence[Effect], database: Database) -> Answers:
-        """Asks finance for the tax."""
+        """Asks finance for the tax, and inventory for the stock that rules may ask about."""
         orders, lines = await self._rows(database, effects)
         customers = await _customers(database, orders)
         request = finance_service_pb2.CalculateTaxRequest()
@@ -105,14 +107,27 @@ class AskOthers:
             )
             for line in lines[order.order_id]:
                 asked.lines.add(tax_class=line.tax_class, net_minor=line.amount_minor - line.discount_minor)
-        answer = await FinanceServiceStub(self._channels.to("finance")).CalculateTax(request, timeout=LONG_S)
+        items = {line.item_id for own in lines.values() for line in own if line.item_id}
+        answer, promisable = await asyncio.gather(
+            FinanceServiceStub(self._channels.to("finance")).CalculateTax(request, timeout=LONG_S), self._promisable(sorted(items))
+        )
         return [
             m.TaxCalculated(
                 {line.line_id: tax for line, tax in zip(lines[effect.asked.order_id], taxed.line_tax_minor, strict=True)},
                 taxed.shipping_tax_minor, taxed.unknown,
+                {line.item_id: promisable[line.item_id] for line in lines[effect.asked.order_id] if line.item_id},
             )
             for effect, taxed in zip(effects, answer.orders, strict=True)
         ]  # fmt: skip
+
+    async def _promisable(self, item_ids: Sequence[str]) -> dict[str, int]:
+        """Returns how much of each item all locations together can promise, for the day from which it is sold."""
+        stub, found = StockServiceStub(self._channels.to("inventory")), {}
+        for start in range(0, len(item_ids), MOST_ITEMS):
+            request = stock_service_pb2.GetAvailabilityRequest(item_ids=item_ids[start : start + MOST_ITEMS])
+            answer = await stub.GetAvailability(request, timeout=LONG_S)
+            found.update({item.item_id: item.available_to_sell for item in answer.items})
+        return found
 
     async def plan_order(self, effects: Sequence[Effect], database: Database) -> Answers:
         """Asks fulfillment where to ship from."""

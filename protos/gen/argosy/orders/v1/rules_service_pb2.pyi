@@ -208,6 +208,7 @@ class DryRun(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     ORDER_IDS_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
     days: _builtins.int
     """Of how many last days orders were judged again."""
     judged: _builtins.int
@@ -222,6 +223,8 @@ class DryRun(_message.Message):
     """Orders that were held and would not have been."""
     changed: _builtins.int
     """Orders with other reasons, scores or hints, those included."""
+    unknown: _builtins.int
+    """Orders beside those, of which something that the set asks for was not known when they were judged: they say nothing of it."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleUse]:
         """How often each rule held, then and now; by name."""
@@ -247,10 +250,11 @@ class DryRun(_message.Message):
         rules: _abc.Iterable[Global___RuleUse] | None = ...,
         order_ids: _abc.Iterable[_builtins.str] | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
+        unknown: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "days", b"days", "ended_at", b"ended_at", "held_now", b"held_now", "held_then", b"held_then", "judged", b"judged", "newly_free", b"newly_free", "newly_held", b"newly_held", "order_ids", b"order_ids", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "days", b"days", "ended_at", b"ended_at", "held_now", b"held_now", "held_then", b"held_then", "judged", b"judged", "newly_free", b"newly_free", "newly_held", b"newly_held", "order_ids", b"order_ids", "rules", b"rules", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,10 +7,10 @@ themselves; kits take several of what they are made of, and are whole because th
 It starts from a plan that is known, answers with one that is not worse, and says how far that may be from the best.
 """
 
+import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cache
 from typing import Any, NamedTuple
 
 import highspy
@@ -21,6 +21,7 @@ from services.fulfillment.domain.sourcing import MOST_PLACES, Ask, Components, K
 MILLION = 1_000_000
 GOOD_ENOUGH = 0.0005
 BELOW_ALL = -(10**15)
+_OWN = threading.local()
 Seconds = int | Fraction
 Stock = Mapping[Key, int]
 
@@ -56,12 +57,13 @@ class _Quiet(highspy.Highs):
         """Sets none up."""
 
 
-@cache
 def _solver() -> Any:
-    """Returns the one solver of this process."""
-    solver: Any = _Quiet()  # type: ignore[no-untyped-call]
-    for name, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", GOOD_ENOUGH), ("random_seed", 1)):
-        solver.setOptionValue(name, value)
+    """Returns this thread's solver: it lets others run while it works, and knows one problem at a time."""
+    solver: Any = getattr(_OWN, "solver", None)
+    if solver is None:
+        solver = _OWN.solver = _Quiet()  # type: ignore[no-untyped-call]
+        for name, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", GOOD_ENOUGH), ("random_seed", 1)):
+            solver.setOptionValue(name, value)
     return solver
 
 

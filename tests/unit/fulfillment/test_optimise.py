@@ -1,6 +1,7 @@
 """Orders that want the same stock: never worse than in turn, never more than there is, and the best where that can be counted out."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
@@ -192,3 +193,24 @@ def test_together_they_take_no_more_than_is_left_to_their_methods() -> None:
     # What is reserved already stays.
     known = [[Share(str(number), "A", "X", 1)] for number in range(3)]
     assert optimise(slow, known, {("A", "X"): 3}, 5, kept_back[:3]).shares == known
+
+
+def random_contest(seed: int, orders: int) -> tuple[list[Ask], list[list[Share]], dict[tuple[str, str], int]]:
+    dice = random.Random(seed)
+    stock = {(item, place): dice.randrange(5) for item in "ABC" for place in "XYZ"}
+    asks = []
+    for number in range(orders):
+        wants = [Want(f"{number}{item}", item, 1 + dice.randrange(2), 100) for item in dice.sample("ABC", 2)]
+        places = [Place(place, "DE", {item: stock[item, place] for item in "ABC"}, dice.randrange(300)) for place in "XYZ"]
+        asks.append(Ask(wants, places, RATES, TERMS))
+    return asks, [[] for _ in asks], stock
+
+
+def test_two_threads_solve_at_a_time_each_its_own() -> None:
+    """A replay or a large batch is solved beside the loop, which solves small ones meanwhile."""
+    contests = [[random_contest(seed, orders) for seed in range(12)] for orders in (3, 8)]
+    alone = [[optimise(*one, 5).shares for one in some] for some in contests]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(4):
+            beside = list(pool.map(lambda some: [optimise(*one, 5).shares for one in some], contests))
+            assert beside == alone

@@ -149,7 +149,7 @@ def read_item(row: dict[str, str], known: dict[str, item_pb2.Item], item: item_p
             try:
                 _set(given, name, text, known)
             except (ValueError, TypeError, AttributeError, ParseError) as error:
-                raise ValueError(f"{name}: {error}") from error
+                raise ValueError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
     given.sku = given.sku.strip().upper()
     return given
 

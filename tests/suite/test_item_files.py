@@ -39,6 +39,9 @@ async def test_items_go_out_and_come_in_again_as_they_were(sqlite_settings: Sett
             "SET": "", "CUP": "", "SAUCER": "", "MUG": "", "BAD": "INVALID_FIELD", "WORSE": "INVALID_FIELD",
             "ODD": "INVALID_FIELD", "LATE": "INVALID_FIELD",
         }  # fmt: skip
+        details = {row["subject"]: row["detail"] for row in brought}
+        assert details["LATE"].startswith("sellable_from: 'soon' is no day or moment")
+        assert details["WORSE"].startswith("tracking: 'sometimes' is none of")
         out = tmp_path / "out.csv"
         assert await export_items(calls, out, item_pb2.LIFECYCLE_UNSPECIFIED, silent) == 4
         before = (await calls.items.ListItems(items_service_pb2.ListItemsRequest())).items

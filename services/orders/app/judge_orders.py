@@ -132,7 +132,9 @@ class Judge:
 
 
 def _stock(lines: Sequence[Row], promisable: Mapping[str, int]) -> dict[str, object]:
-    """Compares what nothing is reserved for yet with what can be promised, item by item."""
+    """Compares what nothing is reserved for yet with what can be promised, item by item; nothing where nobody was asked."""
+    if not promisable:
+        return {}
     wanted: Counter[str] = Counter()
     skus: dict[str, str] = {}
     for line in lines:

@@ -1,8 +1,8 @@
 """Items as rows of a CSV file: brought in, whether they are new or known, and written out again.
 
 Columns are the fields of an item. An empty cell says nothing: a known item keeps what it has. Countries and links are
-separated by blanks, components and substitutes are SKUs with their quantity or rank (`CUP*2; SAUCER*1`), units, tax classes
-and attributes are JSON; an attribute may have a column of its own (`attributes.colour`).
+separated by blanks, components and substitutes are SKUs with their quantity or rank (`CUP*2; SAUCER*1`; 1 or their order where
+that is not said), units, tax classes and attributes are JSON; an attribute may have a column of its own (`attributes.colour`).
 """
 
 import csv
@@ -159,10 +159,12 @@ def _set(given: item_pb2.ItemInput, name: str, text: str, known: dict[str, item_
     if name in NAMED or field.is_repeated:
         given.ClearField(name)  # type: ignore[arg-type]
     if name in NAMED:
-        for sku, number in _parts(text):
+        for place, (sku, number) in enumerate(_parts(text), 1):
             if sku not in known:
                 raise ValueError(f"there is no item {sku}")
-            getattr(given, name).add(item_id=known[sku].item_id, **{NAMED[name]: number})
+            unsaid = place if name == "substitutes" else 1
+            beside = whole(number, name) if number is not None else unsaid
+            getattr(given, name).add(item_id=known[sku].item_id, **{NAMED[name]: beside})
     elif name == "attributes":
         given.attributes.update({key: str(value) for key, value in json.loads(text).items()})
     elif field.message_type is not None and field.is_repeated:
@@ -199,10 +201,11 @@ def _named(row: dict[str, str]) -> list[str]:
     return [sku for name in NAMED for sku, _ in _parts(row.get(name, ""))]
 
 
-def _parts(text: str) -> Iterator[tuple[str, int]]:
-    for place, part in enumerate(filter(None, (one.strip() for one in text.split(";"))), 1):
+def _parts(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yields each SKU with what stands behind its star; None where there is no star."""
+    for part in filter(None, (one.strip() for one in text.split(";"))):
         sku, star, number = part.rpartition("*")
-        yield (sku if star else part).strip().upper(), int(number) if star and number.strip().isdecimal() else place
+        yield (sku if star else part).strip().upper(), number.strip() if star else None
 
 
 async def export_items(calls: Calls, path: Path, lifecycle: item_pb2.Lifecycle.ValueType, progress: Progress) -> int:

@@ -28,7 +28,8 @@ async def test_items_go_out_and_come_in_again_as_they_were(sqlite_settings: Sett
         "MUG,A mug,,,,red,,,,,",
         "BAD,Bad,NOTHING*1,,,,,,,,",
         "WORSE,Worse,,,,,sometimes,,,,",
-        "ODD,Odd,CUP*²,,7,,,,,,",
+        "ODD,Odd,CUP*²,,,,,,,,",
+        "LIST,List,,,7,,,,,,",
         "LATE,Late,,,,,,,soon,,",
     )
     async with running_suite(sqlite_settings, services=("catalog", "gateway")) as suite:
@@ -37,14 +38,16 @@ async def test_items_go_out_and_come_in_again_as_they_were(sqlite_settings: Sett
         brought = await reported(tmp_path, partial(import_items, calls, write(tmp_path, "items.csv", *rows, header=header)))
         assert {row["subject"]: row["refusal"] for row in brought} == {
             "SET": "", "CUP": "", "SAUCER": "", "MUG": "", "BAD": "INVALID_FIELD", "WORSE": "INVALID_FIELD",
-            "ODD": "INVALID_FIELD", "LATE": "INVALID_FIELD",
+            "ODD": "INVALID_FIELD", "LIST": "INVALID_FIELD", "LATE": "INVALID_FIELD",
         }  # fmt: skip
         details = {row["subject"]: row["detail"] for row in brought}
         assert details["LATE"].startswith("sellable_from: 'soon' is no day or moment")
+        assert details["ODD"] == "components: '²' is no whole number"
         assert details["WORSE"].startswith("tracking: 'sometimes' is none of")
         out = tmp_path / "out.csv"
         assert await export_items(calls, out, item_pb2.LIFECYCLE_UNSPECIFIED, silent) == 4
         before = (await calls.items.ListItems(items_service_pb2.ListItemsRequest())).items
+        assert [[one.quantity for one in item.components] for item in before if item.sku == "SET"] == [[2, 1]]
         cup = before[0]
         assert (cup.sku, cup.tracking, cup.expires, dict(cup.attributes)) == ("CUP", item_pb2.TRACKING_LOT, True, {"colour": "blue"})
         assert {row["outcome"] for row in await reported(tmp_path, partial(import_items, calls, out))} == {"unchanged"}

@@ -172,25 +172,31 @@ class SqliteTx(Tx):
         del gate
         return False
 
+    async def shut(self, table: Table) -> bool:
+        """Only one writes at a time."""
+        del table
+        return False
+
     async def _before(self) -> None:
         """There is nothing to do: what goes ahead goes with any statement."""
 
-    async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    async def _fetch(self, one: Ready, cells: Sequence[Any], locks: bool) -> Sequence[Sequence[Any]]:
+        del locks
         rows, _ = await self._run(one.text, lambda connection: _found(connection.execute(one.text, cells)))
         return rows
 
-    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None, *, asks: bool = False) -> None:
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None) -> None:
         def run(connection: sqlite3.Connection) -> Found:
             found = _found(connection.execute(one.text, cells))
-            need_all(one.table, len(found[0]) if asks else found[1][1], must)
+            need_all(one.table, found[1][1] if must else len(found[0]), must)
             return found
 
         self._driver.ahead.append(run)
 
-    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
+    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool, must: bool) -> int:
         one = statements.insert_text(table, names, once)
-        each = _each(one, rows)
-        if once:
+        each = _each(one, rows, len(rows) if must else None)
+        if once and not must:
             return (await self._run(one.text, each))[1][1]
         self._driver.ahead.append(each)
         return len(rows)
@@ -218,13 +224,15 @@ def driver_of(connection: AsyncConnection) -> Driver:
     return sync.connection.dbapi_connection  # type: ignore[no-any-return]
 
 
-def _each(one: Ready, rows: Sequence[Mapping[str, Any]]) -> Statement:
-    """Returns what inserts rows, and what that returns of all of them."""
+def _each(one: Ready, rows: Sequence[Mapping[str, Any]], must: int | None = None) -> Statement:
+    """Returns what inserts rows, so many of which must be new, and what that returns of all of them."""
     cells = [[row[name] for name in one.names] for row in rows]
 
     def run(connection: sqlite3.Connection) -> Found:
         parts = [_found(connection.execute(*part)) for part in together(one.text, cells)]
-        return [row for found, _ in parts for row in found], (None, sum(answer[1] for _, answer in parts), None)
+        count = sum(answer[1] for _, answer in parts)
+        need_all(one.table, count, must)
+        return [row for found, _ in parts for row in found], (None, count, None)
 
     return run
 

@@ -25,8 +25,8 @@ class Connection(Protocol):
         """Runs one statement."""
 
 
-class Present(Exception):
-    """What was taken not to be there is."""
+class Mistaken(Exception):
+    """What was taken to be so is not: a row is there that must not be, or one is not what it was when it was read."""
 
 
 class Tx(ABC):
@@ -67,14 +67,17 @@ class Tx(ABC):
         one = statements.ready(self.dialect, table, query)
         cells = one.cells(statements.filled(self.dialect, "wanted", statements.kinds(table, by), wanted, lone=lone))
         make = statements.row_type(only or tuple(table.c.keys()))._make
-        return [make(row) for row in await self._fetch(one, cells)]
+        return [make(row) for row in await self._fetch(one, cells, lock or share)]
 
-    async def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], *, once: bool = False) -> int:
-        """Writes new rows; `once` leaves out those whose key is there already. Returns how many are new."""
+    async def insert(self, table: Table, rows: Sequence[Mapping[str, Any]], *, once: bool = False, must: bool = False) -> int:
+        """Writes new rows; `once` leaves out those whose key is there already. Returns how many are new.
+
+        Where all `must` be new, Mistaken is raised with the next statement if one is not.
+        """
         if not rows:
             return 0
         self.writes += 1
-        return await self._insert(table, tuple(rows[0]), rows, once)
+        return await self._insert(table, tuple(rows[0]), rows, once or must, must)
 
     async def merge(
         self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()
@@ -97,7 +100,7 @@ class Tx(ABC):
         """Changes the rows that the columns `by` name: columns in `add` are added to what is there, others are set.
 
         A row where a sum would fall below zero stays as it is, and what is not there is not made: where it `must` be changed,
-        that is an error, raised with the next statement. No two may name the same row.
+        Mistaken is raised with the next statement if one was not. No two may name the same row.
         """
         if not rows:
             return
@@ -119,7 +122,7 @@ class Tx(ABC):
         await self._later(one, one.cells(statements.filled(self.dialect, "gone", statements.kinds(table, by), gone, lone=lone)))
 
     async def need_none(self, table: Table, by: Names, keys: Iterable[tuple[Cell, ...]]) -> None:
-        """Takes it that no row has one of the keys; where one has, raises Present with the next statement."""
+        """Takes it that no row has one of the keys; where one has, raises Mistaken with the next statement."""
         wanted = list(keys)
         if not wanted:
             return
@@ -128,7 +131,7 @@ class Tx(ABC):
             self.dialect, table, statements.find(self.dialect, table, by, by, (), (), lone=lone, lock=False, share=False)
         )
         cells = one.cells(statements.filled(self.dialect, "wanted", statements.kinds(table, by), wanted, lone=lone))
-        await self._later(one, cells, 0, asks=True)
+        await self._later(one, cells, 0)
 
     @abstractmethod
     async def join(self, gate: int) -> None:
@@ -146,19 +149,26 @@ class Tx(ABC):
         """
 
     @abstractmethod
+    async def shut(self, table: Table) -> bool:
+        """Keeps all others from a table until the end, once those who used it have ended: they see what is written here.
+
+        Says whether others may have written meanwhile, as `close` does.
+        """
+
+    @abstractmethod
     async def _before(self) -> None:
         """Does what must be done before SQLAlchemy runs a statement."""
 
     @abstractmethod
-    async def _fetch(self, one: Ready, cells: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        """Returns the rows of a query."""
+    async def _fetch(self, one: Ready, cells: Sequence[Any], locks: bool) -> Sequence[Sequence[Any]]:
+        """Returns the rows of a query, which may lock them."""
 
     @abstractmethod
-    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None, *, asks: bool = False) -> None:
-        """Runs a change ahead of the next statement, or a query that `asks`; where it must be so many rows, it raises if it is not."""
+    async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None) -> None:
+        """Runs a change ahead of the next statement; where it must be so many rows, it raises if it is not. None is a query's must."""
 
     @abstractmethod
-    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool) -> int:
+    async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool, must: bool) -> int:
         """Inserts rows and returns how many are new."""
 
     @abstractmethod
@@ -174,9 +184,6 @@ def gate(*names: str) -> int:
 
 
 def need_all(table: Table, count: int, must: int | None) -> None:
-    """Raises where a change did not change all rows that it must, or a query found what must not be there."""
-    if must is None or count == must:
-        return
-    if must == 0:
-        raise Present(table.name)
-    raise RuntimeError(f"{table.name}: {count} rows were changed, not {must}: one was not what it was when it was read")
+    """Raises Mistaken where a change did not change all rows that it must, or a query found what must not be there."""
+    if must is not None and count != must:
+        raise Mistaken(f"{table.name}: {count} rows, not {must}: one is there, or is not what it was when it was read")

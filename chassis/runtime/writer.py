@@ -31,7 +31,7 @@ from chassis.runtime.database import Database
 from chassis.runtime.moments import Moments
 from chassis.runtime.process import Runner
 from chassis.runtime.tables import ChassisTables
-from chassis.runtime.tx import Present
+from chassis.runtime.tx import Mistaken
 from chassis.runtime.work import Cause, Work
 
 MOST_CALLS = 256
@@ -50,6 +50,7 @@ MOST_REPEATS = 5
 T = TypeVar("T")
 Outcome = Message | Refusal
 Key = tuple[str, str, str]
+KEY = ("principal", "method", "request_id")
 SetHandler = Callable[[Work, "Sequence[Call]"], Awaitable[Sequence[Outcome]]]
 OneHandler = Callable[[Work, Any], Awaitable[Message]]
 log = structlog.get_logger()
@@ -103,10 +104,6 @@ class Job:
 
 class Overtaken(Exception):
     """Another replica answered the same call first."""
-
-
-class Repeated(Exception):
-    """A call that was taken for a new one was made before."""
 
 
 class Rerun(Exception):
@@ -261,7 +258,7 @@ class Writer:
         try:
             outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch, hopeful=hopeful))
         except Exception as error:
-            if hopeful and isinstance(error, Repeated | Present):
+            if hopeful and isinstance(error, Mistaken):
                 self._doubtful_until = clock() + DOUBT_S
                 await self._answer(batch, hopeful=False)
                 return
@@ -322,17 +319,11 @@ class Writer:
         await work.tx.insert(
             self._tables.audit_rows, [_audit(work, call, outcome) for call, outcome in fresh if not isinstance(outcome, Refusal)]
         )
-        try:
-            await self._keep_outcomes(work, fresh)
-        except Overtaken:
-            if hopeful:
-                raise Repeated from None
-            raise
         if hopeful:
             # What is refused and not kept may be what was done before.
-            passing = [call for call, outcome in fresh if isinstance(outcome, Refusal) and not outcome.lasting]
-            if passing and await self._recall(work, passing):
-                raise Repeated
+            passing = [call.key for call, outcome in fresh if isinstance(outcome, Refusal) and not outcome.lasting]
+            await work.tx.need_none(self._tables.requests, KEY, passing)
+        await self._keep_outcomes(work, fresh)
         for call in batch:
             again = call.key in known or call is not first[call.key]
             call.replayed = again and call.fingerprint == outcomes[call.key][0]
@@ -342,7 +333,7 @@ class Writer:
         """Returns the stored outcomes of those calls that were made before."""
         table = self._tables.requests
         by_key = {call.key: call for call in calls}
-        rows = await work.tx.find(table, ("principal", "method", "request_id"), by_key)
+        rows = await work.tx.find(table, KEY, by_key)
         stored = {(row.principal, row.method, row.request_id): row for row in rows}
         return {key: (row.fingerprint, _stored_outcome(by_key[key], row)) for key, row in stored.items()}
 
@@ -358,7 +349,7 @@ class Writer:
             for call, outcome in sorted(outcomes, key=lambda one: one[0].key)
             if not isinstance(outcome, Refusal) or outcome.lasting
         ]  # fmt: skip
-        if await work.tx.insert(table, rows, once=True) != len(rows):
+        if await work.tx.insert(table, rows, once=True, must=work.hopeful) != len(rows):
             raise Overtaken
 
 

@@ -8,10 +8,13 @@ import pytest
 
 from argosy.inventory.v1 import demands_service_pb2
 from argosy.inventory.v1.reservations_service_pb2 import CancelReservationRequest, ReservationLine, ReserveRequest
-from chassis.kernel.errors import FailedPrecondition
+from chassis.kernel.errors import FailedPrecondition, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime.component import Component
+from chassis.runtime.database import Database
+from chassis.runtime.settings import Settings
 from chassis.runtime.writer import Outcome
+from services.inventory.store.tables import BALANCES
 from tests.service.conftest import Pause, submit
 from tests.service.stockroom import Stockroom
 
@@ -19,10 +22,10 @@ RESERVATIONS = "/argosy.inventory.v1.ReservationsService/"
 Ask = Callable[[Component], Awaitable[Outcome]]
 
 
-def reserve(component: Component) -> Awaitable[Outcome]:
+def reserve(component: Component, order_id: str = "o1") -> Awaitable[Outcome]:
     """Reserves three mugs for an order."""
     line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
-    return submit(component, f"{RESERVATIONS}Reserve", ReserveRequest(request_id=new_id(), order_id="o1", lines=[line]))
+    return submit(component, f"{RESERVATIONS}Reserve", ReserveRequest(request_id=new_id(), order_id=order_id, lines=[line]))
 
 
 def wait(component: Component) -> Awaitable[Outcome]:
@@ -41,9 +44,9 @@ def take_over(component: Component) -> Awaitable[Outcome]:
     return submit(component, "/argosy.inventory.v1.DemandsService/TakeOver", request)
 
 
-def cancel(component: Component) -> Awaitable[Any]:
+def cancel(component: Component, order_id: str = "o1") -> Awaitable[Any]:
     """Cancels what the order has."""
-    return submit(component, f"{RESERVATIONS}CancelReservation", CancelReservationRequest(request_id=new_id(), owner_id="o1"))
+    return submit(component, f"{RESERVATIONS}CancelReservation", CancelReservationRequest(request_id=new_id(), owner_id=order_id))
 
 
 @pytest.mark.parametrize("ask", [reserve, wait, take_over])
@@ -70,9 +73,74 @@ async def test_a_cancel_finds_what_another_replica_is_reserving(
     # It has looked by then, and found nothing.
     await asyncio.wait({cancels}, timeout=0.5)
     waits.go.set()
-    await asks
-    assert [one.cancelled for one in (await cancels).reservations] == [3]
+    found, cancelled = await asks, [one.cancelled for one in (await cancels).reservations]
+    if ask is reserve:
+        # It hopes until it writes, and so came after the cancel.
+        assert isinstance(found, FailedPrecondition) and found.reason == "OWNER_CANCELLED"
+    assert cancelled == ([] if ask is reserve else [3])
     assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+
+
+@pytest.mark.parametrize("ask", [reserve, wait, take_over])
+async def test_who_reserves_waits_for_a_cancel_that_is_not_committed(
+    replicas: tuple[Stockroom, Component], pause: Callable[[Component], Pause], ask: Ask
+) -> None:
+    room, second = replicas
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    waits = pause(second)
+    cancels = asyncio.ensure_future(cancel(second))
+    await waits.reached.wait()
+    asks = asyncio.ensure_future(ask(room.component))
+    assert not (await asyncio.wait({asks}, timeout=0.5))[0]
+    waits.go.set()
+    assert not (await cancels).reservations
+    late = await asks
+    assert isinstance(late, FailedPrecondition) and late.reason == "OWNER_CANCELLED"
+    assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+
+
+async def test_a_cancel_waits_for_a_reservation_that_is_being_written(
+    replicas: tuple[Stockroom, Component], postgres_settings: Settings
+) -> None:
+    room, second = replicas
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    # What is kept of it is known from then on, so that one statement writes all.
+    await reserve(room.component)
+    await cancel(room.component)
+    holder = Database(postgres_settings.database_for("inventory"))
+    try:
+        async with holder.write() as tx:
+            await tx.find(BALANCES, ("item_id",), [("mug",)], lock=True)
+            asks = asyncio.ensure_future(reserve(room.component, "o2"))
+            await asyncio.wait({asks}, timeout=0.5)
+            cancels = asyncio.ensure_future(cancel(second, "o2"))
+            assert not (await asyncio.wait({asks, cancels}, timeout=0.5))[0]
+        assert not isinstance(await asks, Refusal)
+        assert [one.cancelled for one in (await cancels).reservations] == [3]
+    finally:
+        await holder.close()
+    assert (await room.balances("mug"))["", "AVAILABLE"] == 5
+
+
+async def test_who_hoped_for_what_another_took_is_refused(
+    replicas: tuple[Stockroom, Component], pause: Callable[[Component], Pause]
+) -> None:
+    room, second = replicas
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    waits = pause(room.component)
+    asks = asyncio.ensure_future(reserve(room.component))
+    await waits.reached.wait()
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
+    request = ReserveRequest(request_id=new_id(), order_id="faster", lines=[line])
+    # Nobody waits for who only hopes.
+    assert not isinstance(await submit(second, f"{RESERVATIONS}Reserve", request), Refusal)
+    waits.go.set()
+    late = await asks
+    assert isinstance(late, FailedPrecondition) and late.reason == "INSUFFICIENT_STOCK" and late.metadata["available"] == "2"
+    assert (await room.balances("mug")) == {("", "AVAILABLE"): 2, ("", "RESERVED"): 3}
 
 
 async def test_one_who_was_buried_hurts_none_who_asks_beside(room: Stockroom) -> None:

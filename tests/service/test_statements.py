@@ -10,12 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from chassis.runtime.database import Database
+from chassis.runtime.postgres_driver import PostgresTx
 from chassis.runtime.settings import Settings
 from chassis.runtime.statements import END, NONE
-from chassis.runtime.tx import Present, Tx
+from chassis.runtime.tx import Mistaken, Tx
 from services.inventory.store.tables import BALANCES, LOTS, TOMBSTONES
 
 KEY = ("item_id", "location_id", "lot", "state")
+LOT = {
+    "item_id": "i", "lot": "l", "batch": "", "expires_at": None, "recalled_at": None, "received_at": 1, "recall_reason": "", "expired": 0,
+}  # fmt: skip
 
 
 def balance(item_id: str, quantity: int, location_id: str = "BER") -> dict[str, str | int]:
@@ -129,11 +133,10 @@ FOLLOWING: dict[str, Callable[[Tx], Awaitable[Any]]] = {
 @pytest.mark.parametrize("following", FOLLOWING)
 @pytest.mark.parametrize("quantity", [-5, -6])
 async def test_what_must_be_changed_and_is_not_fails_its_transaction(database: Database, following: str, quantity: int) -> None:
-    lot = {"item_id": "i", "lot": "l", "batch": "", "expires_at": None, "recalled_at": None, "received_at": 1, "recall_reason": ""}
 
     async def change() -> None:
         async with database.write() as tx:
-            await tx.insert(LOTS, [{**lot, "expired": 0}])
+            await tx.insert(LOTS, [LOT])
             await tx.insert(BALANCES, [balance("c", 1)])
             await tx.change(BALANCES, KEY, [balance("a", quantity), balance("b", 1)], add=("quantity",), must=True)
             await FOLLOWING[following](tx)
@@ -142,7 +145,7 @@ async def test_what_must_be_changed_and_is_not_fails_its_transaction(database: D
         await change()
         assert await quantities(database) == {"a": 0, "b": 8, "c": 1}
         return
-    with pytest.raises(RuntimeError, match="stock_balances: 1 rows were changed, not 2"):
+    with pytest.raises(Mistaken, match="stock_balances: 1 rows, not 2"):
         await change()
     assert await quantities(database) == {"a": 5, "b": 7}
     async with database.read() as tx:
@@ -199,15 +202,66 @@ async def test_connections_that_were_ended_are_replaced(postgres_settings: Setti
         await database.close()
 
 
+MISTAKES: dict[str, Callable[[Tx], Awaitable[Any]]] = {
+    "a row that is there": lambda tx: tx.insert(TOMBSTONES, [{"owner_id": one, "buried_at": 2} for one in ("x", "y")], must=True),
+    "a key that is there": lambda tx: tx.need_none(TOMBSTONES, ("owner_id",), [("x",), ("y",)]),
+    "too little": lambda tx: tx.change(BALANCES, KEY, [balance("a", -6), balance("b", 1)], add=("quantity",), must=True),
+    "nothing": lambda tx: tx.remove(BALANCES, KEY[:1], [("none",)]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("others", [True, False])
+async def test_what_locks_nothing_is_written_whole_or_not_at_all(database: Database, mistake: str, others: bool) -> None:
+    async with database.write() as tx:
+        await tx.insert(TOMBSTONES, [{"owner_id": "y", "buried_at": 1}])
+
+    async def write() -> None:
+        async with database.write() as tx:
+            assert await tx.find(TOMBSTONES, ("owner_id",), [("y",)])
+            if others:
+                await tx.insert(LOTS, [LOT])
+            await MISTAKES[mistake](tx)
+
+    if mistake == "nothing":
+        await write()
+    else:
+        with pytest.raises(Mistaken):
+            await write()
+    async with database.read() as tx:
+        assert len(await tx.read(select(LOTS))) == (mistake == "nothing" and others)
+        assert [row.owner_id for row in await tx.read(select(TOMBSTONES))] == ["y"]
+    assert await quantities(database) == {"a": 5, "b": 7}
+
+
+async def test_what_locks_nothing_takes_a_look_and_a_statement(postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, sent = Database(postgres_settings.database_for("inventory")), []
+    drive = PostgresTx._drive
+
+    async def noted(tx: PostgresTx, how: str, text: str, *cells: Any) -> Any:
+        sent.append(text.split(maxsplit=1)[0])
+        return await drive(tx, how, text, *cells)
+
+    monkeypatch.setattr(PostgresTx, "_drive", noted)
+    for locks, expected in ((False, ["SELECT", "WITH"]), (True, ["BEGIN", "SELECT", "WITH", "COMMIT"])):
+        sent.clear()
+        async with database.write() as tx:
+            await tx.find(BALANCES, KEY[:2], [("a", "BER")], lock=locks)
+            await tx.insert(BALANCES, [balance(f"new {locks}", 1)])
+            await tx.need_none(TOMBSTONES, ("owner_id",), [("x",)])
+            await tx.insert(TOMBSTONES, [{"owner_id": f"{locks}", "buried_at": 1}], must=True)
+        assert sent == expected
+    await database.close()
+
+
 @pytest.mark.parametrize("following", FOLLOWING)
 @pytest.mark.parametrize("owners", [["x", "y"], ["y"]])
 @pytest.mark.parametrize("there", [False, True])
 async def test_what_must_not_be_there_and_is_fails_its_transaction(
     database: Database, following: str, owners: list[str], there: bool
 ) -> None:
-    lot = {"item_id": "i", "lot": "l", "batch": "", "expires_at": None, "recalled_at": None, "received_at": 1, "recall_reason": ""}
     async with database.write() as tx:
-        await tx.insert(LOTS, [{**lot, "expired": 0}])
+        await tx.insert(LOTS, [LOT])
         await tx.insert(TOMBSTONES, [{"owner_id": "y" if there else "z", "buried_at": 1}])
 
     async def write() -> None:
@@ -222,6 +276,6 @@ async def test_what_must_not_be_there_and_is_fails_its_transaction(
         await write()
         assert await quantities(database) == {"a": 0, "b": 8, "c": 1}
         return
-    with pytest.raises(Present, match="tombstones"):
+    with pytest.raises(Mistaken):
         await write()
     assert await quantities(database) == {"a": 5, "b": 7}

@@ -24,12 +24,10 @@ async def reserve_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     """Answers each with its reservations or a Refusal: OWNER_CANCELLED, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
     owners = {call.request.order_id for call in calls}
     carts = {call.request.cart_id for call in calls if call.request.cart_id}
-    if work.hopeful:
-        await reservations.enter(work)
     buried = set[str]() if work.hopeful else await reservations.buried(work, owners)
     held = await reservations.load(work, carts) if carts else []
     keys = [(line.item_id, line.location_id) for call in calls for line in call.request.lines]
-    book = await StockBook.open(work, keys + [one.key for one in held])
+    book = await StockBook.open(work, keys + [one.key for one in held], lock=not work.hopeful)
     outcomes: list[Outcome] = []
     fresh: list[Held] = []
     for call in calls:

@@ -8,15 +8,12 @@ from sqlalchemy import or_
 
 from argosy.inventory.v1 import stock_pb2
 from chassis.runtime.statements import Condition
-from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
 from services.inventory.store.tables import RESERVATIONS, TOMBSTONES
 
 KIT_PART = stock_pb2.RESERVATION_KIND_KIT_PART
 STILL_OPEN = (or_(RESERVATIONS.c.reserved > 0, RESERVATIONS.c.allocated > 0), RESERVATIONS.c.kind != KIT_PART)
 KEPT_PARTS = (RESERVATIONS.c.reserved > 0, RESERVATIONS.c.kind == KIT_PART)
-# Whoever reserves for an owner goes through it; whoever remembers that an owner is not to reserve any more closes it.
-LATE_GATE = gate("late reservations")
 QUANTITIES = ("reserved", "allocated", "shipped", "cancelled")
 
 
@@ -89,15 +86,9 @@ def shares(held: Sequence[Held], units: int) -> Iterator[tuple[Held, int]]:
             yield one, part
 
 
-async def enter(work: Work) -> None:
-    """Whoever is to bury an owner from now on waits for us."""
-    await work.tx.join(LATE_GATE)
-
-
 async def buried(work: Work, owner_ids: Iterable[str]) -> set[str]:
     """Returns the owners whose reservations were cancelled before they were made; whoever is to bury one waits for us."""
-    await enter(work)
-    return {row.owner_id for row in await work.tx.find(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids})}
+    return {row.owner_id for row in await work.tx.find(TOMBSTONES, ("owner_id",), {(owner,) for owner in owner_ids}, share=True)}
 
 
 async def need_unburied(work: Work, owner_ids: Iterable[str]) -> None:
@@ -118,7 +109,7 @@ async def bury(work: Work, owner_ids: set[str]) -> list[Held]:
     """
     if not (strangers := owner_ids - await known(work, owner_ids)):
         return []
-    came = await known(work, strangers) if await work.tx.close(LATE_GATE) else set()
+    came = await known(work, strangers) if await work.tx.shut(TOMBSTONES) else set()
     strangers -= came
     rows = [{"owner_id": owner, "buried_at": work.now} for owner in sorted(strangers)]
     await work.tx.insert(TOMBSTONES, rows, once=True)

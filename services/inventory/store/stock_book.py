@@ -59,8 +59,9 @@ async def kits(tx: Tx) -> dict[str, Components]:
 class StockBook:
     """Balances and layers, open for change."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, locks: bool) -> None:
         self._work = work
+        self._locks = locks
         self._balances: dict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
         self._known: set[tuple[str, str, str, int]] = set()
         self._changes: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
@@ -87,14 +88,16 @@ class StockBook:
 
     @classmethod
     async def open(
-        cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False, lots: Iterable[Key] = ()
+        cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False, lots: Iterable[Key] = (), lock: bool = True
     ) -> "StockBook":
         """Locks and reads the balances of the keys, and their open layers where `costs` is set.
+
+        Without `lock`, others may change them until they are written: nothing falls below zero, but Mistaken is raised where it would.
 
         Items and locations are read where there is no balance yet, all of them where `masters` or `costs` is set. `lots` are the
         (item, lot) that a caller names and that need not be there yet.
         """
-        book = cls(work)
+        book = cls(work, locks=lock)
         ordered = sorted(set(keys))
         if not ordered:
             return book
@@ -123,7 +126,7 @@ class StockBook:
     async def _read(self, keys: Sequence[Key], *, everything: bool) -> None:
         tx = self._work.tx
         tracked = set()
-        rows = await tx.find(BALANCES, KEY, keys, order=BALANCE, lock=True)
+        rows = await tx.find(BALANCES, KEY, keys, order=BALANCE, lock=self._locks)
         there = {(row.item_id, row.location_id) for row in rows}
         if (fresh := [key for key in keys if key not in there]) and await tx.close(FRESH_GATE):
             rows = [*rows, *await tx.find(BALANCES, KEY, fresh, order=BALANCE, lock=True)]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,19 +15,19 @@ from chassis.runtime.work import Work
 MOST = 1000
 SEALING = "audit"
 FIELDS = ("audit_id", "at", "actor", "action", "subject_type", "subject_id", "reason", "detail")
-CELLS = attrgetter(*FIELDS)
 ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def row_hash(previous: str, position: int, row: Any) -> str:
-    """Returns the hash of the row at a position, chained to the one before."""
-    return hashlib.sha256(ENCODE([previous, position, *CELLS(row)]).encode()).hexdigest()
+def row_hash(previous: str, position: int, cells: Sequence[Any]) -> str:
+    """Returns the hash of the row at a position, given its FIELDS, chained to the one before."""
+    return hashlib.sha256(ENCODE([previous, position, *cells]).encode()).hexdigest()
 
 
 async def seal(work: Work) -> None:
     """Gives the next unsealed rows their positions and hashes."""
     table = work.tables.audit_rows
-    rows = await work.tx.read(select(table).where(table.c.position.is_(None)).order_by(table.c.audit_id).limit(MOST))
+    fields = select(*(table.c[name] for name in FIELDS))
+    rows = await work.tx.read(fields.where(table.c.position.is_(None)).order_by(table.c.audit_id).limit(MOST))
     if not rows:
         return
     head = await work.tx.read(
@@ -39,7 +38,7 @@ async def seal(work: Work) -> None:
     for row in rows:
         position += 1
         previous = row_hash(previous, position, row)
-        sealed.append({"audit_id": row.audit_id, "position": position, "hash": previous})
+        sealed.append({"audit_id": row[0], "position": position, "hash": previous})
     await work.tx.change(table, ("audit_id",), sealed)
     if len(rows) == MOST:
         work.wake(SEALING)
@@ -52,13 +51,14 @@ async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditRe
     answer = ops_service_pb2.VerifyAuditResponse(unsealed=unsealed[0][0])
     previous, position = "", 0
     while True:
-        page = select(table).where(table.c.position > position).order_by(table.c.position).limit(MOST)
+        fields = select(*(table.c[name] for name in FIELDS), table.c.position, table.c.hash)
+        page = fields.where(table.c.position > position).order_by(table.c.position).limit(MOST)
         rows: Sequence[Any] = await tx.read(page)
         for row in rows:
             if row.position != position + 1:
                 answer.broken = f"row {position + 1} is missing"
                 return answer
-            if row.hash != row_hash(previous, row.position, row):
+            if row.hash != row_hash(previous, row.position, row[: len(FIELDS)]):
                 answer.broken = f"row {row.position} ({row.audit_id}) is not what was sealed"
                 return answer
             previous, position = row.hash, row.position

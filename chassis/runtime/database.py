@@ -21,7 +21,7 @@ from chassis.runtime.tx import Tx
 # Who drives a connection's transactions begins them, not SQLAlchemy.
 OWN_BEGIN = "own_begin"
 SQLITE_READERS = POSTGRES_READERS = 4
-POSTGRES_WRITERS = 2
+POSTGRES_WRITERS = 3
 LONGEST_WAIT_S = 30
 POSTGRES_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000"}
 # Of what the driver is given by itself, as many are kept prepared, for good.

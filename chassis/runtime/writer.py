@@ -3,10 +3,10 @@
 Calls that wait are taken together (at most 256) into one transaction: their handlers, then events, audit and outcomes; a
 refusal is an answer. That a call was made before shows when its outcome is written; then all is done again, and the outcomes
 of those made before are looked up first. A lone call is taken at once; where calls crowd, the writer rests until as many wait
-as lately came together, at most twice as long as the last transaction took. Jobs are other work: events, effects' results,
-timers. They share transactions too (at most 32) and rest for twice the time as well: calls come first, and the more there is to
-do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts
-nobody else.
+as lately came together, at most twice as long as the last transaction took. Where a full batch waits whose handlers lock
+nothing, it is decided while the database writes the one before. Jobs are other work: events, effects' results, timers. They
+share transactions too (at most 32) and rest for twice the time as well: calls come first, and the more there is to do, the more
+is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts nobody else.
 """
 
 import asyncio
@@ -17,10 +17,12 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import structlog
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from sqlalchemy.exc import DBAPIError
 
@@ -39,6 +41,8 @@ MOST_JOBS = 32
 REST = 2.0
 LONGEST_REST_S = 0.25
 CROWD = 4
+# So many full batches are at work at once, of handlers that are lockless.
+AT_ONCE = 2
 LONGEST_CALLS_REST_S = 0.03
 # As many calls are expected as came together lately: after each transaction a tenth fewer, until more come.
 STILL_EXPECTED = 0.9
@@ -84,12 +88,23 @@ class Call:
     context: Any = None
     fingerprint: bytes = b""
     replayed: bool = False
+    # What the call is known by for ever.
+    key: Key = field(init=False)
     answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    @cached_property
-    def key(self) -> Key:
-        """What the call is known by for ever."""
-        return (self.principal.account, self.method.path, self.request.request_id)
+    def __post_init__(self) -> None:
+        self.key = (self.principal.account, self.method.path, self.request.request_id)
+
+
+@dataclass(frozen=True)
+class Lockless:
+    """A handler that locks nothing while it hopes: one batch can be decided while another is written."""
+
+    handle: SetHandler
+
+    def __call__(self, work: Work, calls: "Sequence[Call]") -> Awaitable[Sequence[Outcome]]:
+        """Answers the calls."""
+        return self.handle(work, calls)
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,8 @@ class Writer:
         self._jobs: deque[Job] = deque()
         self._doubtful_until = 0.0
         self._expected = 1
+        self._rest_s = 0.0
+        self._going: set[asyncio.Task[None]] = set()
         self._enough = asyncio.Event()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -190,38 +207,68 @@ class Writer:
     async def serve(self) -> None:
         """Works until cancelled: calls at once, or after a short rest where they crowd; jobs after their rest."""
         clock = asyncio.get_running_loop().time
-        rested_at, rest = 0.0, 0.0
-        while True:
-            if not self._calls and not self._jobs:
-                self._idle.set()
-            pause = rested_at - clock() if self._jobs else None
-            if not self._calls and (pause is None or pause > 0):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
-                self._wake.clear()
-            elif self._calls:
-                await self._rest(rest)
-                batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
-                started = clock()
-                await self._answer(batch)
-                self._expected = max(len(batch), int(self._expected * STILL_EXPECTED))
-                rest = min(REST * (clock() - started), LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
-            if self._jobs and clock() >= rested_at:
-                started = clock()
-                await self._do(self._next_jobs())
-                rested_at = clock() + min(REST * (clock() - started), LONGEST_REST_S)
+        rested_at = 0.0
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                if not self._calls and not self._jobs and not self._going:
+                    self._idle.set()
+                pause = rested_at - clock() if self._jobs else None
+                if not self._calls and (pause is None or pause > 0):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), pause)
+                    self._wake.clear()
+                elif self._calls:
+                    await self._take(tasks)
+                if self._jobs and clock() >= rested_at:
+                    started = clock()
+                    await self._do(self._next_jobs())
+                    rested_at = clock() + min(REST * (clock() - started), LONGEST_REST_S)
 
-    async def _rest(self, longest_s: float) -> None:
+    async def _take(self, tasks: asyncio.TaskGroup) -> None:
+        """Takes calls that wait, and sees to it that they are answered: beside others only where a full batch waits."""
+        while self._going and (len(self._going) >= AT_ONCE or len(self._calls) < MOST_CALLS):
+            await asyncio.wait(self._going, return_when=asyncio.FIRST_COMPLETED)
+        await self._rest()
+        batch = [self._calls.popleft() for _ in range(min(len(self._calls), MOST_CALLS))]
+        self._expected = max(len(batch), int(self._expected * STILL_EXPECTED))
+        if self._shares(batch):
+            task = tasks.create_task(self._work_on(batch))
+            self._going.add(task)
+            task.add_done_callback(self._went)
+            return
+        if self._going:
+            await asyncio.wait(self._going)
+        await self._work_on(batch)
+
+    def _shares(self, batch: Sequence[Call]) -> bool:
+        """Says whether another batch may be at work beside this one; only one writes at a time on SQLite."""
+        full = len(batch) == MOST_CALLS and self._database.dialect == "postgresql" and self._is_hopeful()
+        return full and all(isinstance(self._handlers[call.method.path], Lockless) for call in batch)
+
+    def _went(self, task: asyncio.Task[None]) -> None:
+        self._going.discard(task)
+        self._wake.set()
+
+    async def _rest(self) -> None:
         """Rests until as many calls wait as are expected, so that who was answered is not kept waiting for nobody."""
         if len(self._calls) >= self._expected:
             return
-        if not longest_s:
+        if not self._rest_s:
             await asyncio.sleep(0)
             return
         self._enough.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(longest_s):
+            async with asyncio.timeout(self._rest_s):
                 await self._enough.wait()
+
+    async def _work_on(self, batch: Sequence[Call]) -> None:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        await self._answer(batch)
+        self._rest_s = min(REST * (clock() - started), LONGEST_CALLS_REST_S) if len(batch) >= CROWD else 0.0
+
+    def _is_hopeful(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._doubtful_until
 
     def _next_jobs(self) -> list[Job]:
         jobs = [self._jobs.popleft()]
@@ -253,13 +300,12 @@ class Writer:
 
     async def _answer(self, batch: Sequence[Call], *, hopeful: bool = True) -> None:
         """Answers calls: hopefully none was made before, unless one was a moment ago."""
-        clock = asyncio.get_running_loop().time
-        hopeful = hopeful and clock() >= self._doubtful_until
+        hopeful = hopeful and self._is_hopeful()
         try:
             outcomes = await self._transact(batch[0].cause, lambda work: self._decide(work, batch, hopeful=hopeful))
         except Exception as error:
             if hopeful and isinstance(error, Mistaken):
-                self._doubtful_until = clock() + DOUBT_S
+                self._doubtful_until = asyncio.get_running_loop().time() + DOUBT_S
                 await self._answer(batch, hopeful=False)
                 return
             if len(batch) > 1 or hopeful:
@@ -365,13 +411,28 @@ def _fingerprint(call: Call) -> bytes:
 
 
 def _audit(work: Work, call: Call, response: Message) -> dict[str, Any]:
-    kind = response.DESCRIPTOR.name
-    identity = next((str(value) for field, value in response.ListFields() if field.name.endswith("_id")), "")
+    request = call.request
     return {
         "audit_id": new_id(), "at": work.now, "actor": call.cause.actor, "action": call.method.path,
-        "subject_type": kind, "subject_id": identity, "reason": getattr(call.request, "reason", ""),
-        "detail": call.fingerprint.hex(),
+        "subject_type": response.DESCRIPTOR.name, "subject_id": _identity(response) or _identity(request),
+        "reason": request.reason if _has_reason(request.DESCRIPTOR) else "", "detail": call.fingerprint.hex(),
     }  # fmt: skip
+
+
+def _identity(message: Message) -> str:
+    """Returns what a message is about: the first of its ids that is set."""
+    return next((str(value) for name in _ids(message.DESCRIPTOR) if (value := getattr(message, name))), "")
+
+
+@cache
+def _ids(kind: Descriptor) -> tuple[str, ...]:
+    fields: list[Any] = sorted(kind.fields, key=attrgetter("number"))
+    return tuple(one.name for one in fields if one.name.endswith("_id") and one.name != "request_id" and not one.is_repeated)
+
+
+@cache
+def _has_reason(kind: Descriptor) -> bool:
+    return "reason" in kind.fields_by_name
 
 
 def _kept(method: Method, response: Message) -> bytes:

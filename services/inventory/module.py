@@ -19,7 +19,7 @@ from chassis.runtime.channels import Channels
 from chassis.runtime.gather import Gathered
 from chassis.runtime.service import Periodic, Service
 from chassis.runtime.settings import Settings
-from chassis.runtime.writer import each
+from chassis.runtime.writer import Lockless, each
 from services.inventory.app import (
     adjust_stock,
     appointments,
@@ -135,7 +135,7 @@ def build(channels: Channels, settings: Settings) -> Service:
             "SetMethodSafety": each(set_stock_policy.set_method_safety),
             "ReportSyncLatency": each(risk_buffers.report_sync_latency),
             "KeepBins": each(keep_bins.keep_bins),
-            "Reserve": reserve_stock.reserve_stock,
+            "Reserve": Lockless(reserve_stock.reserve_stock),
             "HoldCart": each(hold_cart.hold_cart),
             "MoveReservation": each(move_reservation.move_reservation),
             "CancelReservation": cancel_reservation.cancel_reservations,

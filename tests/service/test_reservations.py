@@ -143,6 +143,29 @@ async def test_who_hoped_for_what_another_took_is_refused(
     assert (await room.balances("mug")) == {("", "AVAILABLE"): 2, ("", "RESERVED"): 3}
 
 
+async def test_a_full_batch_is_decided_while_another_is_written(
+    replicas: tuple[Stockroom, Component], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 600 units 768 are wanted, in three full batches: exactly 600 are had, whoever was written first."""
+    room, _ = replicas
+    await room.item("mug")
+    await room.receive("mug", 600, 60_000)
+    writer, at_once = room.component.writer, [0]
+    decide = writer._decide
+
+    async def noted(*given: Any, **named: Any) -> Any:
+        at_once.append(len(writer._going))
+        return await decide(*given, **named)
+
+    monkeypatch.setattr(writer, "_decide", noted)
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=1)
+    requests = [ReserveRequest(request_id=new_id(), order_id=f"o{number}", lines=[line]) for number in range(768)]
+    outcomes = await asyncio.gather(*(submit(room.component, f"{RESERVATIONS}Reserve", one) for one in requests))
+    assert [one.reason for one in outcomes if isinstance(one, Refusal)] == ["INSUFFICIENT_STOCK"] * 168
+    assert await room.balances("mug") == {("", "RESERVED"): 600}
+    assert max(at_once) == 2
+
+
 async def test_one_who_was_buried_hurts_none_who_asks_beside(room: Stockroom) -> None:
     await room.item("mug")
     await room.receive("mug", 5, 500)

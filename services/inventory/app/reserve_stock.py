@@ -5,7 +5,7 @@ Demand is summed per item and location before it is checked, so that two lines o
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition, Refusal
@@ -33,7 +33,8 @@ async def reserve_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     for call in calls:
         work.cause = call.cause
         try:
-            cart = [one for one in held if call.request.cart_id and one.owner_id == call.request.cart_id]
+            cart_id = call.request.cart_id
+            cart = [one for one in held if one.owner_id == cart_id] if cart_id else []
             made = _reserve(work, book, call.request, buried, cart)
         except Refusal as refusal:
             outcomes.append(refusal)
@@ -56,6 +57,13 @@ def _reserve(
     for index, line in enumerate(request.lines):
         need_known(book, line.item_id, line.location_id, f"lines[{index}]")
     need_available(book, request.lines, cart)
+    if cart:
+        _let_go(book, request, cart)
+    owner = Owner(request.order_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=request.priority)
+    return take_lines(work, book, request.lines, owner)
+
+
+def _let_go(book: StockBook, request: reservations_service_pb2.ReserveRequest, cart: Sequence[Held]) -> None:
     document = Document("reservation", request.order_id)
     left = _wanted(book, request.lines) if any(one.kind == WAVE for one in cart) else Counter[Key]()
     for one in cart:
@@ -65,8 +73,6 @@ def _reserve(
             left[one.key] -= quantity
             book.move(*one.key, one.lot, (State.SOFT_RESERVED, State.AVAILABLE), quantity, document)
             one.cancelled, one.reserved = one.cancelled + quantity, one.reserved - quantity
-    owner = Owner(request.order_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=request.priority)
-    return take_lines(work, book, request.lines, owner)
 
 
 def _wanted(book: StockBook, lines: Sequence[reservations_service_pb2.ReservationLine]) -> Counter[Key]:
@@ -77,8 +83,7 @@ def _wanted(book: StockBook, lines: Sequence[reservations_service_pb2.Reservatio
     return wanted
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """Whom stock is promised to, and how."""
 
     owner_id: str
@@ -124,14 +129,16 @@ def take_lines(work: Work, book: StockBook, lines: Sequence[reservations_service
     """Moves what the lines want out of AVAILABLE and returns the reservations that hold it, one for each lot."""
     made = []
     document = Document("reservation", owner.owner_id)
+    change = (State.AVAILABLE, owner.state)
     for line in sorted(lines, key=lambda one: -one.min_life_days) if len(lines) > 1 else lines:
-        kit_item_id = line.item_id if book.components(line.item_id) else ""
-        for part, wanted in book.parts(line.item_id, line.quantity):
-            for lot, quantity in book.from_lots(part, line.location_id, State.AVAILABLE, wanted, line.min_life_days):
-                book.move(part, line.location_id, lot, (State.AVAILABLE, owner.state), quantity, document)
+        item_id, location_id = line.item_id, line.location_id
+        kit_item_id = item_id if book.components(item_id) else ""
+        for part, wanted in book.parts(item_id, line.quantity):
+            for lot, quantity in book.from_lots(part, location_id, State.AVAILABLE, wanted, line.min_life_days):
+                book.move(part, location_id, lot, change, quantity, document)
                 made.append(
                     Held(
-                        new_id(), owner.kind, owner.owner_id, line.line_id, part, line.location_id, lot,
+                        new_id(), owner.kind, owner.owner_id, line.line_id, part, location_id, lot,
                         quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority, wanted // line.quantity, kit_item_id,
                     )
                 )  # fmt: skip

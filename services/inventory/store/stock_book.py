@@ -8,9 +8,8 @@ constraints stand beneath. Nothing of a lot that is recalled or has expired beco
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Executable, select
 
@@ -36,8 +35,7 @@ LOT_GATE = gate("places of lots")
 FRESH_GATE = gate("fresh balances")
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """The document behind movements."""
 
     kind: str

@@ -165,7 +165,7 @@ class Tx(ABC):
 
     @abstractmethod
     async def _later(self, one: Ready, cells: Sequence[Any], must: int | None = None) -> None:
-        """Runs a change ahead of the next statement; where it must be so many rows, it raises if it is not. None is a query's must."""
+        """Runs a change ahead of the next statement, which must touch so many rows where that is said; one that must be 0 is a query."""
 
     @abstractmethod
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool, must: bool) -> int:

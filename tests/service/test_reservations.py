@@ -49,6 +49,14 @@ def cancel(component: Component, order_id: str = "o1") -> Awaitable[Any]:
     return submit(component, f"{RESERVATIONS}CancelReservation", CancelReservationRequest(request_id=new_id(), owner_id=order_id))
 
 
+async def known_mugs(room: Stockroom) -> None:
+    """Five mugs of which some were reserved: their balances are known, so that one statement writes all."""
+    await room.item("mug")
+    await room.receive("mug", 5, 500)
+    await reserve(room.component)
+    await cancel(room.component)
+
+
 @pytest.mark.parametrize("ask", [reserve, wait, take_over])
 async def test_a_cancel_that_came_first_refuses_what_is_late(room: Stockroom, ask: Ask) -> None:
     await room.item("mug")
@@ -104,11 +112,7 @@ async def test_a_cancel_waits_for_a_reservation_that_is_being_written(
     replicas: tuple[Stockroom, Component], postgres_settings: Settings
 ) -> None:
     room, second = replicas
-    await room.item("mug")
-    await room.receive("mug", 5, 500)
-    # What is kept of it is known from then on, so that one statement writes all.
-    await reserve(room.component)
-    await cancel(room.component)
+    await known_mugs(room)
     holder = Database(postgres_settings.database_for("inventory"))
     try:
         async with holder.write() as tx:
@@ -128,10 +132,9 @@ async def test_who_hoped_for_what_another_took_is_refused(
     replicas: tuple[Stockroom, Component], pause: Callable[[Component], Pause]
 ) -> None:
     room, second = replicas
-    await room.item("mug")
-    await room.receive("mug", 5, 500)
+    await known_mugs(room)
     waits = pause(room.component)
-    asks = asyncio.ensure_future(reserve(room.component))
+    asks = asyncio.ensure_future(reserve(room.component, "o2"))
     await waits.reached.wait()
     line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
     request = ReserveRequest(request_id=new_id(), order_id="faster", lines=[line])

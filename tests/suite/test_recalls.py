@@ -45,7 +45,13 @@ async def test_an_order_that_reserved_of_a_recalled_lot_ships_another(sqlite_set
         await calls.orders.AddTender(orders_service_pb2.AddTenderRequest(request_id=new_id(), order_id=placed.order_id, tender=tender))
         await ship_all(calls, placed.order_id)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
-        traced = lots_service_pb2.TraceLotRequest(item_id=milk, lot="LATE")
-        assert [one.order_id for one in (await calls.lots.TraceLot(traced)).issues] == [placed.order_id]
+
+        async def went_to() -> list[str]:
+            traced = await calls.lots.TraceLot(lots_service_pb2.TraceLotRequest(item_id=milk, lot="LATE"))
+            return [one.order_id for one in traced.issues]
+
+        # Orders and inventory hear of the shipment each by itself.
+        await eventually(went_to)
+        assert await went_to() == [placed.order_id]
         proof = await prove(calls.channels, settled=True)
         assert not proof.breaks, proof.breaks

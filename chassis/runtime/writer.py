@@ -98,7 +98,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Lockless:
-    """A handler that locks nothing while it hopes: one batch can be decided while another is written."""
+    """A handler that as a rule locks nothing while it hopes: one batch can be decided while another is written."""
 
     handle: SetHandler
 

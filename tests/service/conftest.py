@@ -14,6 +14,7 @@ from chassis.runtime.channels import DirectChannels
 from chassis.runtime.component import Component
 from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
+from chassis.runtime.postgres_driver import PostgresTx
 from chassis.runtime.settings import Settings
 from chassis.runtime.telemetry import Metrics, Telemetry
 from chassis.runtime.work import Cause, Work
@@ -90,6 +91,20 @@ async def room(bench: Bench, started: Callable[[str], Awaitable[Component]]) -> 
     found = Stockroom(await started("inventory"), Calls(bench.channels))
     await found.place("BER")
     return found
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The first words of what our driver sends to PostgreSQL, one for each round trip."""
+    words: list[str] = []
+    drive = PostgresTx._drive
+
+    async def noted(tx: PostgresTx, how: str, text: str, *cells: Any) -> Any:
+        words.append(text.split(maxsplit=1)[0])
+        return await drive(tx, how, text, *cells)
+
+    monkeypatch.setattr(PostgresTx, "_drive", noted)
+    return words
 
 
 class Pause:

@@ -10,6 +10,7 @@ from argosy.inventory.v1 import demands_service_pb2
 from argosy.inventory.v1.reservations_service_pb2 import CancelReservationRequest, ReservationLine, ReserveRequest
 from chassis.kernel.errors import FailedPrecondition, Refusal
 from chassis.kernel.ids import new_id
+from chassis.runtime import moments
 from chassis.runtime.component import Component
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
@@ -144,6 +145,18 @@ async def test_who_hoped_for_what_another_took_is_refused(
     late = await asks
     assert isinstance(late, FailedPrecondition) and late.reason == "INSUFFICIENT_STOCK" and late.metadata["available"] == "2"
     assert (await room.balances("mug")) == {("", "AVAILABLE"): 2, ("", "RESERVED"): 3}
+
+
+async def test_who_is_served_and_who_is_refused_take_two_round_trips(
+    replicas: tuple[Stockroom, Component], sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, _ = replicas
+    monkeypatch.setattr(moments, "GOOD_FOR_S", 3600)
+    await known_mugs(room)
+    for order_id, refused in (("o2", False), ("o3", True)):
+        sent.clear()
+        assert isinstance(await reserve(room.component, order_id), Refusal) == refused
+        assert sent == ["SELECT", "WITH"]
 
 
 async def test_a_full_batch_is_decided_while_another_is_written(

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from chassis.runtime.database import Database
-from chassis.runtime.postgres_driver import PostgresTx
 from chassis.runtime.settings import Settings
 from chassis.runtime.statements import END, NONE
 from chassis.runtime.tx import Mistaken, Tx
@@ -234,15 +233,8 @@ async def test_what_locks_nothing_is_written_whole_or_not_at_all(database: Datab
     assert await quantities(database) == {"a": 5, "b": 7}
 
 
-async def test_what_locks_nothing_takes_a_look_and_a_statement(postgres_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    database, sent = Database(postgres_settings.database_for("inventory")), []
-    drive = PostgresTx._drive
-
-    async def noted(tx: PostgresTx, how: str, text: str, *cells: Any) -> Any:
-        sent.append(text.split(maxsplit=1)[0])
-        return await drive(tx, how, text, *cells)
-
-    monkeypatch.setattr(PostgresTx, "_drive", noted)
+async def test_what_locks_nothing_takes_a_look_and_a_statement(postgres_settings: Settings, sent: list[str]) -> None:
+    database = Database(postgres_settings.database_for("inventory"))
     for locks, expected in ((False, ["SELECT", "WITH"]), (True, ["BEGIN", "SELECT", "WITH", "COMMIT"])):
         sent.clear()
         async with database.write() as tx:

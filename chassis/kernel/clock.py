@@ -15,6 +15,11 @@ def to_timestamp(moment_us: int) -> Timestamp:
     return Timestamp(seconds=moment_us // SECOND, nanos=moment_us % SECOND * 1000)
 
 
+def set_moment(stamp: Timestamp, moment_us: int) -> None:
+    """Makes a contract timestamp, where it is, say a moment; one that is made elsewhere must be copied."""
+    stamp.seconds, stamp.nanos = moment_us // SECOND, moment_us % SECOND * 1000
+
+
 def from_timestamp(stamp: Timestamp) -> int:
     """Returns a contract timestamp as a moment."""
     return stamp.seconds * SECOND + stamp.nanos // 1000

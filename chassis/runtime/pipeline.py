@@ -230,15 +230,17 @@ class Pipeline:
 
     async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         single = self.elements[method.element]
-        sound = [one for index, one in enumerate(request.requests) if index not in wrong]
-        outcomes = iter(await self._writer.submit(await self._calls(single, sound, principal, cause)))
+        sound = [one for index, one in enumerate(request.requests) if index not in wrong] if wrong else list(request.requests)
+        outcomes = await self._writer.submit(await self._calls(single, sound, principal, cause))
+        for index, refusal in sorted(wrong.items()):
+            outcomes.insert(index, refusal)
         response: Any = method.response()
-        for index in range(len(request.requests)):
-            outcome = wrong[index] if index in wrong else next(outcomes)
+        add = response.results.add
+        for outcome in outcomes:
             if isinstance(outcome, Refusal):
-                response.results.add().error.CopyFrom(to_status(outcome))
+                add().error.CopyFrom(to_status(outcome))
             else:
-                response.results.add().response.CopyFrom(outcome)
+                add().response.CopyFrom(outcome)
         return response  # type: ignore[no-any-return]
 
     elements: Mapping[str, Method] = {}

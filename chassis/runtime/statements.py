@@ -171,14 +171,19 @@ def _columns(
         if kind is bytes:
             filled[f"{name}_{column}"] = cells
             continue
-        missing = cells.count(None)
         # By an int's own way to write itself: a bool is a number.
         write = str if kind is str else int.__repr__
-        texts: Iterable[str] = cells if kind is str and not missing else [none if cell is None else write(cell) for cell in cells]
-        text = end.join(texts) + end * ends
-        if text.count(end) != len(cells) - (not ends) or text.count(none) != missing:
+        # Most columns say the same in all rows of a batch.
+        alike = cells[0] == cells[-1] and cells.count(cells[0]) == len(cells)
+        said = cells[:1] if alike else cells
+        missing = said.count(None)
+        texts: Iterable[str] = [none if cell is None else write(cell) for cell in said] if missing else map(write, said)
+        text = end.join(texts)
+        if text.count(end) != len(said) - 1 or text.count(none) != missing:
             return _columns(name, kinds, columns, ends=ends, end=new_id(), none=new_id())
-        filled[f"{name}_{column}"] = text
+        filled[f"{name}_{column}"] = (text + end) * (len(cells) - 1) + text if alike else text
+        if ends:
+            filled[f"{name}_{column}"] += end
     return filled
 
 

@@ -90,7 +90,8 @@ class Call:
     replayed: bool = False
     # What the call is known by for ever.
     key: Key = field(init=False)
-    answer: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    # Its answer, once it is in the writer.
+    answer: "asyncio.Future[Outcome]" = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = (self.principal.account, self.method.path, self.request.request_id)
@@ -180,8 +181,9 @@ class Writer:
 
     async def submit(self, calls: Sequence[Call]) -> list[Outcome]:
         """Runs calls in the next transactions and returns their outcomes; one who stops waiting does not stop them."""
+        new_answer = asyncio.get_running_loop().create_future
         for call in calls:
-            call.fingerprint = _fingerprint(call)
+            call.fingerprint, call.answer = _fingerprint(call), new_answer()
         self._calls.extend(calls)
         if len(self._calls) >= self._expected:
             self._enough.set()
@@ -389,8 +391,8 @@ class Writer:
         rows = [
             {
                 "principal": call.key[0], "method": call.key[1], "request_id": call.key[2], "fingerprint": call.fingerprint,
-                "response": b64encode(_kept(call.method, outcome)).decode() if isinstance(outcome, Message) else "",
-                "refusal": _refusal_text(outcome), "created_at": work.now,
+                "response": "" if isinstance(outcome, Refusal) else b64encode(_kept(call.method, outcome)).decode(),
+                "refusal": _refusal_text(outcome) if isinstance(outcome, Refusal) else "", "created_at": work.now,
             }
             for call, outcome in sorted(outcomes, key=lambda one: one[0].key)
             if not isinstance(outcome, Refusal) or outcome.lasting
@@ -421,7 +423,10 @@ def _audit(work: Work, call: Call, response: Message) -> dict[str, Any]:
 
 def _identity(message: Message) -> str:
     """Returns what a message is about: the first of its ids that is set."""
-    return next((str(value) for name in _ids(message.DESCRIPTOR) if (value := getattr(message, name))), "")
+    for name in _ids(message.DESCRIPTOR):
+        if value := getattr(message, name):
+            return str(value)
+    return ""
 
 
 @cache
@@ -461,13 +466,11 @@ def _stored_outcome(call: Call, row: Any) -> Outcome:
     return call.method.response.FromString(b64decode(row.response))
 
 
-def _refusal_text(outcome: Outcome) -> str:
-    if isinstance(outcome, Message):
-        return ""
+def _refusal_text(refusal: Refusal) -> str:
     return json.dumps(
         {
-            "kind": outcome.kind.value, "reason": outcome.reason, "message": outcome.message,
-            "field": outcome.field, "metadata": outcome.metadata,
+            "kind": refusal.kind.value, "reason": refusal.reason, "message": refusal.message,
+            "field": refusal.field, "metadata": refusal.metadata,
         }
     )  # fmt: skip
 

@@ -160,12 +160,24 @@ async def test_rows_are_read_by_name_and_as_a_mapping(database: Database) -> Non
 
 @pytest.mark.parametrize(
     "texts",
-    [[""], ["", ""], ["a"], [END], [f"a{END}b", NONE, ""], [NONE], ["NULL", "null", '"', "{a,b}", "\\", "'", " a ", "ä€🙂", "\n\t"]],
+    [
+        [""],
+        ["", ""],
+        ["a"],
+        ["a", "a", "a"],
+        ["a", "b", "a"],
+        [END],
+        [END, END],
+        [f"a{END}b", NONE, ""],
+        [NONE],
+        [NONE, NONE, NONE],
+        ["NULL", "null", '"', "{a,b}", "\\", "'", " a ", "ä€🙂", "\n\t"],
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize("missing", [False, True])
 async def test_every_text_arrives_as_it_was(database: Database, texts: list[str], missing: bool) -> None:
-    """Cells go to PostgreSQL as one text a column; what ends them, or stands for none, may be in one."""
+    """Cells go to PostgreSQL as one text a column; what ends them, or stands for none, may be in one, and all may be the same."""
     rows = [
         {
             "item_id": f"i{index}", "lot": one, "batch": one, "expires_at": None if missing and index % 2 == 0 else -index,

@@ -11,7 +11,7 @@ from chassis.runtime.work import Work
 from chassis.runtime.writer import Call, Outcome
 from services.inventory.app.demands import forget
 from services.inventory.app.supply import fill, give_back
-from services.inventory.app.views import to_reservation
+from services.inventory.app.views import with_reservations
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
 from services.inventory.store.stock_book import Document, StockBook
@@ -29,7 +29,7 @@ async def cancel_reservations(work: Work, calls: Sequence[Call]) -> list[Outcome
         work.cause = call.cause
         own = [one for one in held if one.owner_id == call.request.owner_id]
         _cancel(book, own, call.request)
-        outcomes.append(reservations_service_pb2.CancelReservationResponse(reservations=[to_reservation(one) for one in own]))
+        outcomes.append(with_reservations(reservations_service_pb2.CancelReservationResponse(), own))
     await fill(work, book, [one.key for one in held])
     await book.write()
     await reservations.save(work, held)

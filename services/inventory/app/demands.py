@@ -15,9 +15,9 @@ from chassis.runtime.statements import ZERO
 from chassis.runtime.tx import Tx
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
-from services.inventory.app.reserve_stock import Owner, take_lines
+from services.inventory.app.reserve_stock import Owner, lines_of, take_lines
 from services.inventory.app.supply import RETURN, fill, give_back, peg_anew
-from services.inventory.app.views import to_reservation
+from services.inventory.app.views import with_reservations
 from services.inventory.domain.stock import NEVER, SOURCED_KINDS, State
 from services.inventory.store import reservations
 from services.inventory.store.reservations import Held
@@ -132,7 +132,7 @@ async def take_over(work: Work, request: demands_service_pb2.TakeOverRequest) ->
     before = {one.reservation_id: one.reserved for one in lower}
     losers = [units for item_id, quantity in parts for units in _take(book, (item_id, place), quantity, lower, request)]
     owner = Owner(request.owner_id, stock_pb2.RESERVATION_KIND_ORDER, State.RESERVED, priority=request.priority)
-    made = take_lines(work, book, [line], owner)
+    made = take_lines(work, book, lines_of([line]), owner)
     changed = [one for one in lower if one.reserved != before[one.reservation_id]]
     await fill(work, book, {one.key for one in changed})
     await book.write()
@@ -142,8 +142,7 @@ async def take_over(work: Work, request: demands_service_pb2.TakeOverRequest) ->
         event = inventory_events_pb2.ReservationTaken(order_id=one.owner_id, location_id=one.location_id, taken_by=request.owner_id)
         event.lines.add(item_id=one.kit_item_id or one.item_id, quantity=quantity, line_id=one.line_id)
         work.emit(event)
-    return demands_service_pb2.TakeOverResponse(
-        reservations=[to_reservation(one) for one in made],
+    response = demands_service_pb2.TakeOverResponse(
         losers=[
             demands_service_pb2.Demand(
                 kind=BACKORDER, owner_id=one.owner_id, line_id=one.line_id, item_id=one.kit_item_id or one.item_id,
@@ -152,6 +151,7 @@ async def take_over(work: Work, request: demands_service_pb2.TakeOverRequest) ->
             for one, quantity in losers
         ],
     )  # fmt: skip
+    return with_reservations(response, made)
 
 
 async def _lower(work: Work, keys: Sequence[Key], request: demands_service_pb2.TakeOverRequest) -> list[Held]:

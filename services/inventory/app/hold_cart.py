@@ -7,10 +7,9 @@ from chassis.kernel.clock import SECOND
 from chassis.runtime.statements import NOW
 from chassis.runtime.tx import gate
 from chassis.runtime.work import Work
-from services.inventory.app.checks import need_known
-from services.inventory.app.reserve_stock import Owner, need_available, take_lines
+from services.inventory.app.reserve_stock import Owner, lines_of, need_lines, take_lines
 from services.inventory.app.supply import fill, give_back
-from services.inventory.app.views import to_reservation
+from services.inventory.app.views import with_reservations
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.stock_book import Document, StockBook
@@ -26,22 +25,20 @@ async def hold_cart(work: Work, request: reservations_service_pb2.HoldCartReques
     """A second hold replaces the first. Refusals: NO_SUCH_LOCATION, NO_SUCH_ITEM, INSUFFICIENT_STOCK."""
     await work.tx.close(gate("cart", request.cart_id))
     before = await reservations.load(work, [request.cart_id])
-    keys = [(line.item_id, line.location_id) for line in request.lines]
-    book = await StockBook.open(work, keys + [one.key for one in before])
-    for index, line in enumerate(request.lines):
-        need_known(book, line.item_id, line.location_id, f"lines[{index}]")
-    need_available(book, request.lines, before)
+    lines = lines_of(request.lines)
+    book = await StockBook.open(work, [line.key for line in lines] + [one.key for one in before])
+    need_lines(book, lines, before)
     replaced = Document("cart", request.cart_id, "replaced")
     for one in before:
         give_back(book, one, one.reserved, replaced)
     until = work.now + (request.ttl_s or TTL_S) * SECOND
     owner = Owner(request.cart_id, request.kind or stock_pb2.RESERVATION_KIND_CART, State.SOFT_RESERVED, expires_at=until)
-    made = take_lines(work, book, request.lines, owner)
+    made = take_lines(work, book, lines, owner)
     await fill(work, book, [one.key for one in before])
     await book.write()
     await reservations.save(work, before)
     await reservations.insert(work, made)
-    return reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made])
+    return with_reservations(reservations_service_pb2.ReserveResponse(), made)
 
 
 async def expire_carts(work: Work) -> None:

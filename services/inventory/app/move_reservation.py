@@ -4,9 +4,9 @@ from argosy.inventory.v1 import reservations_service_pb2, stock_pb2
 from chassis.kernel.errors import FailedPrecondition
 from chassis.runtime.work import Work
 from services.inventory.app.checks import need_known
-from services.inventory.app.reserve_stock import Owner, need_available, take_lines
+from services.inventory.app.reserve_stock import Line, Owner, need_available, take_lines
 from services.inventory.app.supply import fill, give_back
-from services.inventory.app.views import to_reservation
+from services.inventory.app.views import with_reservations
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
 from services.inventory.store.stock_book import Document, StockBook
@@ -23,15 +23,11 @@ async def move_reservation(
     ]  # fmt: skip
     if reservations.units_of(held) < request.quantity:
         raise FailedPrecondition("NOTHING_RESERVED", "the line has not that much reserved there", field="quantity")
-    line = reservations_service_pb2.ReservationLine(
-        line_id=request.line_id, item_id=held[0].kit_item_id or held[0].item_id, location_id=request.to_location_id,
-        quantity=request.quantity,
-    )  # fmt: skip
+    item_id = held[0].kit_item_id or held[0].item_id
+    line = Line(request.line_id, (item_id, request.to_location_id), request.quantity)
     keys = [one.key for one in held]
-    book = await StockBook.open(
-        work, [*keys, *((item_id, request.to_location_id) for item_id, _ in keys), (line.item_id, line.location_id)]
-    )
-    need_known(book, line.item_id, request.to_location_id, "to")
+    book = await StockBook.open(work, [*keys, *((item_id, request.to_location_id) for item_id, _ in keys), line.key])
+    need_known(book, *line.key, "to")
     need_available(book, [line], ())
     document = Document("reservation", request.owner_id, "moved")
     for one, part in reservations.shares(held, request.quantity):
@@ -42,4 +38,4 @@ async def move_reservation(
     await book.write()
     await reservations.save(work, held)
     await reservations.insert(work, made)
-    return reservations_service_pb2.ReserveResponse(reservations=[to_reservation(one) for one in made])
+    return with_reservations(reservations_service_pb2.ReserveResponse(), made)

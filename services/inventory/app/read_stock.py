@@ -6,7 +6,7 @@ from argosy.inventory.v1 import reservations_service_pb2, stock_pb2, stock_servi
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
 from chassis.runtime.statements import ZERO
-from services.inventory.app.views import to_layer, to_location, to_movement, to_policy, to_reservation
+from services.inventory.app.views import to_layer, to_location, to_movement, to_policy, with_reservations
 from services.inventory.domain.stock import ON_HAND, SOURCED_KINDS, State
 from services.inventory.store.reservations import Held
 from services.inventory.store.tables import BALANCES, ITEMS, LAYERS, LOCATIONS, MOVEMENTS, POLICIES, RESERVATIONS
@@ -108,5 +108,5 @@ async def list_reservations(asked: Asked) -> reservations_service_pb2.ListReserv
     if asked.request.location_id:
         query = query.where(RESERVATIONS.c.location_id == asked.request.location_id)
     rows, token = await page(asked.tx, query, [RESERVATIONS.c.reservation_id], asked.request)
-    held = [to_reservation(Held(**row._mapping)) for row in rows]
-    return reservations_service_pb2.ListReservationsResponse(reservations=held, next_page_token=token)
+    response = reservations_service_pb2.ListReservationsResponse(next_page_token=token)
+    return with_reservations(response, (Held(**row._mapping) for row in rows))

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from argosy.inventory.v1 import inventory_events_pb2, reservations_service_pb2, stock_pb2, transfers_service_pb2
+from argosy.inventory.v1 import inventory_events_pb2, stock_pb2, transfers_service_pb2
 from chassis.kernel.clock import day_of, to_timestamp
 from chassis.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.kernel.ids import new_id
@@ -19,7 +19,7 @@ from chassis.runtime.work import Work
 from services.inventory.app.appointments import need_appointment
 from services.inventory.app.checks import need_known, need_no_kit
 from services.inventory.app.intake import end_of
-from services.inventory.app.reserve_stock import Owner, need_available, take_lines
+from services.inventory.app.reserve_stock import Line, Owner, need_available, take_lines
 from services.inventory.app.supply import Expected, expect, fill, give_back
 from services.inventory.domain.stock import State
 from services.inventory.store import reservations
@@ -52,10 +52,7 @@ async def create_transfer(work: Work, request: transfers_service_pb2.CreateTrans
     if (here.currency_code, here.owned) != (there.currency_code, there.owned):
         text = "to_location_id: stock there is valued in another currency, or is not of the same owner; sell it there instead"
         raise FailedPrecondition("CURRENCY_DIFFERS", text, field="to_location_id")
-    wanted = [
-        reservations_service_pb2.ReservationLine(line_id=str(n + 1), item_id=line.item_id, location_id=source, quantity=line.quantity)
-        for n, line in enumerate(request.lines)
-    ]
+    wanted = [Line(str(n + 1), (line.item_id, source), line.quantity) for n, line in enumerate(request.lines)]
     need_available(book, wanted, ())
     made = take_lines(work, book, wanted, Owner(transfer_id, stock_pb2.RESERVATION_KIND_TRANSFER, State.RESERVED))
     await book.write()

@@ -1,11 +1,19 @@
 """Rows of inventory as the contract shows them, and the events that stock documents say."""
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
-from argosy.inventory.v1 import stock_pb2, stock_service_pb2
-from chassis.kernel.clock import to_timestamp
+from argosy.inventory.v1 import demands_service_pb2, reservations_service_pb2, stock_pb2, stock_service_pb2
+from chassis.kernel.clock import set_moment, to_timestamp
 from services.inventory.domain.cost import unit_cost
+from services.inventory.store.reservations import Held
+
+# Responses with reservations.
+R = TypeVar(
+    "R", reservations_service_pb2.ReserveResponse, reservations_service_pb2.CancelReservationResponse,
+    reservations_service_pb2.ListReservationsResponse, demands_service_pb2.TakeOverResponse,
+)  # fmt: skip
 
 
 def to_location(row: Any) -> stock_pb2.Location:
@@ -26,15 +34,18 @@ def to_movement(row: Any) -> stock_pb2.Movement:
     )  # fmt: skip
 
 
-def to_reservation(held: Any) -> stock_pb2.Reservation:
-    """Returns a reservation as the contract shows it."""
-    return stock_pb2.Reservation(
-        reservation_id=held.reservation_id, kind=held.kind, owner_id=held.owner_id,
-        line_id=held.line_id, item_id=held.item_id, location_id=held.location_id, reserved=held.reserved,
-        allocated=held.allocated, shipped=held.shipped, cancelled=held.cancelled, created_at=to_timestamp(held.created_at),
-        expires_at=to_timestamp(held.expires_at) if held.expires_at is not None else None, lot=held.lot,
-        kit_item_id=held.kit_item_id,
-    )  # fmt: skip
+def with_reservations(response: R, held: Iterable[Held]) -> R:
+    """Returns a response with reservations as the contract shows them, each made where it belongs."""
+    for one in held:
+        shown = response.reservations.add(
+            reservation_id=one.reservation_id, kind=one.kind, owner_id=one.owner_id, line_id=one.line_id, item_id=one.item_id,
+            location_id=one.location_id, reserved=one.reserved, allocated=one.allocated, shipped=one.shipped, cancelled=one.cancelled,
+            lot=one.lot, kit_item_id=one.kit_item_id,
+        )  # fmt: skip
+        set_moment(shown.created_at, one.created_at)
+        if one.expires_at is not None:
+            set_moment(shown.expires_at, one.expires_at)
+    return response
 
 
 def to_policy(row: Any) -> stock_service_pb2.StockPolicy:

@@ -60,9 +60,11 @@ class StockBook:
     def __init__(self, work: Work, *, locks: bool) -> None:
         self._work = work
         self._locks = locks
-        self._balances: dict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
-        self._known: set[tuple[str, str, str, int]] = set()
-        self._changes: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
+        # By lot and state; as they were read, and as they are.
+        self._before: defaultdict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
+        self._balances: defaultdict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
+        # Where something of a lot is, or was moved to.
+        self._lotted: set[Key] = set()
         self._movements: list[dict[str, Any]] = []
         self._layers: dict[Key, list[Layer]] = {}
         self._touched: dict[str, Layer] = {}
@@ -129,9 +131,10 @@ class StockBook:
         if (fresh := [key for key in keys if key not in there]) and await tx.close(FRESH_GATE):
             rows = [*rows, *await tx.find(BALANCES, KEY, fresh, order=BALANCE, lock=True)]
         for row in rows:
-            self._balances[row.item_id, row.location_id][row.lot, row.state] = row.quantity
-            self._known.add((row.item_id, row.location_id, row.lot, row.state))
+            key, cell = (row.item_id, row.location_id), (row.lot, row.state)
+            self._before[key][cell] = self._balances[key][cell] = row.quantity
             if row.lot:
+                self._lotted.add(key)
                 tracked.add((row.item_id, row.lot))
         if tracked:
             self.lots.update({(row.item_id, row.lot): row for row in await tx.find(LOTS, ("item_id", "lot"), sorted(tracked))})
@@ -209,9 +212,12 @@ class StockBook:
         return found
 
     def _in_lots(self, item_id: str, location_id: str, state: State, life_days: int) -> dict[str, int]:
-        there = {lot: q for (lot, s), q in self._balances.get((item_id, location_id), {}).items() if s == state and q > 0}
-        if not there or (len(there) == 1 and "" in there):
-            return there
+        key = (item_id, location_id)
+        balances = self._balances.get(key, {})
+        if key not in self._lotted:
+            quantity = balances.get(("", state), 0)
+            return {"": quantity} if quantity else {}
+        there = {lot: q for (lot, s), q in balances.items() if s == state and q > 0}
         ordered = picking_order(self._lot(item_id, lot) for lot in there)
         return {one.lot: there[one.lot] for one in ordered if life_days < 0 or self.lives(item_id, one.lot, life_days)}
 
@@ -266,16 +272,19 @@ class StockBook:
         source, target = change
         if target is State.AVAILABLE and lot and (self.recalled(item_id, lot) or self.expired(item_id, lot)):
             target = State.QUARANTINE
-        balances = self._balances[item_id, location_id]
+        key = (item_id, location_id)
+        balances = self._balances[key]
+        if lot:
+            self._lotted.add(key)
         if source is not State.OUTSIDE:
-            left = balances.get((lot, source), 0) - quantity
+            cell = (lot, source)
+            left = balances.get(cell, 0) - quantity
             if left < 0:
                 raise ValueError(f"{item_id} at {location_id}: {source.name} would be {left}")
-            balances[lot, source] = left
-            self._changes[item_id, location_id, lot, source] -= quantity
+            balances[cell] = left
         if target is not State.OUTSIDE:
-            balances[lot, target] = balances.get((lot, target), 0) + quantity
-            self._changes[item_id, location_id, lot, target] += quantity
+            cell = (lot, target)
+            balances[cell] = balances.get(cell, 0) + quantity
         if came := (target in ON_HAND) - (source in ON_HAND):
             self._on_hand[location_id, document.id][item_id, lot] += came * quantity
             self._causes[document.id] = self._work.cause
@@ -401,10 +410,15 @@ class StockBook:
         """Writes what changed, a few statements however many rows."""
         work = self._work
         await work.tx.insert(LOTS, list(self._new_lots.values()), once=True)
-        rows = {key: {**dict(zip(BALANCE, key, strict=True)), "quantity": delta} for key, delta in sorted(self._changes.items()) if delta}
-        old = [row for key, row in rows.items() if key in self._known]
+        old: list[Mapping[str, Any]] = []
+        fresh: list[Mapping[str, Any]] = []
+        for key, balances in sorted(self._balances.items()):
+            before = self._before[key]
+            for cell, quantity in sorted(balances.items()):
+                if delta := quantity - before.get(cell, 0):
+                    row = {**dict(zip(BALANCE, (*key, *cell), strict=True)), "quantity": delta}
+                    (old if cell in before else fresh).append(row)
         await work.tx.change(BALANCES, BALANCE, old, add=("quantity",), must=True)
-        fresh = [row for key, row in rows.items() if key not in self._known]
         await work.tx.merge(BALANCES, BALANCE, fresh, add=("quantity",))
         await work.tx.insert(MOVEMENTS, self._movements)
         if self._values:

@@ -11,7 +11,6 @@ is done at once. What fails otherwise rolls all back and each is done by itself,
 
 import asyncio
 import hashlib
-import json
 from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,6 +20,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -461,18 +461,17 @@ def _same(call: Call, fingerprint: bytes, outcome: Outcome) -> Outcome:
 
 def _stored_outcome(call: Call, row: Any) -> Outcome:
     if row.refusal:
-        stored = json.loads(row.refusal)
+        stored = msgspec.json.decode(row.refusal)
         return refusal_of(Kind(stored["kind"]), stored["reason"], stored["message"], field=stored["field"], metadata=stored["metadata"])
     return call.method.response.FromString(b64decode(row.response))
 
 
 def _refusal_text(refusal: Refusal) -> str:
-    return json.dumps(
-        {
-            "kind": refusal.kind.value, "reason": refusal.reason, "message": refusal.message,
-            "field": refusal.field, "metadata": refusal.metadata,
-        }
-    )  # fmt: skip
+    kept = {
+        "kind": refusal.kind.value, "reason": refusal.reason, "message": refusal.message, "field": refusal.field,
+        "metadata": refusal.metadata,
+    }  # fmt: skip
+    return msgspec.json.encode(kept).decode()
 
 
 def _may_repeat(error: Exception) -> bool:

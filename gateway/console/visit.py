@@ -122,8 +122,12 @@ def templates() -> Environment:
 class Visit:
     """A request of a person who is signed in."""
 
-    def __init__(self, request: Request, form: FormData, person: Principal, secret: str, calls: Calls, pages: Environment) -> None:
+    def __init__(
+        self, request: Request, place: str, form: FormData, person: Principal, secret: str, calls: Calls, pages: Environment
+    ) -> None:
         self.request = request
+        # The path of the page that is shown, also where a form was sent elsewhere and is shown again.
+        self.place = place
         self.form = form
         self.person = person
         self.calls = calls
@@ -199,10 +203,15 @@ class Visit:
         """Returns the way to a page, which says what was done."""
         return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{urlencode({'done': done})}", 303)
 
+    def at(self, **changed: str) -> str:
+        """Returns the address of the page with its filters, something of which is changed; what is changed to nothing is left out."""
+        kept = [(k, v) for k, v in self.request.query_params.multi_items() if k not in ("done", *changed) and v]
+        asked = [*kept, *((k, v) for k, v in changed.items() if v)]
+        return f"{self.place}?{urlencode(asked)}" if asked else self.place
+
     def following(self, token: str) -> str:
         """Returns the address of the next page of a list; empty on the last."""
-        kept = [(k, v) for k, v in self.request.query_params.multi_items() if k not in ("page", "done") and v]
-        return f"{self.request.url.path}?{urlencode([*kept, ('page', token)])}" if token else ""
+        return self.at(page=token) if token else ""
 
     def as_csv(self) -> str:
         """Returns the address of this list as CSV, with the same filters."""

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chassis.kernel.ids import new_id
-from gateway.console.app import DONE, POLICY, SHOWN
+from gateway.console.app import DONE, POLICY, SHOWN, place_of
 from gateway.console.session import form_token
 from tests.console.biting import BITING
 from tests.console.conftest import House
@@ -68,6 +68,55 @@ def test_a_form_must_be_ours(empty_house: House) -> None:
         assert "newcomer" not in client.get("/console/people").text
         assert client.post("/console/people", data=own(client, **person)).status_code == 200
         assert "newcomer" in client.get("/console/people").text
+
+
+def checked(page: str, form: str) -> set[tuple[str, str]]:
+    """Returns (name, value) of the boxes that are ticked in a form of a page."""
+    start = page.index(form)
+    boxes = re.findall(r'<input type="checkbox" name="(\w+)"(?: value="(\w+)")?( checked)?>', page[start : page.index("</form>", start)])
+    return {(name, value) for name, value, ticked in boxes if ticked}
+
+
+def test_who_is_changed_keeps_what_was_not(empty_house: House) -> None:
+    with empty_house.client("ada") as client:
+        person = {"user_id": "kept", "role": "5", "password": "long enough for this", "channels": "web, shop", "disabled": "on"}
+        client.post("/console/people", data=own(client, **person, fresh="1"))
+        taken = client.post("/console/people", data=own(client, **person, fresh="1"))
+        assert taken.status_code == 409 and "somebody called kept already" in taken.text
+        page = client.get("/console/people", params={"user": "kept"}).text
+        assert 'name="channels" value="shop, web"' in page and checked(page, 'id="person"') == {("disabled", "")}
+        assert 'name="fresh"' not in page and '<input type="hidden" name="user_id" value="kept">' in page
+        assert "Change kept</h2>" not in client.get("/console/people").text
+
+
+def test_a_channel_that_is_changed_tells_of_what_it_told(empty_house: House) -> None:
+    with empty_house.client("ines") as client:
+        route = {"channel": "web", "via": "2", "url": "https://hooks.example.com/tell", "sender_name": "Shop", "disabled": "1"}
+        form = {**own(client, **route, language="de"), "kinds": ["1", "3"]}
+        assert "The channel&#39;s secret" in client.post("/console/notices/routes", data=form).text
+        ticked = {("kinds", "1"), ("kinds", "3"), ("disabled", "1")}
+        page = client.get("/console/notices", params={"route": "web"}).text
+        assert checked(page, 'id="route"') == ticked and 'value="Shop"' in page
+        # What was refused is asked again as it was typed, and the page's own ways lead on from it.
+        answer = client.post("/console/notices/routes?route=web", data={**form, **own(client, url="nowhere")})
+        assert answer.status_code == 400 and checked(answer.text, 'id="route"') == ticked
+        assert 'method="get" action="/console/notices"' in answer.text and "/console/notices/routes?route=web" in answer.text
+        assert 'href="/console/notices?route=web#route"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/console/people", "/console/people"),
+        ("/console/notices/n-1/send", "/console/notices"),
+        ("/console/stock/i-1/adjust", "/console/stock/i-1"),
+        ("/console/rules/sourcing/draft", "/console/rules/sourcing"),
+        ("/console/integrations/notifications/n-1/send", "/console/integrations/notifications/n-1"),
+        ("/console/holds/orders/h-1/claim", "/console/holds"),
+    ],
+)
+def test_a_form_that_is_shown_again_is_on_its_page(path: str, place: str) -> None:
+    assert place_of(path) == place
 
 
 def test_a_session_ends_for_good(empty_house: House) -> None:

@@ -14,7 +14,7 @@ RECEIVED = notices_service_pb2.NOTICE_KIND_RECEIVED
 
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
-    """Shows what was told last, the channels' ways, and one notice's words with how it looks."""
+    """Shows what was told last, the channels' ways, one of which may be chosen to be changed, and one notice's words."""
     asked = notices_service_pb2.ListNoticesRequest(
         state=show.choice(visit.query("state"), "state"), channel_id=visit.query("channel"), page_size=ROWS, page_token=visit.query("page")
     )
@@ -22,10 +22,11 @@ async def page(visit: Visit, notice: Notice | None = None, status: int = 200) ->
         visit.ask(visit.calls.notices.ListNotices, asked),
         visit.ask(visit.calls.notices.ListNoticeRoutes, notices_service_pb2.ListNoticeRoutesRequest(page_size=500)),
     )
+    chosen = next((one for one in routes.routes if one.channel_id == visit.query("route")), None)
     words = await _words(visit) if visit.may("gateway.notices.write") else None
     return visit.render(
         "notices.html", notice, status, told=told.notices, following=visit.following(told.next_page_token), routes=routes.routes,
-        states=show.choices(notices_service_pb2.NoticeState), kinds=show.choices(notices_service_pb2.NoticeKind),
+        chosen=chosen, states=show.choices(notices_service_pb2.NoticeState), kinds=show.choices(notices_service_pb2.NoticeKind),
         vias=show.choices(notices_service_pb2.NoticeVia), languages=LANGUAGES, words_of=words, State=notices_service_pb2.NoticeState,
         Kind=notices_service_pb2.NoticeKind, Via=notices_service_pb2.NoticeVia,
     )  # fmt: skip
@@ -57,10 +58,11 @@ async def _words(visit: Visit) -> dict[str, object]:
 
 
 async def _tell(visit: Visit) -> Response:
+    kinds = [show.choice(one, "kinds") for one in visit.form.getlist("kinds") if isinstance(one, str)]
     request = notices_service_pb2.SetNoticeRouteRequest(
         request_id=visit.request_id(), channel_id=visit.field("channel"), via=show.choice(visit.field("via"), "via"),
         sender=visit.field("sender"), sender_name=visit.field("sender_name"), reply_to=visit.field("reply_to"), url=visit.field("url"),
-        language=visit.field("language"), disabled=bool(visit.field("disabled")),
+        language=visit.field("language"), kinds=kinds, disabled=bool(visit.field("disabled")),
     )  # fmt: skip
     made = await visit.ask(visit.calls.notices.SetNoticeRoute, request)
     if made.secret:

@@ -354,6 +354,7 @@ class SetUserRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     CHANNEL_IDS_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this request for ever: sent again, it answers what it answered."""
     user_id: _builtins.str
@@ -364,6 +365,8 @@ class SetUserRequest(_message.Message):
     """Their password, at least 10 characters; unchanged where empty."""
     disabled: _builtins.bool
     """True to keep them out; their sessions end too."""
+    fresh: _builtins.bool
+    """True where nobody may have the name yet, so that who sets a person up changes no other by mistake."""
     @_builtins.property
     def channel_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The channels they may see; all where empty."""
@@ -377,10 +380,11 @@ class SetUserRequest(_message.Message):
         password: _builtins.str = ...,
         channel_ids: _abc.Iterable[_builtins.str] | None = ...,
         disabled: _builtins.bool = ...,
+        fresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_ids", b"channel_ids", "disabled", b"disabled", "password", b"password", "request_id", b"request_id", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_ids", b"channel_ids", "disabled", b"disabled", "fresh", b"fresh", "password", b"password", "request_id", b"request_id", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

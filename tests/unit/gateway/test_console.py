@@ -45,7 +45,7 @@ class Services:
 async def shown(page: Any, services: Services) -> str:
     """Returns a page as somebody sees it who may see all."""
     request = Request({"type": "http", "path": "/console/", "query_string": b"", "headers": [], "path_params": {}})
-    visit = Visit(request, FormData(), Principal("olivia", ("*",)), "secret", cast(Calls, services), templates())
+    visit = Visit(request, "/console/", FormData(), Principal("olivia", ("*",)), "secret", cast(Calls, services), templates())
     response: Response = await page(visit)
     return bytes(response.body).decode()
 

@@ -104,6 +104,16 @@ def test_a_channel_that_is_changed_tells_of_what_it_told(empty_house: House) -> 
         assert 'href="/console/notices?route=web#route"' in answer.text
 
 
+def test_proposals_that_could_not_be_ordered_are_still_ticked(house: House) -> None:
+    with house.client("pavel") as client:
+        one, other = re.findall(r'name="proposal" value="([\w-]+)"', client.get("/console/planning").text)[:2]
+        form = own(client, proposal=one, **{f"quantity-{one}": "1.5", f"quantity-{other}": "77"})
+        answer = client.post("/console/planning/accept", data=form)
+        assert answer.status_code == 400
+        assert re.findall(r'name="proposal" value="([\w-]+)" checked', answer.text) == [one]
+        assert f'name="quantity-{other}" value="77"' in answer.text
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [

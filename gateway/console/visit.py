@@ -150,6 +150,10 @@ class Visit:
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
+    def typed(self, form: str, name: str, otherwise: object = "") -> str:
+        """Returns what was typed into a field of the form that goes to a step of the page, where that one is shown again."""
+        return self.field(name) if self.form and self.request.url.path.endswith(f"/{form}") else str(otherwise)
+
     def given(self, name: str) -> str:
         """Returns what was typed, else what the address says."""
         return self.field(name) or self.query(name)

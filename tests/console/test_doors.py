@@ -114,6 +114,17 @@ def test_proposals_that_could_not_be_ordered_are_still_ticked(house: House) -> N
         assert f'name="quantity-{other}" value="77"' in answer.text
 
 
+def test_what_was_typed_stays_in_the_form_that_was_refused(house: House) -> None:
+    with house.client("olivia") as client:
+        item = re.findall(r'href="(/console/stock/[\w-]{20,})"', client.get("/console/stock").text)[0]
+        typed = {"location": "BER", "quantity": "7,5", "value": "12.50", "lot": "L-9", "reference": "D-1", "quarantine": "on"}
+        answer = client.post(f"{item}/receive", data=own(client, **typed))
+        assert answer.status_code == 400
+        for name in ("quantity", "value", "lot", "reference"):
+            assert f'name="{name}"' in answer.text and f'value="{typed[name]}"' in answer.text, name
+        assert answer.text.count('value="7,5"') == 1 and checked(answer.text, f'action="{item}/receive"') == {("quarantine", "")}
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from argosy.ops.v1.holds_service_pb2 import Hold
-from chassis.kernel.errors import DeadlineExceeded, Refusal, Unavailable
+from chassis.kernel.errors import DeadlineExceeded, Kind, Refusal, Unavailable
 from chassis.kernel.ids import new_id
 from chassis.kernel.money import shown
 from chassis.kernel.words import counted, share
@@ -128,6 +128,8 @@ class Visit:
         self.request = request
         # The path of the page that is shown, also where a form was sent elsewhere and is shown again.
         self.place = place
+        # Whether what was sent was refused because somebody was faster.
+        self.overtaken = False
         self.form = form
         self.person = person
         self.calls = calls
@@ -151,8 +153,12 @@ class Visit:
         return value.strip() if isinstance(value, str) else ""
 
     def typed(self, form: str, name: str, otherwise: object = "") -> str:
-        """Returns what was typed into a field of the form that goes to a step of the page, where that one is shown again."""
-        return self.field(name) if self.form and self.request.url.path.endswith(f"/{form}") else str(otherwise)
+        """Returns what was typed into a field of the form that goes to a step of the page, where that one is shown again.
+
+        Where somebody was faster, it shows what stands now.
+        """
+        again = self.form and not self.overtaken and self.request.url.path == f"{self.place}/{form}"
+        return self.field(name) if again else str(otherwise)
 
     def given(self, name: str) -> str:
         """Returns what was typed, else what the address says."""
@@ -241,6 +247,7 @@ def action(act: Act, page: Show) -> Act:
             return await act(visit)
         except Refusal as refusal:
             notice, status = refused(refusal)
+            visit.overtaken = refusal.kind is Kind.ABORTED
             return await page(visit, notice, status)
 
     return answer

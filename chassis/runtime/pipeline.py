@@ -230,7 +230,7 @@ class Pipeline:
 
     async def _batch(self, method: Method, request: Any, principal: Principal, cause: Cause, wrong: Mapping[int, Refusal]) -> Message:
         single = self.elements[method.element]
-        sound = [one for index, one in enumerate(request.requests) if index not in wrong] if wrong else list(request.requests)
+        sound = [one for index, one in enumerate(request.requests) if index not in wrong]
         outcomes = await self._writer.submit(await self._calls(single, sound, principal, cause))
         for index, refusal in sorted(wrong.items()):
             outcomes.insert(index, refusal)

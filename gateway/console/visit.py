@@ -225,8 +225,8 @@ class Visit:
 
     def as_csv(self) -> str:
         """Returns the address of this list as CSV, with the same filters."""
-        kept = [(k, v) for k, v in self.request.query_params.multi_items() if k not in ("page", "done") and v]
-        return f"{self.request.url.path}.csv?{urlencode(kept)}"
+        place, _, filters = self.at(page="").partition("?")
+        return f"{place}.csv?{filters}"
 
 
 Show = Callable[..., Awaitable[Response]]

@@ -112,17 +112,17 @@ async def measure_databases(embedded: Bench, server: Bench) -> list[Value]:
     values = []
     for name, (units, make) in makes.items():
         count = TOGETHER_CALLS if units == TOGETHER else CALLS
-        rates: dict[int, list[float]] = {}
+        rates: tuple[list[float], list[float]] = ([], [])
         for bench in (embedded, server):
             await drive(200, make(bench))
         before = [await reserved_units(bench) for bench in (embedded, server)]
         for _ in range(ROUNDS):
-            for one, bench in enumerate((embedded, server)):
-                rates.setdefault(one, []).append(await drive(count, make(bench)))
+            for bench, found in zip((embedded, server), rates, strict=True):
+                found.append(await drive(count, make(bench)))
         made = [await reserved_units(bench) - units_before for bench, units_before in zip((embedded, server), before, strict=True)]
         if made != [ROUNDS * count * units] * 2:
             raise RuntimeError(f"{name}: {ROUNDS * count * units} units were reserved, the inventories count {made}")
-        values.append(ratio(f"sqlite / postgresql: {name}", rates[0], rates[1], "calls/s", floor=0.70))
+        values.append(ratio(f"sqlite / postgresql: {name}", *rates, "calls/s", floor=0.70))
     return values
 
 

@@ -79,8 +79,7 @@ def _reserve(
 def need_lines(book: StockBook, lines: Sequence[Line], before: Sequence[Held]) -> None:
     """Raises a Refusal where an item or location of the lines is not known, or not as much is available as they want together."""
     for index, line in enumerate(lines):
-        if not book.has(*line.key):
-            need_known(book, *line.key, f"lines[{index}]")
+        need_known(book, *line.key, f"lines[{index}]")
     need_available(book, lines, before)
 
 

@@ -105,6 +105,7 @@ DONE = {
     "/stock/{item_id}/adjust": stock.adjust,
     "/fulfilment/{fulfillment_order_id}/pick": fulfilment.pick,
     "/fulfilment/{fulfillment_order_id}/ship": fulfilment.ship,
+    "/fulfilment/{fulfillment_order_id}/left": fulfilment.ship,
     "/fulfilment/{fulfillment_order_id}/pack": fulfilment.pack,
     "/fulfilment/{fulfillment_order_id}/{what}": fulfilment.answer,
     "/fulfilment/{fulfillment_order_id}/parcels/{parcel_id}/{what}": fulfilment.handle,

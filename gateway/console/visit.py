@@ -152,13 +152,13 @@ class Visit:
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
-    def typed(self, form: str, name: str, otherwise: object = "") -> str:
+    def typed(self, form: str, name: str, otherwise: object = "", **own: object) -> str:
         """Returns what was typed into a field of the form that goes to a step of the page, where that one is shown again.
 
-        Where somebody was faster, it shows what stands now.
+        Of many forms that go there, it is the one whose hidden fields are its `own`. Where somebody was faster, it shows what stands now.
         """
         again = self.form and not self.overtaken and self.request.url.path == f"{self.place}/{form}"
-        return self.field(name) if again else str(otherwise)
+        return self.field(name) if again and all(self.field(key) == str(value) for key, value in own.items()) else str(otherwise)
 
     def given(self, name: str) -> str:
         """Returns what was typed, else what the address says."""

@@ -265,6 +265,13 @@ def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any,
         wanda.page.fill("[name=code]", "SOMETHING-ELSE")
         assert wanda.press("Record the pick") == 400
         assert "here BIN-1 is picked" in wanda.told()
+        # How many were found stays; what was scanned is scanned again.
+        left = wanda.page.input_value("[name=picked]")
+        for name, value in (("bin", "A-01"), ("code", "BIN-1"), ("picked", "99")):
+            wanda.page.fill(f"[name={name}]", value)
+        assert wanda.press("Record the pick") == 422
+        assert [wanda.page.input_value(f"[name={name}]") for name in ("picked", "bin", "code")] == ["99", "", ""]
+        wanda.page.fill("[name=picked]", left)
         for _ in range(2):
             wanda.page.fill("[name=bin]", "a-01")
             wanda.page.fill("[name=code]", "BIN-1")
@@ -276,7 +283,10 @@ def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any,
         wanda.page.fill("[name=weight_g]", "90")
         assert wanda.press("Pack") == 422
         assert "it should weigh" in wanda.told()
+        assert wanda.page.input_value("[name=weight_g]") == "90"
+        wanda.page.check("[name=weight_confirmed]")
         assert wanda.press("Pack") == 200
+        assert "90 g" in wanda.page.inner_text("section:has(#h-pack)")
         assert wanda.press("Buy a label") == 200
         house.door.run(settled(house.door.suite))
         wanda.go(there)
@@ -285,6 +295,9 @@ def test_a_worker_walks_a_list_with_a_scanner_packs_and_lets_it_go(browser: Any,
         assert wanda.page.locator("section:has(#h-parcels) p:not(.empty)").count() == 1
         wanda.go("/console/warehouse?location=BER")
         row = "section:has(#h-dock) tbody tr:first-child"
+        wanda.page.fill(f"{row} [name=to_bin]", "NOWHERE")
+        assert wanda.press("Put away", row) == 404
+        assert wanda.page.input_value(f"{row} [name=to_bin]") == "NOWHERE"
         wanda.page.fill(f"{row} [name=to_bin]", "A-02")
         assert wanda.press("Put away", row) == 200
         assert "put away" in wanda.told()
@@ -309,14 +322,23 @@ def test_a_provider_accepts_is_asked_back_and_ships_nevertheless(browser: Any, h
             if "are asked back" in wanda.page.inner_text("main"):
                 break
         assert wanda.violations() == []
+        wanda.page.fill("[name^=back-]", "99")
+        assert wanda.press("Give back") == 422
+        assert wanda.page.input_value("[name^=back-]") == "99"
         wanda.page.fill("[name^=back-]", "2")
         assert wanda.press("Give back") == 200
         assert "cancellation accepted" in wanda.page.inner_text("h1")
+        wanda.page.fill("form:has-text('nevertheless') [name^=shipped-]", "99")
+        wanda.page.fill("form:has-text('nevertheless') [name=tracking_number]", "T-1")
+        assert wanda.press("It has left") == 422
+        assert wanda.page.input_value("form:has-text('nevertheless') [name=tracking_number]") == "T-1"
+        wanda.page.fill("form:has-text('nevertheless') [name^=shipped-]", "2")
         assert wanda.press("It has left") == 200
         assert wanda.page.locator("section:has(#h-parcels) p:not(.empty)").count() == 1
         house.door.run(settled(house.door.suite))
         olivia.go(f"/console/orders/{order_id}")
         assert "shipped-unasked" in olivia.page.inner_text("main").lower().replace(" ", "-").replace("_", "-")
+        wanda.wrong = [one for one in wanda.wrong if "status of 4" not in one]
 
 
 def test_a_customer_collects(browser: Any, house: House) -> None:
@@ -326,12 +348,16 @@ def test_a_customer_collects(browser: Any, house: House) -> None:
         assert wanda.violations() == []
         assert wanda.press("It is ready") == 200
         assert "ready for pickup" in wanda.page.inner_text("h1")
+        wanda.page.fill("[name^=taken-]", "99")
+        assert wanda.press("The customer has it") == 422
+        assert wanda.page.input_value("[name^=taken-]") == "99"
         wanda.page.fill("[name^=taken-]", "1")
         assert wanda.violations() == []
         assert wanda.press("The customer has it") == 200
         assert "ready for pickup" in wanda.page.inner_text("h1")
         assert wanda.press("The customer has it") == 200
         assert "collected" in wanda.page.inner_text("h1")
+        wanda.wrong = [one for one in wanda.wrong if "status of 4" not in one]
 
 
 def test_words_are_tried_with_a_real_order_then_kept_and_dropped(browser: Any, house: House) -> None:

@@ -23,6 +23,8 @@ from suite.up import free_ports, migrate_all
 DATABASES = ("sqlite", "postgresql")
 # The longest test that is no soak takes a minute; on a slow machine it took two and a half.
 LONGEST_S = 900
+# A machine that others use as well may stand still for longer than the five seconds that a call may take by itself.
+DEADLINE_S = 30
 TERMINAL = pytest.StashKey[TextIO]()
 set_up_logs("CRITICAL")
 # Processes of one run take their ports from different ones, so that none is taken between being found free and being opened.
@@ -189,7 +191,7 @@ def suite_settings(folder: Path, database_url: str, *, trace_ratio: float = 0) -
     ports = free_ports(len(SERVICES) + 2)
     return Settings(
         data_dir=folder / "data", database_url=database_url, ports=dict(zip(SERVICES, ports, strict=False)),
-        nats_url=f"nats://127.0.0.1:{ports[-1]}", http_port=ports[-2], trace_ratio=trace_ratio, log_level="ERROR",
+        nats_url=f"nats://127.0.0.1:{ports[-1]}", http_port=ports[-2], trace_ratio=trace_ratio, log_level="ERROR", deadline_s=DEADLINE_S,
         allow_private_targets=True,
         service_secret="a secret of tests that is long enough for HS256",
     )  # fmt: skip

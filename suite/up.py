@@ -105,7 +105,7 @@ class NatsServer:
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         log.close()
-        await wait_for(lambda: _listens(self.port), f"nats-server on port {self.port}")
+        await wait_for(lambda: listens(self.port), f"nats-server on port {self.port}")
 
     async def stop(self, *, kill: bool = False) -> None:
         """Stops it, at once where `kill` is set."""
@@ -114,7 +114,8 @@ class NatsServer:
             await self._process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Says whether somebody listens at a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0

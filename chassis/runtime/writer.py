@@ -3,10 +3,11 @@
 Calls that wait are taken together (at most 256) into one transaction: their handlers, then events, audit and outcomes; a
 refusal is an answer. That a call was made before shows when its outcome is written; then all is done again, and the outcomes
 of those made before are looked up first. A lone call is taken at once; where calls crowd, the writer rests until as many wait
-as lately came together, at most twice as long as the last transaction took. Where a full batch waits whose handlers lock
-nothing, it is decided while the database writes the one before. Jobs are other work: events, effects' results, timers. They
-share transactions too (at most 32) and rest for twice the time as well: calls come first, and the more there is to do, the more
-is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous one hurts nobody else.
+as lately came together, at most twice as long as the last transaction took and then only while more come. Where a full batch
+waits whose handlers lock nothing, it is decided while the database writes the one before. Jobs are other work: events, effects'
+results, timers. They share transactions too (at most 32) and rest for twice the time as well: calls come first, and the more
+there is to do, the more is done at once. What fails otherwise rolls all back and each is done by itself, so that a poisonous
+one hurts nobody else.
 """
 
 import asyncio
@@ -44,6 +45,7 @@ CROWD = 4
 # So many full batches are at work at once, of handlers that are lockless.
 AT_ONCE = 2
 LONGEST_CALLS_REST_S = 0.03
+LITTLE_LONGER = 0.25
 # As many calls are expected as came together lately: after each transaction a tenth fewer, until more come.
 STILL_EXPECTED = 0.9
 # For how long after one call was repeated others are expected to be.
@@ -252,16 +254,23 @@ class Writer:
         self._wake.set()
 
     async def _rest(self) -> None:
-        """Rests until as many calls wait as are expected, so that who was answered is not kept waiting for nobody."""
-        if len(self._calls) >= self._expected:
-            return
+        """Rests until as many calls wait as are expected, so that who was answered is not kept waiting for nobody.
+
+        At most for its time, and a little longer for as long as more come.
+        """
         if not self._rest_s:
-            await asyncio.sleep(0)
+            if len(self._calls) < self._expected:
+                await asyncio.sleep(0)
             return
-        self._enough.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._rest_s):
-                await self._enough.wait()
+        clock = asyncio.get_running_loop().time
+        latest, rest_s, before = clock() + LONGEST_CALLS_REST_S, self._rest_s, 0
+        while before < len(self._calls) < self._expected and clock() < latest:
+            before = len(self._calls)
+            self._enough.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest_s):
+                    await self._enough.wait()
+            rest_s = self._rest_s * LITTLE_LONGER
 
     async def _work_on(self, batch: Sequence[Call]) -> None:
         clock = asyncio.get_running_loop().time

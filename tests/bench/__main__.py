@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from chassis.runtime.logs import set_up_logs
 from chassis.runtime.settings import SERVICES, Settings
 from suite.up import running_suite
+from tests.bench.chassis import measure_chassis
 from tests.bench.deciding import measure_deciding
 from tests.bench.measures import (
     Bench,
@@ -36,9 +37,12 @@ from tests.bench.pages import measure_lists, measure_pages
 from tests.bench.stock import measure_databases, measure_size, measure_stock
 from tests.conftest import suite_settings
 
-MEASURES = ("reserve", "stock", "size", "orders", "pages", "lists")
+MEASURES = ("reserve", "stock", "size", "orders", "pages", "chassis", "lists")
 # Half an hour and twenty gigabytes: only where it is named.
 LONG = ("lists",)
+WITH_SETTINGS = {
+    "orders": measure_orders, "pages": measure_pages, "lists": measure_lists, "size": measure_size, "chassis": measure_chassis,
+}  # fmt: skip
 OUT = Path("build/bench.json")
 console = Console(width=120)
 
@@ -50,7 +54,7 @@ async def benched(database: str, folder: Path) -> AsyncIterator[tuple[Bench, Set
     url, pid = "", 0
     if server is not None:
         connection = await asyncpg.connect(server.get_uri())
-        for service in (*SERVICES, "classic"):
+        for service in (*SERVICES, "classic", "relay"):
             await connection.execute(f'CREATE DATABASE "bench_{service}"')
         await connection.close()
         parsed = make_url(server.get_uri()).set(drivername="postgresql+asyncpg", database="bench_SERVICE")
@@ -77,8 +81,7 @@ async def run(database: str, name: str, folder: Path) -> list[Value]:
         if name in ("reserve", "stock"):
             found = await (measure_reserve if name == "reserve" else measure_stock)(bench)
         else:
-            measure = {"orders": measure_orders, "pages": measure_pages, "lists": measure_lists, "size": measure_size}[name]
-            found = await measure(bench, settings)
+            found = await WITH_SETTINGS[name](bench, settings)
     return [Value(f"{database}: {one.name.strip()}", *list(asdict(one).values())[1:]) for one in found]
 
 

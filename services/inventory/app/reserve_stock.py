@@ -79,7 +79,8 @@ def _reserve(
 def need_lines(book: StockBook, lines: Sequence[Line], before: Sequence[Held]) -> None:
     """Raises a Refusal where an item or location of the lines is not known, or not as much is available as they want together."""
     for index, line in enumerate(lines):
-        need_known(book, *line.key, f"lines[{index}]")
+        if not book.has(*line.key):
+            need_known(book, *line.key, f"lines[{index}]")
     need_available(book, lines, before)
 
 
@@ -120,7 +121,7 @@ def need_available(book: StockBook, lines: Sequence[Line], before: Sequence[Held
     Who wants longer remaining life can use fewer lots, and those are among the lots of who wants less: so the demands for
     at least each life must fit into the lots that live as long.
     """
-    if not before and not any(line.min_life_days or book.components(line.key[0]) for line in lines):
+    if not before and not book.kits and not any(line.min_life_days for line in lines):
         sums: dict[Key, int] = {}
         for line in lines:
             sums[line.key] = sums.get(line.key, 0) + line.quantity
@@ -153,14 +154,14 @@ def take_lines(work: Work, book: StockBook, lines: Sequence[Line], owner: Owner)
     change = (State.AVAILABLE, owner.state)
     for line in sorted(lines, key=lambda one: -one.min_life_days) if len(lines) > 1 else lines:
         item_id, location_id = line.key
-        kit_item_id = item_id if book.components(item_id) else ""
         for part, wanted in book.parts(item_id, line.quantity):
             for lot, quantity in book.from_lots(part, location_id, State.AVAILABLE, wanted, line.min_life_days):
                 book.move(part, location_id, lot, change, quantity, document)
                 made.append(
                     Held(
                         new_id(), owner.kind, owner.owner_id, line.line_id, part, location_id, lot,
-                        quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority, wanted // line.quantity, kit_item_id,
+                        quantity, 0, 0, 0, owner.expires_at, work.now, owner.priority, wanted // line.quantity,
+                        "" if part == item_id else item_id,
                     )
                 )  # fmt: skip
     return made

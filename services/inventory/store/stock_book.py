@@ -85,6 +85,8 @@ class StockBook:
         self.lots: dict[Key, Any] = {}
         self.locations: dict[str, Any] = {}
         self.items: dict[str, Any] = {}
+        # Whether one of the items is a kit.
+        self.kits = False
 
     @classmethod
     async def open(
@@ -105,8 +107,9 @@ class StockBook:
             await book._read_lots(named)
         await book._read(ordered, everything=masters or costs)
         # A kit has no stock of its own. Its components are locked after what was asked for; the writer repeats a deadlock.
-        kits = [(part, place) for item_id, place in ordered for part, _ in book.components(item_id)]
-        if missing := sorted(set(kits) - set(ordered)):
+        parts = {(part, place) for item_id, place in ordered for part, _ in book.components(item_id)}
+        book.kits = bool(parts)
+        if missing := sorted(parts - set(ordered)):
             await book._read(missing, everything=masters or costs)
         if costs:
             await book._read_layers([*ordered, *missing])
@@ -196,28 +199,32 @@ class StockBook:
 
     def sellable(self, item_id: str, location_id: str, life_days: int = 0) -> int:
         """Returns how much is AVAILABLE in lots that live long enough for the item and for whom it is for."""
-        return sum(self._in_lots(item_id, location_id, State.AVAILABLE, life_days).values())
+        key = (item_id, location_id)
+        return sum(self._in_lots(key, State.AVAILABLE, life_days).values()) if key in self._lotted else self._unlotted(key, State.AVAILABLE)
 
     def from_lots(self, item_id: str, location_id: str, state: State, quantity: int, life_days: int = -1) -> list[tuple[str, int]]:
         """Returns from which lots a quantity would come, FEFO, then FIFO; less than asked where there is less.
 
         `life_days` is the least remaining life of what is taken, beside the item's own; lots of any age are taken where it is -1.
         """
+        key = (item_id, location_id)
+        if key not in self._lotted:
+            part = min(self._unlotted(key, state), quantity)
+            return [("", part)] if part > 0 else []
         found = []
-        for lot, there in self._in_lots(item_id, location_id, state, life_days).items():
+        for lot, there in self._in_lots(key, state, life_days).items():
             part = min(there, quantity)
             if part > 0:
                 found.append((lot, part))
                 quantity -= part
         return found
 
-    def _in_lots(self, item_id: str, location_id: str, state: State, life_days: int) -> dict[str, int]:
-        key = (item_id, location_id)
-        balances = self._balances.get(key, {})
-        if key not in self._lotted:
-            quantity = balances.get(("", state), 0)
-            return {"": quantity} if quantity else {}
-        there = {lot: q for (lot, s), q in balances.items() if s == state and q > 0}
+    def _unlotted(self, key: Key, state: State) -> int:
+        return self._balances[key].get(("", state), 0) if key in self._balances else 0
+
+    def _in_lots(self, key: Key, state: State, life_days: int) -> dict[str, int]:
+        item_id = key[0]
+        there = {lot: q for (lot, s), q in self._balances[key].items() if s == state and q > 0}
         ordered = picking_order(self._lot(item_id, lot) for lot in there)
         return {one.lot: there[one.lot] for one in ordered if life_days < 0 or self.lives(item_id, one.lot, life_days)}
 

@@ -152,13 +152,18 @@ class Visit:
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
-    def typed(self, form: str, name: str, otherwise: object = "", **own: object) -> str:
-        """Returns what was typed into a field of the form that goes to a step of the page, where that one is shown again.
+    def again(self, form: str, **own: object) -> bool:
+        """Says whether the form that goes to a step of the page, or to the page itself, is shown again as it was sent.
 
-        Of many forms that go there, it is the one whose hidden fields are its `own`. Where somebody was faster, it shows what stands now.
+        Of many forms that go there, it is the one whose hidden fields are its `own`. Where somebody was faster, what stands now is
+        shown instead.
         """
-        again = self.form and not self.overtaken and self.request.url.path == f"{self.place}/{form}"
-        return self.field(name) if again and all(self.field(key) == str(value) for key, value in own.items()) else str(otherwise)
+        sent = self.form and not self.overtaken and self.request.url.path == f"{self.place}/{form}".rstrip("/")
+        return bool(sent) and all(self.field(key) == str(value) for key, value in own.items())
+
+    def typed(self, form: str, name: str, otherwise: object = "", **own: object) -> str:
+        """Returns what was typed into a field of a form that is shown again, else what stands."""
+        return self.field(name) if self.again(form, **own) else str(otherwise)
 
     def given(self, name: str) -> str:
         """Returns what was typed, else what the address says."""

@@ -130,6 +130,42 @@ def test_what_was_typed_stays_in_the_form_that_was_refused(house: House) -> None
         assert overtaken.status_code == 409 and 'value="counted anew"' not in overtaken.text
 
 
+def fields(page: str, form: str) -> dict[str, str]:
+    """Returns what stands in the text fields of a form of a page, those that are not shown included."""
+    start = page.index(form)
+    found = re.findall(r'<input (?:type="hidden" )?name="([\w-]+)"[^>]* value="([^"]*)"', page[start : page.index("</form>", start)])
+    return {name: value for name, value in found if name != "request_id"}
+
+
+def test_what_was_typed_into_one_form_stands_in_no_other(house: House) -> None:
+    with house.client("olivia") as client:
+        order = re.findall(r'href="(/console/orders/[\w-]{20,})"', client.get("/console/orders?status=3").text)[0]
+        before = client.get(order).text
+        payment = {"method": "wire", "amount": "12.x", "currency": "EUR", "state": "1", "adapter": "1", "reference": "P-1"}
+        refused = client.post(f"{order}/pay", data=own(client, **payment))
+        assert refused.status_code == 400
+        assert fields(refused.text, f'action="{order}/pay"').items() >= {"method": "wire", "amount": "12.x", "reference": "P-1"}.items()
+        for form in ("offer", "change", "cancel"):
+            assert fields(refused.text, f'action="{order}/{form}"') == fields(before, f'action="{order}/{form}"'), form
+        # What was emptied stays empty, and what the person saw is what they change.
+        change = {**fields(before, f'action="{order}/change"'), "street": "St 1", "policy": "", "name": "", "step": "preview"}
+        assert fields(before, f'action="{order}/change"')["name"]
+        preview = client.post(f"{order}/change", data=own(client, **{**change, "etag": "7"}))
+        assert preview.status_code == 200
+        assert fields(preview.text, f'action="{order}/change"').items() >= {"name": "", "etag": "7"}.items()
+        assert fields(client.get(order).text, f'action="{order}/change"') == fields(before, f'action="{order}/change"')
+
+
+def test_a_condition_that_was_refused_is_still_there(house: House) -> None:
+    with house.client("olivia") as client:
+        typed = {"what": "exclusion", "name": "not-there", "condition": "no such fact &lt;", "why": "because"}
+        drafted = client.post("/console/rules/sourcing/draft", data=own(client, version="0", step="save", **typed))
+        assert drafted.status_code == 400 and "no such fact &amp;lt;</textarea>" in drafted.text
+        forms = [part.split("</form>")[0] for part in drafted.text.split('action="/console/rules/sourcing/draft"')[1:]]
+        assert ['value="because"' in form for form in forms] == [False, True, False]
+        assert ['value="not-there"' in form for form in forms] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [

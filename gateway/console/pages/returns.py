@@ -7,6 +7,11 @@ from gateway.console import show
 from gateway.console.pages.common import holds_about
 from gateway.console.visit import ROWS, Notice, Visit, action
 
+OPEN = (
+    returns_service_pb2.RETURN_STATUS_AUTHORIZED, returns_service_pb2.RETURN_STATUS_IN_TRANSIT,
+    returns_service_pb2.RETURN_STATUS_RECEIVED, returns_service_pb2.RETURN_STATUS_DISPOSITIONED,
+)  # fmt: skip
+
 
 async def page(visit: Visit, notice: Notice | None = None, status: int = 200) -> Response:
     """Shows a page of returns."""
@@ -30,7 +35,7 @@ async def one(visit: Visit, notice: Notice | None = None, status: int = 200) -> 
     return visit.render(
         "return.html", notice, status, found=found, holds=await holds_about(visit, return_id), Status=returns_service_pb2.ReturnStatus,
         Refund=returns_service_pb2.RefundState, dispositions=show.choices(returns_service_pb2.Disposition),
-        open=found.status in (2, 4, 5, 6),
+        open=found.status in OPEN,
     )  # fmt: skip
 
 

@@ -200,7 +200,9 @@ class StockBook:
     def sellable(self, item_id: str, location_id: str, life_days: int = 0) -> int:
         """Returns how much is AVAILABLE in lots that live long enough for the item and for whom it is for."""
         key = (item_id, location_id)
-        return sum(self._in_lots(key, State.AVAILABLE, life_days).values()) if key in self._lotted else self._unlotted(key, State.AVAILABLE)
+        if key not in self._lotted:
+            return self.lot_quantity(item_id, location_id, "", State.AVAILABLE)
+        return sum(self._in_lots(key, State.AVAILABLE, life_days).values())
 
     def from_lots(self, item_id: str, location_id: str, state: State, quantity: int, life_days: int = -1) -> list[tuple[str, int]]:
         """Returns from which lots a quantity would come, FEFO, then FIFO; less than asked where there is less.
@@ -209,7 +211,7 @@ class StockBook:
         """
         key = (item_id, location_id)
         if key not in self._lotted:
-            part = min(self._unlotted(key, state), quantity)
+            part = min(self.lot_quantity(item_id, location_id, "", state), quantity)
             return [("", part)] if part > 0 else []
         found = []
         for lot, there in self._in_lots(key, state, life_days).items():
@@ -218,9 +220,6 @@ class StockBook:
                 found.append((lot, part))
                 quantity -= part
         return found
-
-    def _unlotted(self, key: Key, state: State) -> int:
-        return self._balances[key].get(("", state), 0) if key in self._balances else 0
 
     def _in_lots(self, key: Key, state: State, life_days: int) -> dict[str, int]:
         item_id = key[0]

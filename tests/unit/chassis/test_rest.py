@@ -21,7 +21,7 @@ MANY = 20
 
 
 class Paced(Writer):
-    """A writer of which only the pace is real: it notes when it takes how many calls, and answers them with the moment."""
+    """A writer of which only the pace is real: it notes when it takes how many calls, and answers them."""
 
     def __init__(self) -> None:
         nothing = cast(Any, None)
@@ -39,7 +39,7 @@ class Paced(Writer):
 
 
 def taken(*arrivals: float) -> list[tuple[int, int]]:
-    """Returns when (in tenths of milliseconds) how many of the calls were taken that came so many seconds after the first crowd was."""
+    """Returns when (in tenths of milliseconds) how many of the calls were taken that came so many seconds after a crowd was answered."""
 
     async def ask(writer: Writer, at: float) -> None:
         await asyncio.sleep(at)

@@ -44,7 +44,7 @@ helm install argosy deploy/helm/argosy --set postgres.existingSecret=argosy-post
 helm test argosy --logs          # argosy doctor, inside
 ```
 
-The secret `argosy-postgres` has the key `url`: `postgresql+asyncpg://user:password@host:5432/argosy_{service}` — one database for each component, made by you, on PostgreSQL 14 or later. The secret `argosy-service` has the key `secret`: at least 32 random characters.
+The secret `argosy-postgres` has the key `url`: `postgresql+asyncpg://user:password@host:5432/argosy_{service}` — one database for each component, made by you, on PostgreSQL 14 or later, best with `TEMPLATE template0 LC_COLLATE 'C'`: texts are compared byte by byte then, so that ids are found in less time and no new version of a language's order makes an index wrong. The secret `argosy-service` has the key `secret`: at least 32 random characters.
 
 Migrations run as a hook before pods change and only add (expand, then contract in a later release); pods wait until their schema is current. A pod that goes sleeps for `preStopSeconds`, says NOT_SERVING for `noticeSeconds`, lets calls in flight finish within `drainSeconds`; the chart refuses a grace period that is not longer than their sum. Services are headless and clients balance over all pods. Nothing but the call graph (`components.*.calls`) can be reached. A change that needs more memory than `limits.memory` ends a pod, never the data: everything of worth is in PostgreSQL before it is answered.
 

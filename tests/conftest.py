@@ -115,8 +115,8 @@ async def _create(url: str, prefix: str, template: str = "") -> None:
     connection = await asyncpg.connect(url)
     try:
         for service in SERVICES:
-            source = f"{template}_{service}" if template else "template1"
-            await connection.execute(f'CREATE DATABASE "{prefix}_{service}" TEMPLATE "{source}"')
+            source = f'"{template}_{service}"' if template else "template0 LC_COLLATE 'C'"
+            await connection.execute(f'CREATE DATABASE "{prefix}_{service}" TEMPLATE {source}')
     finally:
         await connection.close()
 

@@ -1,33 +1,62 @@
-"""The audit chain: rows get a position and a hash over the row and the hash before it, so that a changed one shows."""
+"""The audit chain, so that a changed row shows.
+
+Rows that are written together are a batch: the first stands for it, with a digest of the others. Those get a position and a hash
+over themselves and the hash before them. A batch of one is only its row.
+"""
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+import msgspec
+from sqlalchemy import Table, func, select
 
 from argosy.ops.v1 import ops_service_pb2
 from chassis.runtime.tables import ChassisTables
 from chassis.runtime.tx import Tx
-from chassis.runtime.work import Work
+
+if TYPE_CHECKING:
+    from chassis.runtime.work import Work
 
 MOST = 1000
 SEALING = "audit"
+# So many batches are read whole at once, of at most some hundred rows each.
+MOST_WHOLE = 50
 FIELDS = ("audit_id", "at", "actor", "action", "subject_type", "subject_id", "reason", "detail")
+CELLS = itemgetter(*FIELDS)
 ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
+def batched(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns rows that are to be written together as one batch."""
+    if not rows:
+        return []
+    first, *others = sorted(rows, key=itemgetter("audit_id"))
+    digest = digest_of([CELLS(row) for row in others]) if others else None
+    return [
+        {**first, "batch_id": None, "digest": digest},
+        *({**row, "batch_id": first["audit_id"], "digest": None} for row in others),
+    ]
+
+
+def digest_of(others: Sequence[Sequence[Any]]) -> str:
+    """Returns the digest of all rows of a batch but the first, given their FIELDS in the order of their ids."""
+    return hashlib.sha256(msgspec.json.encode(others)).hexdigest()
+
+
 def row_hash(previous: str, position: int, cells: Sequence[Any]) -> str:
-    """Returns the hash of the row at a position, given its FIELDS, chained to the one before."""
-    return hashlib.sha256(ENCODE([previous, position, *cells]).encode()).hexdigest()
+    """Returns the hash of the batch at a position, given its first row's FIELDS and its digest, chained to the one before."""
+    said = [cell for cell in cells if cell is not None]
+    return hashlib.sha256(ENCODE([previous, position, *said]).encode()).hexdigest()
 
 
-async def seal(work: Work) -> None:
-    """Gives the next unsealed rows their positions and hashes."""
+async def seal(work: "Work") -> None:
+    """Gives the next unsealed batches their positions and hashes."""
     table = work.tables.audit_rows
-    fields = select(*(table.c[name] for name in FIELDS))
-    rows = await work.tx.read(fields.where(table.c.position.is_(None)).order_by(table.c.audit_id).limit(MOST))
+    rows = await work.tx.read(_firsts(table).where(*work.tables.unsealed).order_by(table.c.audit_id).limit(MOST))
     if not rows:
         return
     head = await work.tx.read(
@@ -45,23 +74,66 @@ async def seal(work: Work) -> None:
 
 
 async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditResponse:
-    """Walks the chain from the start and names the first row that is not what was sealed."""
+    """Walks the chain from the start and names the first row that is not what was sealed, or stands for those that are not."""
     table = tables.audit_rows
-    unsealed = await tx.read(select(func.count()).where(table.c.position.is_(None)))
-    answer = ops_service_pb2.VerifyAuditResponse(unsealed=unsealed[0][0])
+    answer = ops_service_pb2.VerifyAuditResponse(unsealed=await _count_unsealed(tx, tables), broken=await _without_first(tx, table))
     previous, position = "", 0
-    while True:
-        fields = select(*(table.c[name] for name in FIELDS), table.c.position, table.c.hash)
-        page = fields.where(table.c.position > position).order_by(table.c.position).limit(MOST)
-        rows: Sequence[Any] = await tx.read(page)
+    while not answer.broken:
+        columns = _firsts(table).add_columns(table.c.position, table.c.hash)
+        rows: Sequence[Any] = await tx.read(columns.where(table.c.position > position).order_by(table.c.position).limit(MOST))
+        others = await _others(tx, table, [row.audit_id for row in rows if row.digest is not None])
         for row in rows:
+            whole = others[row.audit_id]
             if row.position != position + 1:
                 answer.broken = f"row {position + 1} is missing"
-                return answer
-            if row.hash != row_hash(previous, row.position, row[: len(FIELDS)]):
+            elif not _is_sealed(row, previous):
                 answer.broken = f"row {row.position} ({row.audit_id}) is not what was sealed"
+            elif row.digest != (digest_of(whole) if whole else None):
+                answer.broken = f"what was written with row {row.position} ({row.audit_id}) is not what was sealed"
+            if answer.broken:
                 return answer
             previous, position = row.hash, row.position
-        answer.rows, answer.head_position, answer.head_hash = position, position, previous
+            answer.rows += 1 + len(whole)
+        answer.head_position, answer.head_hash = position, previous
         if len(rows) < MOST:
-            return answer
+            break
+    return answer
+
+
+def _is_sealed(row: Any, previous: str) -> bool:
+    """Says whether a row is what was sealed: an earlier version beside this one leaves the digest out, and seals the others as well."""
+    cells = row[: len(FIELDS)]
+    return row.hash in (row_hash(previous, row.position, (*cells, row.digest)), row_hash(previous, row.position, cells))
+
+
+def _firsts(table: Table) -> Any:
+    return select(*(table.c[name] for name in FIELDS), table.c.digest)
+
+
+async def _count_unsealed(tx: Tx, tables: ChassisTables) -> int:
+    """Counts the rows of batches that wait to be sealed."""
+    table, others = tables.audit_rows, tables.audit_rows.alias()
+    together = select(func.count()).join_from(table, others, others.c.batch_id == table.c.audit_id)
+    counts = [await tx.read(query.where(*tables.unsealed)) for query in (select(func.count()).select_from(table), together)]
+    return sum(rows[0][0] for rows in counts)
+
+
+async def _without_first(tx: Tx, table: Table) -> str:
+    """Names a row whose batch lacks the row that stands for it; empty where there is none."""
+    first = table.alias()
+    lost = select(table.c.audit_id).where(
+        table.c.batch_id.is_not(None), ~select(first).where(first.c.audit_id == table.c.batch_id).exists()
+    )
+    rows = await tx.read(lost.limit(1))
+    return f"the row with which row {rows[0].audit_id} was written is missing" if rows else ""
+
+
+async def _others(tx: Tx, table: Table, batch_ids: Sequence[str]) -> dict[str, list[tuple[Any, ...]]]:
+    """Returns the other rows of batches, FIELDS of each, in the order of their ids."""
+    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for start in range(0, len(batch_ids), MOST_WHOLE):
+        some = batch_ids[start : start + MOST_WHOLE]
+        columns = select(table.c.batch_id, *(table.c[name] for name in FIELDS))
+        for row in sorted(await tx.read(columns.where(table.c.batch_id.in_(some))), key=itemgetter(1)):
+            found[row[0]].append(tuple(row[1:]))
+    return found

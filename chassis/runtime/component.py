@@ -129,9 +129,9 @@ class Component:
 
     def loops(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
         """Returns what must run beside the rpcs, by name."""
-        rows, timers = self.service.tables.audit_rows, self.service.tables.timers
+        tables, timers = self.service.tables, self.service.tables.timers
         periodics = (
-            Periodic(audit.SEALING, 1.0, audit.seal, select(rows.c.audit_id).where(rows.c.position.is_(None))),
+            Periodic(audit.SEALING, 1.0, audit.seal, select(tables.audit_rows.c.audit_id).where(*tables.unsealed)),
             Periodic(TIMERS, 0.5, self._fire, select(timers.c.due_at).where(timers.c.due_at <= NOW)),
             Periodic("escalations", 5.0, self.holds.escalate, self.holds.due_escalations()),
             *self.service.periodics,

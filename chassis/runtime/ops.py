@@ -156,7 +156,7 @@ class Ops:
         verified = await audit.verify(tx, self._tables)
         breaks = [_break("P8", "audit chain", verified.broken)] if verified.broken else []
         rows = self._tables.audit_rows
-        oldest = (await tx.read(select(func.min(rows.c.at)).where(rows.c.position.is_(None))))[0][0]
+        oldest = (await tx.read(select(func.min(rows.c.at)).where(*self._tables.unsealed)))[0][0]
         if oldest is not None and oldest < now - UNSEALED_LIMIT_S * SECOND:
             breaks.append(_break("P8", "audit chain", f"{verified.unsealed} rows are unsealed for over {UNSEALED_LIMIT_S} s"))
         return breaks, [ops_pb2.Fact(name="unsealed", key=self._service.name, value=verified.unsealed)]
@@ -181,7 +181,9 @@ class Ops:
 
     async def _list_audit(self, asked: Asked) -> Message:
         table = self._tables.audit_rows
-        query = select(table)
+        batch = table.alias()
+        columns = (*(table.c[name] for name in audit.FIELDS), batch.c.position, batch.c.hash)
+        query = select(*columns).join_from(table, batch, batch.c.audit_id == func.coalesce(table.c.batch_id, table.c.audit_id))
         if asked.request.subject_id:
             query = query.where(table.c.subject_id == asked.request.subject_id)
         rows, token = await page(asked.tx, query, [table.c.audit_id], asked.request, descending=True)

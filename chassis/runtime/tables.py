@@ -64,6 +64,11 @@ class ChassisTables:
         """The condition of holds that are not released."""
         return (self.holds.c.released_at.is_(None),)
 
+    @cached_property
+    def unsealed(self) -> Condition:
+        """The condition of audit rows that stand for a batch which is not in the chain yet."""
+        return (self.audit_rows.c.position.is_(None), self.audit_rows.c.batch_id.is_(None))
+
 
 def chassis_tables(metadata: MetaData) -> ChassisTables:
     """Defines the chassis' tables in a service's metadata."""
@@ -76,7 +81,7 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("fingerprint", LargeBinary, nullable=False),
             Column("response", Text),
             Column("refusal", Text),
-            Column("created_at", BigInteger, nullable=False, index=True),
+            Column("created_at", BigInteger, nullable=False),
         ),
         outbox=Table(
             "outbox", metadata,
@@ -230,9 +235,20 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("subject_id", String(200), nullable=False, index=True),
             Column("reason", Text, nullable=False),
             Column("detail", Text, nullable=False),
+            # The row that stands for those it was written with; none where it stands for them itself, with a digest of them.
+            Column("batch_id", String(40)),
+            Column("digest", String(64)),
+            # The batch's place in the chain.
             Column("position", BigInteger, unique=True),
             Column("hash", String(64)),
-            Index("ix_audit_rows_unsealed", "audit_id", postgresql_where=text("position IS NULL"), sqlite_where=text("position IS NULL")),
+            Index(
+                "ix_audit_rows_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL"),
+                sqlite_where=text("batch_id IS NOT NULL"),
+            ),
+            Index(
+                "ix_audit_rows_waiting", "audit_id", postgresql_where=text("position IS NULL AND batch_id IS NULL"),
+                sqlite_where=text("position IS NULL AND batch_id IS NULL"),
+            ),
         ),
         approvals=Table(
             "approvals", metadata,

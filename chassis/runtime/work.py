@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
+from chassis.runtime.audit import batched
 from chassis.runtime.contracts import event_type
 from chassis.runtime.queues import settle
 from chassis.runtime.tables import ChassisTables
@@ -160,7 +161,7 @@ class Work:
         if self.holds:
             await settle(self.tx, self.tables, self.holds)
         await self.tx.insert(self.tables.holds, self.holds)
-        await self.tx.insert(self.tables.audit_rows, self.audit)
+        await self.tx.insert(self.tables.audit_rows, batched(self.audit))
 
     async def _write_events(self) -> None:
         if not self.emissions:

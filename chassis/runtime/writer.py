@@ -373,9 +373,7 @@ class Writer:
             fresh += zip(calls, await self._handlers[path](work, calls), strict=True)
         for call, outcome in fresh:
             outcomes[call.key] = (call.fingerprint, outcome)
-        await work.tx.insert(
-            self._tables.audit_rows, [_audit(work, call, outcome) for call, outcome in fresh if not isinstance(outcome, Refusal)]
-        )
+        work.audit += [_audit(work, call, outcome) for call, outcome in fresh if not isinstance(outcome, Refusal)]
         if hopeful:
             # What is refused and not kept may be what was done before.
             passing = [call.key for call, outcome in fresh if isinstance(outcome, Refusal) and not outcome.lasting]

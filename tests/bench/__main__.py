@@ -55,7 +55,7 @@ async def benched(database: str, folder: Path) -> AsyncIterator[tuple[Bench, Set
     if server is not None:
         connection = await asyncpg.connect(server.get_uri())
         for service in (*SERVICES, "classic", "relay"):
-            await connection.execute(f'CREATE DATABASE "bench_{service}"')
+            await connection.execute(f"CREATE DATABASE bench_{service} TEMPLATE template0 LC_COLLATE 'C'")
         await connection.close()
         parsed = make_url(server.get_uri()).set(drivername="postgresql+asyncpg", database="bench_SERVICE")
         url = parsed.render_as_string(hide_password=False).replace("SERVICE", "{service}")

@@ -31,10 +31,7 @@ def lines_of(channels: Channels, items: list[str], count: int, quantity: int = 1
     """Returns a call that reserves so many lines of so many units."""
     stub = ReservationsServiceStub(channels.to("inventory"))
 
-    async def call(number: int) -> None:
-        await stub.Reserve(_request(items, number, count, quantity), timeout=60)
-
-    return call
+    return lambda number: stub.Reserve(_request(items, number, count, quantity), timeout=60)
 
 
 def _request(items: list[str], number: int, count: int, quantity: int, place: str = "BER") -> reservations_service_pb2.ReserveRequest:
@@ -51,9 +48,9 @@ def together(channels: Channels, items: list[str]) -> Callable[[int], Awaitable[
     """Returns a call that reserves for many orders at once."""
     stub = ReservationsServiceStub(channels.to("inventory"))
 
-    async def call(number: int) -> None:
+    def call(number: int) -> Awaitable[Any]:
         requests = [_request(items, number * TOGETHER + index, 1, 1) for index in range(TOGETHER)]
-        await stub.BatchReserve(reservations_service_pb2.BatchReserveRequest(requests=requests), timeout=60)
+        return stub.BatchReserve(reservations_service_pb2.BatchReserveRequest(requests=requests), timeout=60)
 
     return call
 
@@ -62,8 +59,8 @@ def promise(channels: Channels, items: list[str]) -> Callable[[int], Awaitable[A
     """Returns a call that asks what can be promised of the next item."""
     stub = StockServiceStub(channels.to("inventory"))
 
-    async def call(number: int) -> None:
-        await stub.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=[items[number % len(items)]]), timeout=60)
+    def call(number: int) -> Awaitable[Any]:
+        return stub.GetAvailability(stock_service_pb2.GetAvailabilityRequest(item_ids=[items[number % len(items)]]), timeout=60)
 
     return call
 
@@ -154,10 +151,7 @@ async def measure_size(bench: Bench, settings: Settings) -> list[Value]:
 def _anywhere(channels: Channels, items: list[str]) -> Callable[[int], Awaitable[Any]]:
     stub = ReservationsServiceStub(channels.to("inventory"))
 
-    async def call(number: int) -> None:
-        await stub.Reserve(_request(items, number, 1, 1, f"P{number % PLACES:02d}"), timeout=60)
-
-    return call
+    return lambda number: stub.Reserve(_request(items, number, 1, 1, f"P{number % PLACES:02d}"), timeout=60)
 
 
 async def _places(bench: Bench) -> None:

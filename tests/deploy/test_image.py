@@ -60,7 +60,7 @@ def test_compose_runs_every_component_once_its_schema_is_there() -> None:
         assert one["read_only"] is True and one["cap_drop"] == ["ALL"]
         assert one["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert f'"{service}":"{service}:{PORTS[service]}"' in one["environment"]["ARGOSY_ADDRESSES"]
-        assert f"CREATE DATABASE argosy_{service};" in (ROOT / "deploy/compose/databases.sql").read_text()
+        assert f"CREATE DATABASE argosy_{service} TEMPLATE template0 LC_COLLATE 'C';" in (ROOT / "deploy/compose/databases.sql").read_text()
     secrets = (ROOT / "deploy/compose/example.env").read_text()
     assert re.findall(r"^\w+=(.+)$", secrets, re.M) == [], "an example has no secrets"
 

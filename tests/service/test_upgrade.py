@@ -1,19 +1,32 @@
 """An installation of an earlier version is upgraded with what it holds: stock keeps its value, items their likeness, orders what
-they took."""
+they took, the audit its chain."""
+
+import hashlib
+import json
 
 from alembic import command
 from sqlalchemy import Connection, text
 
+from chassis.runtime import audit
 from chassis.runtime.database import Database
 from chassis.runtime.host import wall_clock
 from chassis.runtime.migrations import config_for, migrate
 from chassis.runtime.settings import Settings
+from services.catalog.store.tables import CHASSIS
 from services.inventory.app import find_facts
 
 LAYER = (
     "INSERT INTO cost_layers (layer_id, item_id, location_id, return_id, line_id, quantity_in, quantity_left, value_in_minor, "
     "value_left_minor, document_id, effective_at) VALUES ('{id}', 'cup', 'BER', '{held}', '', 10, {left}, 1000, {value}, 'r', 5)"
 )
+AUDIT = (
+    "INSERT INTO audit_rows (audit_id, at, actor, action, subject_type, subject_id, reason, detail, position, hash) "
+    "VALUES ('{id}', 5, 'ada', 'Set', 'Item', 'cup', '', '', {position}, {hash})"
+)
+LINKS: list[str] = []
+for place in (1, 2):
+    said = [LINKS[-1] if LINKS else "", place, f"a{place}", 5, "ada", "Set", "Item", "cup", "", ""]
+    LINKS.append(hashlib.sha256(json.dumps(said).encode()).hexdigest())
 BEFORE = {
     "inventory": (
         "INSERT INTO locations (location_id, name, kind, entity, owned, country_code, postal_prefix, currency_code, created_at) "
@@ -34,6 +47,8 @@ BEFORE = {
         ),
     ),
     "catalog": (
+        *(AUDIT.format(id=f"a{n}", position=n, hash=f"'{link}'") for n, link in enumerate(LINKS, 1)),
+        AUDIT.format(id="a3", position="NULL", hash="NULL"),
         "INSERT INTO items (item_id, sku, name, brand, stock_unit, tax_class, weight_g, length_mm, width_mm, height_mm, hs_code, "
         "origin_country_code, restricted_countries, standard_cost_minor, cost_currency_code, lifecycle, submitted_by, version, created_at, "
         "updated_at) VALUES ('cup', 'CUP', 'Blue cup', 'Harbour', 'EA', '', 0, 0, 0, 0, '', '', '', 0, '', 4, '', 1, 1, 1)",
@@ -113,6 +128,16 @@ async def test_items_are_compared_with_new_ones(bare_settings: Settings) -> None
         async with database.read() as tx:
             row = (await tx.read(text("SELECT likeness, published, tracking, units FROM items")))[0]
             assert tuple(row) == ("blue cup harbour", 1, 1, "[]")
+    finally:
+        await database.close()
+
+
+async def test_what_was_sealed_stays_sealed(bare_settings: Settings) -> None:
+    database = await upgraded(bare_settings, "catalog")
+    try:
+        async with database.read() as tx:
+            chain = await audit.verify(tx, CHASSIS)
+        assert (chain.broken, chain.rows, chain.unsealed, chain.head_hash) == ("", 2, 1, LINKS[-1])
     finally:
         await database.close()
 

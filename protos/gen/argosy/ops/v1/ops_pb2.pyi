@@ -206,11 +206,11 @@ class AuditRow(_message.Message):
     reason: _builtins.str
     """Why, where a reason was given."""
     detail: _builtins.str
-    """What was asked, as canonical JSON."""
+    """Of an rpc, the SHA-256 of what was asked, hexadecimal; else what happened."""
     position: _builtins.int
-    """The row's place in the chain; 0 until sealed."""
+    """The place in the chain of the batch that the row was written in; 0 until sealed."""
     hash: _builtins.str
-    """The row's hash, hexadecimal; empty until sealed."""
+    """The hash of that batch, hexadecimal; empty until sealed."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When."""

@@ -347,9 +347,9 @@ class VerifyAuditResponse(_message.Message):
     unsealed: _builtins.int
     """Rows that wait to be sealed."""
     head_position: _builtins.int
-    """The position of the last sealed row."""
+    """The position of the last sealed batch."""
     head_hash: _builtins.str
-    """The hash of the last sealed row, hexadecimal."""
+    """The hash of the last sealed batch, hexadecimal."""
     broken: _builtins.str
     """What is wrong, naming the row; empty where the chain is whole."""
     def __init__(

@@ -114,7 +114,7 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAudit(self, request, context):
-        """Walks the audit chain and names the first broken row.
+        """Walks the audit chain and names the first row that is broken, or that stands for those which are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class OpsServiceStub:
     GetFacts: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.GetFactsRequest, _ops_service_pb2.GetFactsResponse]
     """Returns this service's facts for one check of the proof."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.VerifyAuditRequest, _ops_service_pb2.VerifyAuditResponse]
-    """Walks the audit chain and names the first broken row."""
+    """Walks the audit chain and names the first row that is broken, or that stands for those which are."""
     ListAuditRows: _grpc.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditRowsRequest, _ops_service_pb2.ListAuditRowsResponse]
     """Lists audit rows, newest first."""
 
@@ -68,7 +68,7 @@ class OpsServiceAsyncStub(OpsServiceStub):
     GetFacts: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.GetFactsRequest, _ops_service_pb2.GetFactsResponse]  # type: ignore[assignment]
     """Returns this service's facts for one check of the proof."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.VerifyAuditRequest, _ops_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
-    """Walks the audit chain and names the first broken row."""
+    """Walks the audit chain and names the first row that is broken, or that stands for those which are."""
     ListAuditRows: _aio.UnaryUnaryMultiCallable[_ops_service_pb2.ListAuditRowsRequest, _ops_service_pb2.ListAuditRowsResponse]  # type: ignore[assignment]
     """Lists audit rows, newest first."""
 
@@ -123,7 +123,7 @@ class OpsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ops_service_pb2.VerifyAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_service_pb2.VerifyAuditResponse, _abc.Awaitable[_ops_service_pb2.VerifyAuditResponse]]:
-        """Walks the audit chain and names the first broken row."""
+        """Walks the audit chain and names the first row that is broken, or that stands for those which are."""
 
     @_abc_1.abstractmethod
     def ListAuditRows(

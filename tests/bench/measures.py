@@ -29,7 +29,7 @@ from tests.bench.fill import multiply
 from tests.builders import open_shop, publish_item, receive
 
 IN_FLIGHT = 64
-ROUNDS, CALLS = 9, 1000
+ROUNDS, CALLS = 15, 1000
 ITEMS = 48
 ORDER_ROUNDS, ORDERS = 3, 400
 TIMES = 100

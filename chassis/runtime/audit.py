@@ -77,33 +77,41 @@ async def verify(tx: Tx, tables: ChassisTables) -> ops_service_pb2.VerifyAuditRe
     """Walks the chain from the start and names the first row that is not what was sealed, or stands for those that are not."""
     table = tables.audit_rows
     answer = ops_service_pb2.VerifyAuditResponse(unsealed=await _count_unsealed(tx, tables), broken=await _without_first(tx, table))
-    previous, position = "", 0
     while not answer.broken:
         columns = _firsts(table).add_columns(table.c.position, table.c.hash)
-        rows: Sequence[Any] = await tx.read(columns.where(table.c.position > position).order_by(table.c.position).limit(MOST))
-        others = await _others(tx, table, [row.audit_id for row in rows if row.digest is not None])
-        for row in rows:
-            whole = others[row.audit_id]
-            if row.position != position + 1:
-                answer.broken = f"row {position + 1} is missing"
-            elif not _is_sealed(row, previous):
-                answer.broken = f"row {row.position} ({row.audit_id}) is not what was sealed"
-            elif row.digest != (digest_of(whole) if whole else None):
-                answer.broken = f"what was written with row {row.position} ({row.audit_id}) is not what was sealed"
-            if answer.broken:
-                return answer
-            previous, position = row.hash, row.position
-            answer.rows += 1 + len(whole)
-        answer.head_position, answer.head_hash = position, previous
+        page = columns.where(table.c.position > answer.head_position).order_by(table.c.position).limit(MOST)
+        rows: Sequence[Any] = await tx.read(page)
+        for start in range(0, len(rows), MOST_WHOLE):
+            await _walk(tx, table, rows[start : start + MOST_WHOLE], answer)
         if len(rows) < MOST:
             break
     return answer
 
 
-def _is_sealed(row: Any, previous: str) -> bool:
-    """Says whether a row is what was sealed: an earlier version beside this one leaves the digest out, and seals the others as well."""
+async def _walk(tx: Tx, table: Table, rows: Sequence[Any], answer: ops_service_pb2.VerifyAuditResponse) -> None:
+    """Walks along the next rows of the chain, as far as it is whole."""
+    others = await _others(tx, table, [row.audit_id for row in rows if row.digest is not None])
+    for row in rows:
+        if answer.broken:
+            return
+        whole = others[row.audit_id]
+        if row.position != answer.head_position + 1:
+            answer.broken = f"row {answer.head_position + 1} is missing"
+        elif not _is_sealed(row, answer.head_hash, whole):
+            answer.broken = f"row {row.position} ({row.audit_id}) is not what was sealed"
+        elif row.digest != (digest_of([one[1:] for one in whole]) if whole else None):
+            answer.broken = f"what was written with row {row.position} ({row.audit_id}) is not what was sealed"
+        else:
+            answer.rows += 1 + len(whole)
+            answer.head_position, answer.head_hash = row.position, row.hash
+
+
+def _is_sealed(row: Any, previous: str, others: Sequence[Sequence[Any]]) -> bool:
+    """Says whether a row is what was sealed; an earlier version beside this one seals no digest, but each of the others."""
     cells = row[: len(FIELDS)]
-    return row.hash in (row_hash(previous, row.position, (*cells, row.digest)), row_hash(previous, row.position, cells))
+    if row.hash == row_hash(previous, row.position, (*cells, row.digest)):
+        return True
+    return row.hash == row_hash(previous, row.position, cells) and all(position is not None for position, *_ in others)
 
 
 def _firsts(table: Table) -> Any:
@@ -119,21 +127,18 @@ async def _count_unsealed(tx: Tx, tables: ChassisTables) -> int:
 
 
 async def _without_first(tx: Tx, table: Table) -> str:
-    """Names a row whose batch lacks the row that stands for it; empty where there is none."""
+    """Names a row whose batch has no row that stands for others; empty where there is none."""
     first = table.alias()
-    lost = select(table.c.audit_id).where(
-        table.c.batch_id.is_not(None), ~select(first).where(first.c.audit_id == table.c.batch_id).exists()
-    )
-    rows = await tx.read(lost.limit(1))
-    return f"the row with which row {rows[0].audit_id} was written is missing" if rows else ""
+    standing = select(first).where(first.c.audit_id == table.c.batch_id, first.c.digest.is_not(None)).exists()
+    rows = await tx.read(select(table.c.audit_id).where(table.c.batch_id.is_not(None), ~standing).limit(1))
+    return f"row {rows[0].audit_id} belongs to no batch" if rows else ""
 
 
-async def _others(tx: Tx, table: Table, batch_ids: Sequence[str]) -> dict[str, list[tuple[Any, ...]]]:
-    """Returns the other rows of batches, FIELDS of each, in the order of their ids."""
-    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for start in range(0, len(batch_ids), MOST_WHOLE):
-        some = batch_ids[start : start + MOST_WHOLE]
-        columns = select(table.c.batch_id, *(table.c[name] for name in FIELDS))
-        for row in sorted(await tx.read(columns.where(table.c.batch_id.in_(some))), key=itemgetter(1)):
+async def _others(tx: Tx, table: Table, batch_ids: Sequence[str]) -> dict[str, list[Sequence[Any]]]:
+    """Returns the other rows of batches, the position that they should not have and FIELDS of each, in the order of their ids."""
+    found: dict[str, list[Sequence[Any]]] = defaultdict(list)
+    if batch_ids:
+        columns = select(table.c.batch_id, table.c.position, *(table.c[name] for name in FIELDS))
+        for row in sorted(await tx.read(columns.where(table.c.batch_id.in_(batch_ids))), key=itemgetter(2)):
             found[row[0]].append(tuple(row[1:]))
     return found

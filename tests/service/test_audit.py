@@ -109,9 +109,9 @@ async def test_many_batches_are_walked_in_pages(room: Stockroom, monkeypatch: py
             "what was written with row",
         ),
         (f"UPDATE audit_rows SET digest = 'd' WHERE {FIRST}", "is not what was sealed"),
-        (f"UPDATE audit_rows SET digest = NULL WHERE {FIRST}", "is not what was sealed"),
+        (f"UPDATE audit_rows SET digest = NULL WHERE {FIRST}", "belongs to no batch"),
         (f"UPDATE audit_rows SET reason = 'none' WHERE {FIRST}", "is not what was sealed"),
-        (f"DELETE FROM audit_rows WHERE {FIRST}", "is missing"),
+        (f"DELETE FROM audit_rows WHERE {FIRST}", "belongs to no batch"),
     ],
 )
 async def test_what_was_changed_in_a_batch_is_named(room: Stockroom, statement: str, says: str) -> None:
@@ -123,10 +123,22 @@ async def test_what_was_changed_in_a_batch_is_named(room: Stockroom, statement: 
     assert says in (await verified(room)).broken
 
 
+async def test_nothing_is_added_to_what_was_sealed_alone(room: Stockroom) -> None:
+    await batch(room, "d")
+    await sealed(room)
+    forged = ("z", 1, "nobody", "", "", "", "", "")
+    digest = audit.digest_of([forged])
+    columns = f"INSERT INTO audit_rows (audit_id, {COLUMNS}, batch_id) "
+    await by_hand(room, f"{columns} SELECT 'z', 1, 'nobody', '', '', '', '', '', audit_id FROM audit_rows WHERE subject_id = 'd'")
+    assert "belongs to no batch" in (await verified(room)).broken
+    await by_hand(room, f"UPDATE audit_rows SET digest = '{digest}' WHERE subject_id = 'd'")
+    assert "is not what was sealed" in (await verified(room)).broken
+
+
 async def test_a_batch_that_waits_cannot_lose_the_row_that_stands_for_it(room: Stockroom) -> None:
     await batch(room, "a", "b", "c")
     await by_hand(room, f"DELETE FROM audit_rows WHERE {FIRST}")
-    assert "is missing" in (await verified(room)).broken
+    assert "belongs to no batch" in (await verified(room)).broken
 
 
 async def test_an_earlier_version_beside_this_one_may_seal(room: Stockroom) -> None:

@@ -130,7 +130,14 @@ async def _relay(bench: Bench, settings: Settings) -> Value:
     own = settings.model_copy(update={"data_dir": folder, "database_url": url, "nats_url": f"nats://{settings.host}:{port}"})
     server = NatsServer(port, folder / "nats")
     await server.start()
-    await migrate_all(own, ["inventory"])
+    try:
+        await migrate_all(own, ["inventory"])
+        return await _emptied(bench, own)
+    finally:
+        await server.stop()
+
+
+async def _emptied(bench: Bench, own: Settings) -> Value:
     bus, client = NatsBus(own.nats_url, "relay"), await nats.connect(own.nats_url, pending_size=0)
     await bus.connect()
     stream: Any = client.jetstream(timeout=5)
@@ -165,7 +172,6 @@ async def _relay(bench: Bench, settings: Settings) -> Value:
         await component.database.close()
         await client.close()
         await bus.close()
-        await server.stop()
     return ratio("relay / raw publish", rates["relay"], rates["raw"], "events/s", floor=0.4)
 
 

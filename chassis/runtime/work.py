@@ -78,6 +78,8 @@ class Work:
     cause: Cause
     # Whether what is rare is taken not to be: where it was, all is done again without hope.
     hopeful: bool = False
+    # What handlers of this process remember from one transaction to the next; it may be out of date, or have come to nothing.
+    memory: dict[Any, Any] = field(default_factory=dict)
     # Who asks; nobody where it follows from an event or a process.
     principal: "Principal | None" = None
     emissions: list[Emission] = field(default_factory=list)

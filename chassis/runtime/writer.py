@@ -171,6 +171,7 @@ class Writer:
         self._handlers = handlers
         self._moments = Moments(clock)
         self._on_commit = on_commit
+        self._memory: dict[Any, Any] = {}
         self._calls: deque[Call] = deque()
         self._jobs: deque[Job] = deque()
         self._doubtful_until = 0.0
@@ -346,7 +347,7 @@ class Writer:
         for attempt in range(MOST_REPEATS):
             try:
                 async with self._database.write() as tx:
-                    work = Work(tx, await self._moments.now(tx), self._tables, self._runner, cause)
+                    work = Work(tx, await self._moments.now(tx), self._tables, self._runner, cause, memory=self._memory)
                     result = await do(work)
                     await work.flush()
                 self._on_commit(work)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from argosy.inventory.v1 import demands_service_pb2
+from argosy.inventory.v1 import demands_service_pb2, stock_service_pb2
 from argosy.inventory.v1.reservations_service_pb2 import CancelReservationRequest, ReservationLine, ReserveRequest
+from chassis.kernel.clock import SECOND
 from chassis.kernel.errors import FailedPrecondition, Refusal
 from chassis.kernel.ids import new_id
 from chassis.runtime import moments
@@ -15,6 +16,7 @@ from chassis.runtime.component import Component
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from chassis.runtime.writer import Outcome
+from services.inventory.store import stock_book
 from services.inventory.store.tables import BALANCES
 from tests.service.conftest import Pause, submit
 from tests.service.stockroom import Stockroom
@@ -23,9 +25,9 @@ RESERVATIONS = "/argosy.inventory.v1.ReservationsService/"
 Ask = Callable[[Component], Awaitable[Outcome]]
 
 
-def reserve(component: Component, order_id: str = "o1") -> Awaitable[Outcome]:
-    """Reserves three mugs for an order."""
-    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=3)
+def reserve(component: Component, order_id: str = "o1", quantity: int = 3) -> Awaitable[Outcome]:
+    """Reserves mugs for an order."""
+    line = ReservationLine(line_id="1", item_id="mug", location_id="BER", quantity=quantity)
     return submit(component, f"{RESERVATIONS}Reserve", ReserveRequest(request_id=new_id(), order_id=order_id, lines=[line]))
 
 
@@ -157,6 +159,54 @@ async def test_who_is_served_and_who_is_refused_take_two_round_trips(
         sent.clear()
         assert isinstance(await reserve(room.component, order_id), Refusal) == refused
         assert sent == ["SELECT", "WITH"]
+
+
+async def test_what_was_read_a_moment_ago_is_not_read_again(
+    replicas: tuple[Stockroom, Component], sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, _ = replicas
+    monkeypatch.setattr(moments, "GOOD_FOR_S", 3600)
+    monkeypatch.setattr(stock_book, "REMEMBERED_FOR", 3600 * SECOND)
+    await known_mugs(room)
+    looked: dict[str, int] = {}
+
+    async def serve(order_id: str) -> None:
+        sent.clear()
+        assert not isinstance(await reserve(room.component, order_id, 1), Refusal)
+        assert sent[-1] == "WITH"
+        looked[order_id] = sent.count("SELECT")
+
+    await serve("first")
+    await serve("again")
+    await room.receive("mug", 1, 100)
+    await serve("changed")
+    monkeypatch.setattr(stock_book, "REMEMBERED_FOR", -1)
+    await serve("late")
+    assert looked == {"first": 1, "again": 0, "changed": 1, "late": 1}
+
+
+async def test_what_is_remembered_gives_nobody_what_another_took(replicas: tuple[Stockroom, Component]) -> None:
+    room, second = replicas
+    await known_mugs(room)
+    assert not isinstance(await reserve(room.component, "o2", 1), Refusal)
+    assert not isinstance(await reserve(second, "o3", 2), Refusal)
+    late = await reserve(room.component, "o4")
+    assert isinstance(late, FailedPrecondition) and late.metadata["available"] == "2"
+    assert not isinstance(await reserve(room.component, "o5", 2), Refusal)
+    assert await room.balances("mug") == {("", "RESERVED"): 5}
+
+
+async def test_nobody_is_refused_by_what_is_remembered(replicas: tuple[Stockroom, Component]) -> None:
+    room, second = replicas
+    await known_mugs(room)
+    assert not isinstance(await reserve(room.component, "o2"), Refusal)
+    line = stock_service_pb2.ReceiptLine(item_id="mug", quantity=4, value_minor=400)
+    receipt = stock_service_pb2.ReceiveStockRequest(
+        request_id=new_id(), location_id="BER", kind=stock_service_pb2.RECEIPT_KIND_PURCHASE, lines=[line]
+    )
+    assert not isinstance(await submit(second, "/argosy.inventory.v1.StockService/ReceiveStock", receipt), Refusal)
+    assert not isinstance(await reserve(room.component, "o3", 6), Refusal)
+    assert await room.balances("mug") == {("", "RESERVED"): 9}
 
 
 async def test_a_full_batch_is_decided_while_another_is_written(

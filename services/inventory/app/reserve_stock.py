@@ -41,8 +41,12 @@ async def reserve_stock(work: Work, calls: Sequence[Call]) -> list[Outcome]:
     buried = set[str]() if work.hopeful else await reservations.buried(work, owners)
     held = await reservations.load(work, carts) if carts else []
     wanted = [lines_of(call.request.lines) for call in calls]
-    keys = [line.key for lines in wanted for line in lines]
-    book = await StockBook.open(work, keys + [one.key for one in held], lock=not work.hopeful)
+    sums = Counter[Key]()
+    for lines in wanted:
+        for line in lines:
+            sums[line.key] += line.quantity
+    # What a cart holds is not remembered.
+    book = await StockBook.open(work, [*sums, *(one.key for one in held)], lock=not work.hopeful, wanted=sums if not carts else None)
     outcomes: list[Outcome] = []
     fresh: list[Held] = []
     for call, lines in zip(calls, wanted, strict=True):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Executable, select
 
 from argosy.inventory.v1 import inventory_events_pb2
+from chassis.kernel.clock import SECOND
 from chassis.kernel.ids import new_id
 from chassis.runtime.statements import ZERO, Kinds, given, parameters
 from chassis.runtime.tx import Tx, gate
@@ -33,6 +34,11 @@ RECALLED = (LOTS.c.recalled_at.is_not(None),)
 LOT_GATE = gate("places of lots")
 # Whoever begins to keep something of an item at a location closes it: what is not there yet cannot be locked.
 FRESH_GATE = gate("fresh balances")
+# For how long what was read may serve who only hopes, and of how many balances at most.
+REMEMBERED_FOR = SECOND
+MOST_REMEMBERED = 10_000
+FORGOTTEN: tuple[int, dict[tuple[str, int], int]] = (0, {})
+FREE = ("", int(State.AVAILABLE))
 
 
 class Document(NamedTuple):
@@ -60,6 +66,8 @@ class StockBook:
     def __init__(self, work: Work, *, locks: bool) -> None:
         self._work = work
         self._locks = locks
+        # When balances were read, which may be some transactions ago where nobody locks.
+        self._read_at: dict[Key, int] = {}
         # By lot and state; as they were read, and as they are.
         self._before: defaultdict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
         self._balances: defaultdict[Key, dict[tuple[str, int], int]] = defaultdict(dict)
@@ -90,11 +98,14 @@ class StockBook:
 
     @classmethod
     async def open(
-        cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False, lots: Iterable[Key] = (), lock: bool = True
-    ) -> "StockBook":
+        cls, work: Work, keys: Iterable[Key], *, costs: bool = False, masters: bool = False, lots: Iterable[Key] = (),
+        lock: bool = True, wanted: Mapping[Key, int] | None = None,
+    ) -> "StockBook":  # fmt: skip
         """Locks and reads the balances of the keys, and their open layers where `costs` is set.
 
         Without `lock`, others may change them until they are written: nothing falls below zero, but Mistaken is raised where it would.
+
+        Of which at least as much as is `wanted` was there a moment ago is not read again then.
 
         Items and locations are read where there is no balance yet, all of them where `masters` or `costs` is set. `lots` are the
         (item, lot) that a caller names and that need not be there yet.
@@ -105,7 +116,8 @@ class StockBook:
             return book
         if named := sorted({one for one in lots if one[1]}):
             await book._read_lots(named)
-        await book._read(ordered, everything=masters or costs)
+        if unknown := book._recall(ordered, wanted or {}):
+            await book._read(unknown, everything=masters or costs)
         # A kit has no stock of its own. Its components are locked after what was asked for; the writer repeats a deadlock.
         parts = {(part, place) for item_id, place in ordered for part, _ in book.components(item_id)}
         book.kits = bool(parts)
@@ -117,6 +129,31 @@ class StockBook:
             averaged = [key for key in ordered if key[0] in book.items and book.items[key[0]].valuation == Method.AVERAGE]
             await book._read_layers(averaged)
         return book
+
+    def _recall(self, keys: Sequence[Key], wanted: Mapping[Key, int]) -> Sequence[Key]:
+        """Recalls balances that need not be read again; returns the keys of those that must. Who locks makes them forgotten."""
+        memory = self._work.memory
+        if self._locks or not wanted:
+            for key in keys:
+                memory.pop(key, None)
+            return keys
+        unknown = []
+        for key in keys:
+            read_at, cells = memory.get(key, FORGOTTEN)
+            if read_at + REMEMBERED_FOR < self._work.now or cells.get(FREE, 0) < wanted.get(key, 1):
+                unknown.append(key)
+                continue
+            self._read_at[key], self._before[key], self._balances[key] = read_at, cells, dict(cells)
+        return unknown
+
+    def _remember(self) -> None:
+        """Remembers what balances will be, of stock without lots that nobody locked."""
+        memory = self._work.memory
+        if len(memory) > MOST_REMEMBERED:
+            memory.clear()
+        for key, balances in self._balances.items():
+            if key in self._read_at and key not in self._lotted:
+                memory[key] = (self._read_at[key], balances)
 
     async def _read_lots(self, named: Sequence[Key]) -> None:
         tx = self._work.tx
@@ -136,6 +173,7 @@ class StockBook:
         for row in rows:
             key, cell = (row.item_id, row.location_id), (row.lot, row.state)
             self._before[key][cell] = self._balances[key][cell] = row.quantity
+            self._read_at[key] = self._work.now
             if row.lot:
                 self._lotted.add(key)
                 tracked.add((row.item_id, row.lot))
@@ -427,6 +465,8 @@ class StockBook:
         await work.tx.change(BALANCES, BALANCE, old, add=("quantity",), must=True)
         await work.tx.merge(BALANCES, BALANCE, fresh, add=("quantity",))
         await work.tx.insert(MOVEMENTS, self._movements)
+        if not self._locks:
+            self._remember()
         if self._values:
             await self._write_layers()
             await self._write_values()

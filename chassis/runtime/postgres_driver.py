@@ -86,6 +86,8 @@ class PostgresTx(Tx):
         self._ahead: list[Part] = []
         self._begins = begins
         self._begun = False
+        # Tables in which a key that is there already is a mistake.
+        self._new: set[str] = set()
 
     async def commit(self) -> None:
         """Sends what is left and commits; what is left is a transaction by itself where none has begun."""
@@ -137,10 +139,14 @@ class PostgresTx(Tx):
         await self._put_ahead(Part(one, cells, must=must))
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool, must: bool) -> int:
-        one = statements.ready(self.dialect, table, statements.insert(table, names, once=once, lone=statements.is_lone(len(rows))))
-        cells = one.cells(statements.fresh(table, names, rows))
-        await self._put_ahead(Part(one, cells, inserts=not once, must=len(rows) if must else None))
-        return await self.send() if once and not must else len(rows)
+        once = once and not must
+        if must:
+            self._new.add(table.name)
+        alike = statements.alike(table, names, rows)
+        statement = statements.insert(table, names, alike, once=once, lone=statements.is_lone(len(rows)))
+        one = statements.ready(self.dialect, table, statement)
+        await self._put_ahead(Part(one, one.cells(statements.fresh(table, names, rows, alike)), inserts=not once))
+        return await self.send() if once else len(rows)
 
     async def _merge(
         self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], statement: Executable, answers: bool
@@ -214,6 +220,8 @@ class PostgresTx(Tx):
             except FAILURES as error:
                 if driver.is_closed():
                     await self._pooled.invalidate()
+                if isinstance(error, failures.UniqueViolationError) and (name := getattr(error, "table_name", "")) in self._new:
+                    raise Mistaken(f"{name}: a row is there already") from error
                 raise DBAPIError(text, None, error) from error
 
 

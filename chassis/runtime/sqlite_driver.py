@@ -194,7 +194,7 @@ class SqliteTx(Tx):
         self._driver.ahead.append(run)
 
     async def _insert(self, table: Table, names: Names, rows: Sequence[Mapping[str, Any]], once: bool, must: bool) -> int:
-        one = statements.insert_text(table, names, once)
+        one = statements.insert_text(table, names, once or must)
         each = _each(one, rows, len(rows) if must else None)
         if once and not must:
             return (await self._run(one.text, each))[1][1]

@@ -52,6 +52,8 @@ DIALECTS: dict[str, Any] = {"sqlite": SQLITE, "postgresql": postgresql.asyncpg.d
 # Numbers that stand in a statement as they are: a partial index serves only a query that says its condition, and a plan that is
 # made once does not know what a parameter will be.
 ZERO, ONE = literal_column("0", Integer), literal_column("1", Integer)
+# What a column is told of which rows that are written together mostly say the same: one cell is enough where all do.
+ALIKE = {"alike": True}
 # The moment of a look, for queries that are built once.
 NOW = bindparam("now", type_=BigInteger)
 
@@ -156,11 +158,32 @@ def filled(dialect: str, name: str, kinds: Kinds, rows: Sequence[Sequence[Any]],
     return {f"{name}_{column}": cell for (column, _), cell in zip(kinds, rows[0], strict=True)}
 
 
-def fresh(table: Table, names: Names, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Returns the parameters of an INSERT or a merge on PostgreSQL."""
+def alike(table: Table, names: Names, rows: Sequence[Mapping[str, Any]]) -> Names:
+    """Returns the columns that mostly say the same where rows are written together, if each of them does in these rows."""
+    if is_lone(len(rows)):
+        return ()
+    mostly = _mostly_alike(table, names)
+    for name in mostly:
+        cells = [row[name] for row in rows]
+        if cells.count(cells[0]) != len(cells):
+            return ()
+    return mostly
+
+
+@lru_cache(MANY)
+def _mostly_alike(table: Table, names: Names) -> Names:
+    return tuple(name for name in names if table.c[name].info == ALIKE)
+
+
+def fresh(table: Table, names: Names, rows: Sequence[Mapping[str, Any]], alike: Names = ()) -> Mapping[str, Any]:
+    """Returns the parameters of an INSERT or a merge on PostgreSQL; of columns that are alike one cell."""
     if is_lone(len(rows)):
         return {f"fresh_{name}": rows[0][name] for name in names}
-    return _columns("fresh", kinds(table, names), [[row[name] for row in rows] for name in names], ends=False)
+    cut = tuple(name for name in names if name not in alike) if alike else names
+    return {
+        **_columns("fresh", kinds(table, cut), [[row[name] for row in rows] for name in cut], ends=False),
+        **{f"fresh_{name}": rows[0][name] for name in alike},
+    }
 
 
 def _columns(
@@ -217,9 +240,9 @@ def remove(dialect: str, table: Table, by: Names, *, lone: bool) -> Executable:
 
 
 @lru_cache(MANY)
-def insert(table: Table, names: Names, *, once: bool, lone: bool) -> Any:
+def insert(table: Table, names: Names, alike: Names, *, once: bool, lone: bool) -> Any:
     """INSERT rows on PostgreSQL, or one; where `once` is set, those whose key is there already are left out."""
-    statement = _insert("postgresql", table, names, lone)
+    statement = _insert("postgresql", table, names, lone, alike)
     return statement.on_conflict_do_nothing() if once else statement
 
 
@@ -240,13 +263,15 @@ def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, retur
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement
 
 
-def _insert(dialect: str, table: Table, names: Names, lone: bool) -> Any:
+def _insert(dialect: str, table: Table, names: Names, lone: bool, alike: Names = ()) -> Any:
     if dialect != "postgresql":
         return sqlite_insert(table)
     columns = kinds(table, names)
+    cells = _lone("fresh", columns)
     if lone:
-        return postgresql_insert(table).values(_lone("fresh", columns)).inline()
-    return postgresql_insert(table).from_select(list(names), select(*(_cut("fresh", *one) for one in columns)), include_defaults=False)
+        return postgresql_insert(table).values(cells).inline()
+    rows = select(*(cells[name] if name in alike else _cut("fresh", name, kind) for name, kind in columns))
+    return postgresql_insert(table).from_select(list(names), rows, include_defaults=False)
 
 
 def _rows(dialect: str, name: str, kinds: Kinds, lone: bool) -> Mapping[str, ColumnElement[Any]]:

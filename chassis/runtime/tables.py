@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from chassis.runtime.statements import Condition
+from chassis.runtime.statements import ALIKE, Condition
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -75,27 +75,27 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
     return ChassisTables(
         requests=Table(
             "requests", metadata,
-            Column("principal", String(120), primary_key=True),
-            Column("method", String(120), primary_key=True),
+            Column("principal", String(120), primary_key=True, info=ALIKE),
+            Column("method", String(120), primary_key=True, info=ALIKE),
             Column("request_id", String(255), primary_key=True),
             Column("fingerprint", LargeBinary, nullable=False),
             Column("response", Text),
-            Column("refusal", Text),
-            Column("created_at", BigInteger, nullable=False),
+            Column("refusal", Text, info=ALIKE),
+            Column("created_at", BigInteger, nullable=False, info=ALIKE),
         ),
         outbox=Table(
             "outbox", metadata,
             Column("position", ROW_ID, primary_key=True, autoincrement=True),
             Column("event_id", String(40), nullable=False, unique=True),
-            Column("type", String(120), nullable=False),
-            Column("aggregate", String(40), nullable=False),
+            Column("type", String(120), nullable=False, info=ALIKE),
+            Column("aggregate", String(40), nullable=False, info=ALIKE),
             Column("aggregate_id", String(200), nullable=False),
             Column("sequence", BigInteger, nullable=False),
             Column("payload", LargeBinary, nullable=False),
             Column("traceparent", String(60), nullable=False),
             Column("correlation_id", String(64), nullable=False),
             Column("causation_id", String(64), nullable=False),
-            Column("occurred_at", BigInteger, nullable=False),
+            Column("occurred_at", BigInteger, nullable=False, info=ALIKE),
             Column("published_at", BigInteger),
             Column("stream_sequence", BigInteger),
             Index("ix_outbox_unpublished", "position", postgresql_where=text("published_at IS NULL"), sqlite_where=text("published_at IS NULL")),
@@ -228,12 +228,12 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
         audit_rows=Table(
             "audit_rows", metadata,
             Column("audit_id", String(40), primary_key=True),
-            Column("at", BigInteger, nullable=False),
-            Column("actor", String(120), nullable=False),
-            Column("action", String(120), nullable=False),
-            Column("subject_type", String(60), nullable=False),
+            Column("at", BigInteger, nullable=False, info=ALIKE),
+            Column("actor", String(120), nullable=False, info=ALIKE),
+            Column("action", String(120), nullable=False, info=ALIKE),
+            Column("subject_type", String(60), nullable=False, info=ALIKE),
             Column("subject_id", String(200), nullable=False, index=True),
-            Column("reason", Text, nullable=False),
+            Column("reason", Text, nullable=False, info=ALIKE),
             Column("detail", Text, nullable=False),
             # The row that stands for those it was written with; none where it stands for them itself, with a digest of them.
             Column("batch_id", String(40)),

@@ -77,7 +77,7 @@ class Tx(ABC):
         if not rows:
             return 0
         self.writes += 1
-        return await self._insert(table, tuple(rows[0]), rows, once or must, must)
+        return await self._insert(table, tuple(rows[0]), rows, once, must)
 
     async def merge(
         self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()

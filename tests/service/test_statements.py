@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from chassis.runtime import statements
 from chassis.runtime.database import Database
 from chassis.runtime.settings import Settings
 from chassis.runtime.statements import END, NONE
 from chassis.runtime.tx import Mistaken, Tx
-from services.inventory.store.tables import BALANCES, LOTS, TOMBSTONES
+from services.inventory.store.tables import BALANCES, LOTS, RESERVATIONS, TOMBSTONES
 
 KEY = ("item_id", "location_id", "lot", "state")
 LOT = {
@@ -194,6 +195,47 @@ async def test_every_text_arrives_as_it_was(database: Database, texts: list[str]
         assert [(row.recalled_at, row.batch) for row in await tx.read(select(LOTS))] == [(5, NONE)]
 
 
+def reservation(number: int) -> dict[str, Any]:
+    """Returns a row, of which most columns are like those of others."""
+    return {
+        "reservation_id": f"r{number}", "kind": 2, "owner_id": "o", "line_id": f"{number}", "item_id": "i", "location_id": "BER",
+        "lot": "", "reserved": number, "allocated": 0, "shipped": 0, "cancelled": 0, "expires_at": None, "created_at": 5, "priority": 0,
+        "each": 1, "kit_item_id": "",
+    }  # fmt: skip
+
+
+DIFFERENT: dict[str, dict[str, Any]] = {
+    "none": {},
+    "a text": {"kit_item_id": "kit"},
+    "a number": {"priority": 3},
+    "one that is missing": {"expires_at": 7},
+}
+
+
+@pytest.mark.parametrize("different", DIFFERENT)
+@pytest.mark.parametrize("alike", [{}, {"lot": END, "kit_item_id": NONE, "expires_at": 2**62, "kind": True}])
+async def test_rows_that_say_the_same_arrive_as_they_were(database: Database, different: str, alike: dict[str, Any]) -> None:
+    """Of columns that mostly say the same, PostgreSQL is given one cell where all of them do."""
+    rows = [{**reservation(number), **alike} for number in range(3)]
+    rows[1].update(DIFFERENT[different])
+    async with database.write() as tx:
+        await tx.insert(RESERVATIONS, rows)
+    async with database.read() as tx:
+        found = await tx.read(select(RESERVATIONS).order_by(RESERVATIONS.c.reservation_id))
+    assert [dict(row._mapping) for row in found] == rows
+
+
+async def test_of_columns_that_say_the_same_one_cell_is_sent() -> None:
+    rows = [reservation(number) for number in range(3)]
+    names = tuple(rows[0])
+    alike = statements.alike(RESERVATIONS, names, rows)
+    assert {"lot", "expires_at", "created_at"} <= set(alike)
+    assert "reserved" not in alike
+    assert statements.fresh(RESERVATIONS, names, rows, alike)["fresh_created_at"] == 5
+    assert not statements.alike(RESERVATIONS, names, [*rows, {**reservation(3), "kit_item_id": "kit"}])
+    assert not statements.alike(RESERVATIONS, names, rows[:1])
+
+
 async def test_connections_that_were_ended_are_replaced(postgres_settings: Settings) -> None:
     url = postgres_settings.database_for("inventory")
     database = Database(url)
@@ -223,13 +265,14 @@ MISTAKES: dict[str, Callable[[Tx], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("others", [True, False])
-async def test_what_locks_nothing_is_written_whole_or_not_at_all(database: Database, mistake: str, others: bool) -> None:
+@pytest.mark.parametrize("locks", [True, False])
+async def test_a_transaction_is_written_whole_or_not_at_all(database: Database, mistake: str, others: bool, locks: bool) -> None:
     async with database.write() as tx:
         await tx.insert(TOMBSTONES, [{"owner_id": "y", "buried_at": 1}])
 
     async def write() -> None:
         async with database.write() as tx:
-            assert await tx.find(TOMBSTONES, ("owner_id",), [("y",)])
+            assert await tx.find(TOMBSTONES, ("owner_id",), [("y",)], lock=locks)
             if others:
                 await tx.insert(LOTS, [LOT])
             await MISTAKES[mistake](tx)

@@ -225,7 +225,7 @@ async def test_rows_that_say_the_same_arrive_as_they_were(database: Database, di
     assert [dict(row._mapping) for row in found] == rows
 
 
-async def test_of_columns_that_say_the_same_one_cell_is_sent() -> None:
+def test_of_columns_that_say_the_same_one_cell_is_sent() -> None:
     rows = [reservation(number) for number in range(3)]
     names = tuple(rows[0])
     alike = statements.alike(RESERVATIONS, names, rows)

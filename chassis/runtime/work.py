@@ -152,7 +152,10 @@ class Work:
         self.starts.append((process, process_id, state, first, self.cause))
 
     def deliver(self, process: str, process_id: str, message: Struct) -> None:
-        """Gives a message to a process; NotYet where there is no such process when the work is flushed."""
+        """Gives a message to a process; NotYet where there is no such process when the work is flushed.
+
+        What it changes is written then: whoever is called after this in the same work does not find it yet.
+        """
         self.deliveries.append((process, process_id, message))
 
     async def flush(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from argosy.catalog.v1 import items_service_pb2
 from argosy.common.v1 import address_pb2
-from argosy.fulfillment.v1 import fulfillment_service_pb2, parcels_service_pb2, warehouse_service_pb2
+from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_service_pb2, parcels_service_pb2, warehouse_service_pb2
 from argosy.gateway.v1 import access_service_pb2
 from argosy.inventory.v1 import (
     counts_service_pb2,
@@ -30,6 +30,7 @@ from chassis.runtime.audit import seal, verify
 from chassis.runtime.component import Component
 from chassis.runtime.contracts import event_type
 from chassis.runtime.host import wall_clock
+from chassis.runtime.inbox import Received
 from chassis.runtime.work import Cause, Work
 from chassis.runtime.writer import Outcome
 from gateway.store.tables import KEYS
@@ -38,9 +39,10 @@ from services.fulfillment.store.bin_book import set_up
 from services.fulfillment.store.warehouse import BIN_STOCK, BINS
 from services.inventory.store.tables import COUNTS, LAYERS
 from services.orders.app.apply_changes import apply_changes as apply_order_changes
-from services.orders.process.messages import BookCancellation, LineCount
+from services.orders.app.on_fulfillment import on_delivered
+from services.orders.process.messages import BookCancellation, BookShipment, Counts, KeepQuantities, LineCount
 from services.orders.process.pay_refund import RefundTender
-from services.orders.store.tables import OFFERS
+from services.orders.store.tables import OFFERS, SHIPMENTS
 from services.returns.app.apply_changes import apply_changes
 from services.returns.process.settle_return import KeepRefund
 from tests.builders import order, publish_item
@@ -354,6 +356,37 @@ async def test_an_event_that_comes_to_two_counts_once(replicas: Room) -> None:
     room.component.inbox._park = slowly  # type: ignore[method-assign]
     await meet(begins, *(one.inbox.apply("returns", [record]) for one in (room.component, second)))
     assert await room.balances("cup") == {("", "RETURN_PENDING"): 2}
+
+
+async def test_the_last_parcel_arrives_while_the_rest_of_its_order_is_cancelled(twice: Replicas) -> None:
+    first, second = await twice.start("orders")
+    placed = await twice.calls.orders.CreateOrder(order("W-1", 2))
+    (line,) = placed.lines
+    parcel = {"shipment_id": "s-1", "order_id": placed.order_id}
+    begins = Pause()
+
+    async def change(work: Work, *changes: Any) -> None:
+        work.causes[placed.order_id] = work.cause
+        await apply_order_changes(work, [(placed.order_id, one) for one in changes])
+
+    async def ship(work: Work) -> None:
+        await work.tx.insert(SHIPMENTS, [{**parcel, "delivered": 0}])
+        left = KeepQuantities({line.line_id: Counts(waiting=1, reserved=0, released=0, shipped=1, cancelled=0, backordered=0)})
+        await change(work, BookShipment("s-1", [LineCount(line.line_id, 1)]), left)
+
+    async def cancel(work: Work) -> None:
+        await change(work, BookCancellation([LineCount(line.line_id, 1)], "not wanted"))
+        begins.reached.set()
+        await begins.go.wait()
+
+    async def arrive(work: Work) -> None:
+        event = Received(new_id(), fulfillment_events_pb2.ShipmentDelivered(**parcel), work.now, work.cause)
+        await on_delivered(work, [event])
+
+    await first.writer.run(ship, CAUSE)
+    await meet(begins, first.writer.run(cancel, CAUSE), second.writer.run(arrive, CAUSE))
+    found = await twice.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=placed.order_id))
+    assert found.status == order_pb2.ORDER_STATUS_DELIVERED
 
 
 async def test_what_two_asked_is_answered_once(twice: Replicas) -> None:

@@ -1,5 +1,6 @@
 """In-store pickup: sourced where the customer comes, ready, told, collected in parts; what nobody comes for goes back to stock."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from argosy.common.v1 import address_pb2
@@ -10,6 +11,8 @@ from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.clock import DAY, from_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.bus import Delivery
+from chassis.runtime.component import Component
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from chassis.runtime.work import Cause
@@ -147,6 +150,33 @@ async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(se
             # What was collected is not on its way: nobody is told so, now that all that was said is heard.
             notices = (await calls.notices.ListNotices(notices_service_pb2.ListNoticesRequest(order_id=placed.order_id))).notices
             assert [one.kind for one in notices] == [notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP]
+
+
+def take_together(component: Component, count: int) -> None:
+    """The service takes no event before it has so many of one batch, as after a while in which it was not there."""
+    take, kept = component.inbox.take, list[Delivery]()
+
+    async def later(producer: str, deliveries: Sequence[Delivery]) -> None:
+        kept.extend(deliveries)
+        if len(kept) >= count:
+            await take(producer, kept)
+
+    component.inbox.take = later  # type: ignore[method-assign]
+
+
+async def test_what_has_left_and_arrived_before_its_order_hears_of_either_is_delivered(settings: Settings) -> None:
+    async with running_suite(settings) as suite:
+        calls = Calls(suite.channels)
+        await open_shop(calls, {"STORE": 5})
+        placed = await calls.orders.CreateOrder(order("W-1", 3, pickup_location_id="STORE", shipping_method="pickup"))
+        (work,) = await until_released(calls, placed.order_id)
+        named = {"fulfillment_order_id": work.fulfillment_order_id}
+        # Ready, gone, there.
+        take_together(suite.running["orders"].component, 3)
+        await calls.fulfillment.MarkReadyForPickup(fulfillment_service_pb2.MarkReadyForPickupRequest(request_id=new_id(), **named))
+        await calls.fulfillment.ConfirmCollection(fulfillment_service_pb2.ConfirmCollectionRequest(request_id=new_id(), **named))
+        await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_DELIVERED)
+        assert (await prove(suite.channels, settled=True)).breaks == []
 
 
 async def test_a_store_that_has_it_not_is_a_persons_matter(sqlite_settings: Settings) -> None:

@@ -55,7 +55,6 @@ class _Book:
         self.held: set[tuple[str, str]] = set()
         self.delivered: dict[str, bool] = {}
         self.history: list[dict[str, Any]] = []
-        self.shipments: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
         self.lifted: list[tuple[str, str]] = []
         self.ended: set[str] = set()
@@ -143,7 +142,7 @@ def _apply(book: _Book, order_id: str, change: Struct) -> None:
 async def _open(work: Work, ids: list[str], *, paid: bool, leaves: bool) -> _Book:
     """Reads what decisions need: tenders where it matters what was `paid`, or where something `leaves` and not all was.
 
-    Deliveries only where something was shipped.
+    Parcels only where something leaves or has left.
     """
     book = _Book(work)
     tx = work.tx
@@ -160,7 +159,7 @@ async def _open(work: Work, ids: list[str], *, paid: bool, leaves: bool) -> _Boo
     named = ("subject_id", "reason")
     blocking = await tx.find(CHASSIS.holds, named[:1], keys, only=named, where=CHASSIS.open_holds)
     book.held = {(row.subject_id, row.reason) for row in blocking} | work.raised()
-    if any(line["shipped"] for lines in book.lines.values() for line in lines.values()):
+    if leaves or any(line["shipped"] for lines in book.lines.values() for line in lines.values()):
         for row in await tx.find(SHIPMENTS, ORDER, keys):
             book.delivered[row.order_id] = book.delivered.get(row.order_id, True) and bool(row.delivered)
             book.parcels[row.order_id] += 1
@@ -244,9 +243,6 @@ def _book_shipment(book: _Book, order_id: str, shipment_id: str, counts: list[m.
     _take(book, order_id, event.to_receivable_minor)
     if event.to_receivable_minor and order["pay_by"] is None:
         order["pay_by"] = book.work.now + order["payment_days"] * DAY
-    book.shipments.append({"shipment_id": shipment_id, "order_id": order_id, "delivered": 0})
-    book.delivered[order_id] = False
-    book.parcels[order_id] += 1
     book.record(order_id, "SHIPPED", f"{counted(units, 'unit')} with {shipment_id}")
     book.work.emit(event)
 
@@ -364,7 +360,6 @@ async def _write(book: _Book) -> None:
     for name, amounts in (("capturing_minor", book.capturing), ("refunding_minor", book.refunding)):
         await work.tx.change(TENDERS, ("tender_id",), [{"tender_id": one, name: amount} for one, amount in amounts.items()])
     await _write_lines(book)
-    await work.tx.insert(SHIPMENTS, book.shipments)
     await work.tx.insert(REFUNDS, book.refunds)
     await work.tx.insert(HISTORY, book.history)
 

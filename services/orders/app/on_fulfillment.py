@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
-
 from chassis.kernel.clock import from_timestamp
 from chassis.runtime.inbox import Received
 from chassis.runtime.work import Work
@@ -11,6 +9,8 @@ from services.orders.domain.status import Status
 from services.orders.process import fulfil_order
 from services.orders.process.messages import NotCollected, Part, Ready, RecallAnswered, Rejected, Shipped, Shorted
 from services.orders.store.tables import ORDERS, SHIPMENTS
+
+ORDER = ("order_id",)
 
 
 async def on_shorted(work: Work, events: Sequence[Received]) -> None:
@@ -49,19 +49,27 @@ async def on_cancellation_answered(work: Work, events: Sequence[Received]) -> No
 
 
 async def on_shipped(work: Work, events: Sequence[Received]) -> None:
-    """A parcel left."""
+    """A parcel left. It is written down at once, so that its arrival finds it, even one that is told with it."""
+    rows = [{"shipment_id": one.message.shipment_id, "order_id": one.message.order_id, "delivered": 0} for one in events]
+    await work.tx.insert(SHIPMENTS, rows)
     for event in events:
         work.deliver(fulfil_order.NAME, event.message.order_id, Shipped(event.message.shipment_id, _parts(event)))
 
 
 async def on_delivered(work: Work, events: Sequence[Received]) -> None:
-    """A parcel arrived; after the last one of an order that is shipped, the order is delivered."""
-    shipments = sorted(event.message.shipment_id for event in events)
-    orders = sorted({event.message.order_id for event in events})
-    await work.tx.write(update(SHIPMENTS).where(SHIPMENTS.c.shipment_id.in_(shipments)).values(delivered=1))
-    on_their_way = select(SHIPMENTS.c.order_id).where(SHIPMENTS.c.order_id == ORDERS.c.order_id, SHIPMENTS.c.delivered == 0)
-    arrived = ORDERS.c.order_id.in_(orders), ORDERS.c.status == int(Status.SHIPPED), ~on_their_way.exists()
-    await work.tx.write(update(ORDERS).where(*arrived).values(status=int(Status.DELIVERED), version=ORDERS.c.version + 1))
+    """A parcel arrived; after the last one of an order that is shipped, the order is delivered.
+
+    One whose last units are still being counted or cancelled finds here what arrived: the order's row is waited for.
+    """
+    keys = sorted({(event.message.order_id,) for event in events})
+    orders = await work.tx.find(ORDERS, ORDER, keys, only=("order_id", "status"), order=ORDER, lock=True)
+    arrived = sorted({event.message.shipment_id for event in events})
+    await work.tx.change(SHIPMENTS, ("shipment_id",), [{"shipment_id": one, "delivered": 1} for one in arrived])
+    shipped = [(row.order_id,) for row in orders if row.status == Status.SHIPPED]
+    parcels = await work.tx.find(SHIPMENTS, ORDER, shipped, only=("order_id", "delivered"))
+    on_their_way = {(row.order_id,) for row in parcels if not row.delivered}
+    rows = [{"order_id": one, "status": int(Status.DELIVERED), "version": 1} for (one,) in shipped if (one,) not in on_their_way]
+    await work.tx.change(ORDERS, ORDER, rows, add=("version",))
 
 
 def _parts(event: Received) -> list[Part]:

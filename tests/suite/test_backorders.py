@@ -1,6 +1,10 @@
 """Backorders in the whole suite: what is short waits for the soonest supply, is told until when, and goes out when it comes."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy import select
 
 from argosy.catalog.v1 import item_pb2
 from argosy.fulfillment.v1 import fulfillment_service_pb2
@@ -9,6 +13,7 @@ from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.clock import DAY, to_timestamp
 from chassis.kernel.ids import new_id
+from chassis.runtime.bus import Delivery
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from gateway.app.prove import prove
@@ -129,6 +134,32 @@ async def test_a_kit_waits_until_its_components_are_there_and_ships_as_one(sqlit
         await ship_all_that_comes(calls, placed.order_id)
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_SHIPPED)
         assert not (await prove(calls.channels, settled=True)).breaks
+
+
+async def test_an_order_of_what_inventory_has_not_heard_of_waits_until_it_has(sqlite_settings: Settings) -> None:
+    async with running_suite(sqlite_settings) as suite:
+        calls, inbox, heard = Calls(suite.channels), suite.running["inventory"].component.inbox, asyncio.Event()
+        cup = await open_shop(calls, {"BER": 2})
+        take = inbox.take
+
+        async def late(producer: str, deliveries: Sequence[Delivery]) -> None:
+            await heard.wait()
+            await take(producer, deliveries)
+
+        inbox.take = late  # type: ignore[method-assign]
+        await publish_item(calls, "PAIR-1", components=[item_pb2.Component(item_id=cup, quantity=2)])
+        placed = await calls.orders.CreateOrder(order("K-1", sku="PAIR-1"))
+        effects = suite.running["orders"].component.service.tables.effects
+
+        async def asked_again() -> bool:
+            async with suite.running["orders"].component.database.read() as tx:
+                return any(row.attempts >= 3 for row in await tx.read(select(effects)))
+
+        await eventually(asked_again)
+        assert (await calls.holds("orders").ListHolds(holds_service_pb2.ListHoldsRequest(service="orders"))).holds == []
+        heard.set()
+        (own,) = await until_released(calls, placed.order_id)
+        assert (own.location_id, own.lines[0].quantity) == ("BER", 1)
 
 
 async def test_a_kit_that_wants_what_another_line_wants_too_keeps_neither_back(sqlite_settings: Settings) -> None:

@@ -127,7 +127,7 @@ class Look:
         return [self._item(item_id, request) for item_id in request.item_ids]
 
     def _item(self, item_id: str, request: Request) -> stock_service_pb2.ItemAvailability:
-        answer = stock_service_pb2.ItemAvailability(item_id=item_id)
+        answer = stock_service_pb2.ItemAvailability(item_id=item_id, unknown=item_id not in self.items)
         policy = self._policy(request.channel_id, item_id)
         places = set(request.location_ids) or policy.network
         moment = max(self.now, from_timestamp(request.at)) if request.HasField("at") else self.now

@@ -93,7 +93,10 @@ class AskOthers:
         return lines, answer
 
     async def calculate_tax(self, effects: Sequence[Effect], database: Database) -> Answers:
-        """Asks finance for the tax, and inventory for the stock that rules may ask about."""
+        """Asks finance for the tax, and inventory for the stock that rules may ask about.
+
+        An order of an item of which inventory has not heard yet is asked about again: there is stock of it, or there is not.
+        """
         orders, lines = await self._rows(database, effects)
         customers = await _customers(database, orders)
         request = finance_service_pb2.CalculateTaxRequest()
@@ -111,22 +114,23 @@ class AskOthers:
         answer, promisable = await asyncio.gather(
             FinanceServiceStub(self._channels.to("finance")).CalculateTax(request, timeout=LONG_S), self._promisable(sorted(items))
         )
-        return [
-            m.TaxCalculated(
-                {line.line_id: tax for line, tax in zip(lines[effect.asked.order_id], taxed.line_tax_minor, strict=True)},
-                taxed.shipping_tax_minor, taxed.unknown,
-                {line.item_id: promisable[line.item_id] for line in lines[effect.asked.order_id] if line.item_id},
-            )
-            for effect, taxed in zip(effects, answer.orders, strict=True)
-        ]  # fmt: skip
+        found: list[Struct | None] = []
+        for effect, taxed in zip(effects, answer.orders, strict=True):
+            own = lines[effect.asked.order_id]
+            stock = {line.item_id: promisable.get(line.item_id) for line in own if line.item_id}
+            known = {item_id: units for item_id, units in stock.items() if units is not None}
+            tax = {line.line_id: tax for line, tax in zip(own, taxed.line_tax_minor, strict=True)}
+            calculated = m.TaxCalculated(tax, taxed.shipping_tax_minor, taxed.unknown, known)
+            found.append(calculated if len(known) == len(stock) else None)
+        return found
 
     async def _promisable(self, item_ids: Sequence[str]) -> dict[str, int]:
-        """Returns how much of each item all locations together can promise, for the day from which it is sold."""
+        """Returns how much of each item that it knows all locations together can promise, for the day from which it is sold."""
         stub, found = StockServiceStub(self._channels.to("inventory")), {}
         for start in range(0, len(item_ids), MOST_ITEMS):
             request = stock_service_pb2.GetAvailabilityRequest(item_ids=item_ids[start : start + MOST_ITEMS])
             answer = await stub.GetAvailability(request, timeout=LONG_S)
-            found.update({item.item_id: item.available_to_sell for item in answer.items})
+            found.update({item.item_id: item.available_to_sell for item in answer.items if not item.unknown})
         return found
 
     async def plan_order(self, effects: Sequence[Effect], database: Database) -> Answers:

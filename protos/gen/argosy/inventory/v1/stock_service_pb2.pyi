@@ -925,12 +925,15 @@ class ItemAvailability(_message.Message):
     LOCATIONS_FIELD_NUMBER: _builtins.int
     SELLABLE_FROM_FIELD_NUMBER: _builtins.int
     COMPONENTS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     available_to_sell: _builtins.int
     """For the channel: what all its locations can promise, less its buffer (or the one that follows from its risk, where that
     is more), within its share and its limits. Before it is sold, what they can promise for the day from which it is.
     """
+    unknown: _builtins.bool
+    """Inventory has not heard of the item yet: that nothing of it can be promised is not known, and may be asked again."""
     @_builtins.property
     def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocationAvailability]:
         """Where it is."""
@@ -951,10 +954,11 @@ class ItemAvailability(_message.Message):
         locations: _abc.Iterable[Global___LocationAvailability] | None = ...,
         sellable_from: _timestamp_pb2.Timestamp | None = ...,
         components: _abc.Iterable[Global___KitComponent] | None = ...,
+        unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sellable_from", b"sellable_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "components", b"components", "item_id", b"item_id", "locations", b"locations", "sellable_from", b"sellable_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_to_sell", b"available_to_sell", "components", b"components", "item_id", b"item_id", "locations", b"locations", "sellable_from", b"sellable_from", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

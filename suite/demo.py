@@ -23,6 +23,8 @@ from suite.floor import Floor
 from suite.trade import CITIES, ENTITY, LOCATIONS, Article, Day, Sale
 
 BATCH = 64
+# Of so many parcels one is not brought yet.
+LATE_PARCEL = 5
 MOST_LINES = 500
 SETUP_ACTOR = (("argosy-actor", "merchandiser"),)
 CHECK_ACTOR = (("argosy-actor", "merchandising-lead"),)
@@ -47,6 +49,8 @@ class DemoDay:
     progress: Progress
     items: dict[str, str] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
+    # What is on its way to customers.
+    parcels: list[str] = field(default_factory=list)
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -65,6 +69,7 @@ class DemoDay:
         half = len(self.day.sales) // 2
         await self.take_orders(self.day.sales[:half], "morning orders")
         await self.work_warehouses("morning waves")
+        await self.deliver("morning parcels")
         await self.take_orders(self.day.sales[half:], "afternoon orders")
         await self.work_warehouses("afternoon waves")
         await self.take_returns()
@@ -258,14 +263,29 @@ class DemoDay:
                 )
                 for one in ids[start : start + BATCH]
             ]
-            await self.calls.fulfillment.BatchConfirmShipment(
-                fulfillment_service_pb2.BatchConfirmShipmentRequest(requests=requests), timeout=30
+            batch = fulfillment_service_pb2.BatchConfirmShipmentRequest(requests=requests)
+            results = (await self.calls.fulfillment.BatchConfirmShipment(batch, timeout=30)).results
+            self.parcels += [one.response.shipment_id for one in results if one.HasField("response")]
+
+    async def deliver(self, label: str) -> None:
+        """The carriers bring most of what is on its way."""
+        brought = [one for index, one in enumerate(self.parcels) if index % LATE_PARCEL]
+        await _at_once([partial(self._bring, shipment_id) for shipment_id in brought])
+        self.parcels = self.parcels[::LATE_PARCEL]
+        self.progress(label, len(brought), len(brought))
+
+    async def _bring(self, shipment_id: str) -> None:
+        await self.calls.fulfillment.RecordTracking(
+            fulfillment_service_pb2.RecordTrackingRequest(
+                request_id=self.rid("bring", shipment_id), shipment_id=shipment_id, status="DELIVERED"
             )
+        )
 
     async def take_returns(self) -> None:
         """Some of what shipped comes back: received, judged, restocked or written off, refunded."""
-        request = orders_service_pb2.ListOrdersRequest(status=order_pb2.ORDER_STATUS_SHIPPED, page_size=500)
-        shipped = (await self.calls.orders.ListOrders(request)).orders
+        shipped: list[order_pb2.Order] = []
+        for status in (order_pb2.ORDER_STATUS_DELIVERED, order_pb2.ORDER_STATUS_SHIPPED):
+            shipped += (await self.calls.orders.ListOrders(orders_service_pb2.ListOrdersRequest(status=status, page_size=500))).orders
         chosen = [order for order in shipped if order.captured_minor and self.dice.random() < 0.08]
         for index, header in enumerate(chosen):
             await self._return(header.order_id)

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from argosy.orders.v1 import orders_service_pb2
+from argosy.fulfillment.v1 import fulfillment_service_pb2
+from argosy.orders.v1 import order_pb2, orders_service_pb2
 from chassis.kernel.ids import new_id
 from gateway.app.prove import prove
 from gateway.calls import Calls
@@ -18,8 +19,28 @@ from tests.sim.world import PatientChannels, VirtualLoop, World, seeds, world
 SALES = 24
 
 
-async def trade(of: World, seed: int) -> DemoDay:
-    day = DemoDay(Calls(PatientChannels(of.channels)), make_day(seed, SALES, 20), lambda label, done, total: None)
+class HastyDay(DemoDay):
+    """A day whose carriers bring parcels the moment they have them: what shipped and what arrived is told in one breath."""
+
+    async def _ship(self, ids: Sequence[str]) -> None:
+        await super()._ship(ids)
+        await self.deliver("parcels")
+
+    async def arrived(self) -> int:
+        """Counts the orders that are delivered; fails where the parcels of one say otherwise than its status."""
+        count = 0
+        for order_id in self.orders.values():
+            order = await self.calls.orders.GetOrder(orders_service_pb2.GetOrderRequest(order_id=order_id))
+            asked = fulfillment_service_pb2.ListShipmentsRequest(order_id=order_id)
+            brought = {one.tracking_status == "DELIVERED" for one in (await self.calls.fulfillment.ListShipments(asked)).shipments}
+            if order.status in (order_pb2.ORDER_STATUS_SHIPPED, order_pb2.ORDER_STATUS_DELIVERED):
+                assert (order.status == order_pb2.ORDER_STATUS_DELIVERED) is (brought == {True}), order_id
+                count += order.status == order_pb2.ORDER_STATUS_DELIVERED
+        return count
+
+
+async def trade(of: World, seed: int) -> HastyDay:
+    day = HastyDay(Calls(PatientChannels(of.channels)), make_day(seed, SALES, 20), lambda label, done, total: None)
     day.dice = of.dice.random
     half = SALES // 2
     steps: list[Callable[[], Awaitable[None]]] = [
@@ -52,6 +73,7 @@ async def live(template: Path, folder: Path, seed: int, faults: float, endings: 
         day = trading.result()
         figures = await day.calls.orders.GetFigures(orders_service_pb2.GetFiguresRequest())
         assert sum(figures.by_status.values()) == len({sale.number for sale in day.day.sales}), f"seed {seed}: orders are lost or doubled"
+        assert await day.arrived() == figures.by_status["DELIVERED"], f"seed {seed}"
         return sum(len(stream) for stream in of.bus.streams.values()), dict(figures.by_status)
 
 
@@ -63,7 +85,8 @@ def run(template: Path, folder: Path, seed: int, faults: float, endings: int) ->
 def test_a_quiet_day(template: Path, tmp_path: Path) -> None:
     said, by_status = run(template, tmp_path, 1, 0.0, 0)
     assert said > SALES * 4
-    assert by_status["SHIPPED"] > SALES // 2
+    assert by_status["SHIPPED"] + by_status["DELIVERED"] > SALES // 2
+    assert by_status["DELIVERED"] > SALES // 3
 
 
 def test_the_same_seed_lives_the_same_day(template: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from argosy.fulfillment.v1 import fulfillment_service_pb2, parcels_service_pb2
 from argosy.gateway.v1 import connections_service_pb2
-from argosy.inventory.v1 import feeds_service_pb2
+from argosy.inventory.v1 import feeds_service_pb2, stock_pb2
 from argosy.ops.v1 import holds_service_pb2
 from argosy.orders.v1 import order_pb2
 from chassis.kernel.errors import InvalidArgument
@@ -14,7 +14,7 @@ from chassis.kernel.ids import new_id
 from chassis.runtime.settings import Settings
 from gateway.app import warehouses
 from tests.builders import eventually, until_status
-from tests.suite.test_goods_of_others import bought, until_available, until_received
+from tests.suite.test_goods_of_others import bought, until_received, until_stock
 from tests.suite.test_warehouses_of_others import ORDER, TAKEN, House, connection, house
 from tests.suite.warehouse_simulators import ShipBob, ShipHero, Warehouse
 
@@ -56,11 +56,12 @@ async def test_the_books_follow_what_a_warehouse_has(sqlite_settings: Settings, 
     warehouse = kind()
     warehouse.stock = {"MUG-1": 17, "SOMEBODYS": 4}
     async with house(sqlite_settings, warehouse, dialect, takes_stock=True) as own:
-        await until_available(own, 17)
+        await until_stock(own, 17)
         assert await differences(own) == {("MUG-1", "DIFFERENT", -3), ("SOMEBODYS", "UNKNOWN_ITEM", 0)}
         # A parcel left, and its webhook is on its way: it is not missing twice.
         _, released = await own.place("W-1")
         await own.until_told(released.fulfillment_order_id, ORDER, TAKEN)
+        await until_stock(own, 2, stock_pb2.STOCK_STATE_ALLOCATED)
         warehouse.stock["MUG-1"] = 15
         await until_asked(warehouse)
         assert ("MUG-1", "ON_ITS_WAY_OUT", 0) in await differences(own)
@@ -76,7 +77,7 @@ async def test_the_books_follow_what_a_warehouse_has(sqlite_settings: Settings, 
         came = warehouse.come("PO-7", "MUG-1", 4)
         assert await own.hook(came, kind.headers(came, "m2")) == 200
         await until_received(own, "PO-7", 4)
-        await until_available(own, 19)
+        await until_stock(own, 19)
         await until_asked(warehouse)
         assert {applied for _, _, applied in await differences(own)} == {-3, 0}
         # However often it says the same, a person is asked once.

@@ -32,6 +32,12 @@ async def buy(calls: Calls, item_id: str, quantity: int) -> purchasing_service_p
             request_id=new_id(), supplier_id="KILN", name="Kiln", currency_code="EUR", lead_time_days=3
         )
     )
+
+    async def known() -> bool:
+        request = stock_service_pb2.GetAvailabilityRequest(item_ids=[item_id])
+        return not (await calls.stock.GetAvailability(request)).items[0].unknown
+
+    await eventually(known)
     line = purchasing_service_pb2.PurchaseLineInput(item_id=item_id, quantity=quantity, unit_cost_millionths=400_000_000)
     made = await calls.purchasing.CreatePurchaseOrder(
         purchasing_service_pb2.CreatePurchaseOrderRequest(request_id=new_id(), supplier_id="KILN", location_id="HAM", lines=[line])

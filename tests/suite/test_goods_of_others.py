@@ -63,9 +63,9 @@ async def until_read(own: House, count: int) -> None:
     await eventually(look)
 
 
-async def until_available(own: House, count: int) -> None:
+async def until_stock(own: House, count: int, state: stock_pb2.StockState.ValueType = AVAILABLE) -> None:
     async def look() -> bool:
-        request = stock_service_pb2.ListBalancesRequest(location_id="3PL", state=AVAILABLE)
+        request = stock_service_pb2.ListBalancesRequest(location_id="3PL", state=state)
         return sum(one.quantity for one in (await own.calls.stock.ListBalances(request)).balances) == count
 
     await eventually(look)
@@ -81,7 +81,7 @@ async def test_what_shiphero_took_in_is_received_once_however_often_it_says_so(s
             assert await own.hook(content, ShipHero.headers(content, name)) == 200
         await until_read(own, 4)
         await until_received(own, "PO-7", 9)
-        await until_available(own, 29)
+        await until_stock(own, 29)
         # What nobody ordered waits for a person; after that it is theirs.
         strange = warehouse.come("PO-7", "MUG-9", 2)
         assert await own.hook(strange, ShipHero.headers(strange, "m5")) == 200
@@ -128,7 +128,7 @@ async def test_a_warehouse_is_asked_what_came(
         await until_received(own, "PO-7", 4)
         warehouse.come("PO-7", "MUG-1", 6)
         await until_received(own, "PO-7", 10)
-        await until_available(own, 30)
+        await until_stock(own, 30)
 
 
 async def test_what_customers_send_back_to_shiphero_is_a_return(settings: Settings) -> None:
@@ -191,4 +191,4 @@ async def test_what_customers_send_back_to_shiphero_is_a_return(settings: Settin
             return [(line.received, line.restocked) for line in found[0].lines] == [(2, 2)]
 
         await eventually(stands)
-        await until_available(own, 19)
+        await until_stock(own, 19)

@@ -254,11 +254,11 @@ def insert_text(table: Table, names: Names, once: bool) -> Ready:
 
 
 @lru_cache(MANY)
-def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, returning: Names, *, lone: bool) -> Any:
-    """INSERT rows, or one, or change those whose key `by` is there already: `add` are added to what is there, the others set."""
+def merge(dialect: str, table: Table, names: Names, by: Names, add: Names, keep: Names, returning: Names, *, lone: bool) -> Any:
+    """INSERT rows, or one, or change those whose key `by` is there already: `add` are added, `keep` stay, the others are set."""
     statement = _insert(dialect, table, names, lone)
     new = statement.excluded
-    values = {name: table.c[name] + new[name] if name in add else new[name] for name in names if name not in by}
+    values = {name: table.c[name] + new[name] if name in add else new[name] for name in names if name not in {*by, *keep}}
     statement = statement.on_conflict_do_update(index_elements=list(by), set_=values)
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement
 

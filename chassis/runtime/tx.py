@@ -80,9 +80,9 @@ class Tx(ABC):
         return await self._insert(table, tuple(rows[0]), rows, once, must)
 
     async def merge(
-        self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), returning: Names = ()
+        self, table: Table, by: Names, rows: Sequence[Mapping[str, Any]], *, add: Names = (), keep: Names = (), returning: Names = ()
     ) -> Sequence[Any]:
-        """Writes rows, or changes those whose key `by` is there: columns in `add` are added to what is there, others are set.
+        """Writes rows, or changes those whose key `by` is there: columns in `add` are added, those in `keep` stay, others are set.
 
         No two rows may have one key. Returns the columns `returning` as they are then.
         """
@@ -90,7 +90,7 @@ class Tx(ABC):
             return []
         self.writes += 1
         names = tuple(rows[0])
-        statement = statements.merge(self.dialect, table, names, by, add, returning, lone=statements.is_lone(len(rows)))
+        statement = statements.merge(self.dialect, table, names, by, add, keep, returning, lone=statements.is_lone(len(rows)))
         make = statements.row_type(returning)._make
         return [make(row) for row in await self._merge(table, names, rows, statement, bool(returning))]
 

@@ -24,7 +24,6 @@ BROKEN = (
     ("P3", "debit and credit differ", "finance", f"UPDATE journal_lines SET debit_minor = debit_minor + 1 WHERE {LINE}", "- 1"),
     ("P4", "at its owner", "inventory", "UPDATE cost_layers SET value_left_minor = value_left_minor + 1", "- 1"),
     ("P5", "", "finance", "UPDATE inbox SET sequence = sequence + 1 WHERE aggregate = 'fulfillment_order'", "- 1"),
-    ("P6", "is not delivered", "orders", "UPDATE order_shipments SET delivered = delivered + 1", "- 1"),
     ("P7", "", "orders", "UPDATE orders SET deposits_minor = deposits_minor + 1", "- 1"),
     ("P8", "", "orders", "UPDATE audit_rows SET at = at + 1 WHERE position = 2", "- 1"),
 )  # fmt: skip

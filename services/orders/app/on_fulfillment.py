@@ -63,13 +63,14 @@ async def on_delivered(work: Work, events: Sequence[Received]) -> None:
     """
     keys = sorted({(event.message.order_id,) for event in events})
     orders = await work.tx.find(ORDERS, ORDER, keys, only=("order_id", "status"), order=ORDER, lock=True)
-    arrived = sorted({event.message.shipment_id for event in events})
-    await work.tx.change(SHIPMENTS, ("shipment_id",), [{"shipment_id": one, "delivered": 1} for one in arrived])
+    arrived = sorted({(event.message.shipment_id, event.message.order_id) for event in events})
+    rows = [{"shipment_id": shipment_id, "order_id": order_id, "delivered": 1} for shipment_id, order_id in arrived]
+    await work.tx.merge(SHIPMENTS, ("shipment_id",), rows)
     shipped = [(row.order_id,) for row in orders if row.status == Status.SHIPPED]
     parcels = await work.tx.find(SHIPMENTS, ORDER, shipped, only=("order_id", "delivered"))
     on_their_way = {(row.order_id,) for row in parcels if not row.delivered}
-    rows = [{"order_id": one, "status": int(Status.DELIVERED), "version": 1} for (one,) in shipped if (one,) not in on_their_way]
-    await work.tx.change(ORDERS, ORDER, rows, add=("version",))
+    there = [{"order_id": one, "status": int(Status.DELIVERED), "version": 1} for (one,) in shipped if (one,) not in on_their_way]
+    await work.tx.change(ORDERS, ORDER, there, add=("version",))
 
 
 def _parts(event: Received) -> list[Part]:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.message import Message
+
 from argosy.common.v1 import address_pb2
-from argosy.fulfillment.v1 import fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2, promise_service_pb2
+from argosy.fulfillment.v1 import fulfillment_events_pb2, fulfillment_pb2, fulfillment_service_pb2, parcels_service_pb2, promise_service_pb2
 from argosy.gateway.v1 import notices_service_pb2
 from argosy.inventory.v1 import stock_service_pb2
 from argosy.ops.v1 import holds_service_pb2
@@ -13,6 +15,7 @@ from chassis.kernel.clock import DAY, from_timestamp
 from chassis.kernel.ids import new_id
 from chassis.runtime.bus import Delivery
 from chassis.runtime.component import Component
+from chassis.runtime.contracts import event_type
 from chassis.runtime.host import wall_clock
 from chassis.runtime.settings import Settings
 from chassis.runtime.work import Cause
@@ -152,13 +155,17 @@ async def test_a_customer_collects_some_and_the_rest_goes_back_after_its_days(se
             assert [one.kind for one in notices] == [notices_service_pb2.NOTICE_KIND_READY_FOR_PICKUP]
 
 
-def take_together(component: Component, count: int) -> None:
-    """The service takes no event before it has so many of one batch, as after a while in which it was not there."""
+def take_together(component: Component, last: type[Message]) -> None:
+    """The service takes no event of a location before the last one is there, as after a while in which it was not there itself."""
     take, kept = component.inbox.take, list[Delivery]()
 
     async def later(producer: str, deliveries: Sequence[Delivery]) -> None:
+        if producer != "fulfillment":
+            await take(producer, deliveries)
+            return
         kept.extend(deliveries)
-        if len(kept) >= count:
+        if any(one.record.type == event_type(last).name for one in kept):
+            component.inbox.take = take  # type: ignore[method-assign]
             await take(producer, kept)
 
     component.inbox.take = later  # type: ignore[method-assign]
@@ -171,8 +178,7 @@ async def test_what_has_left_and_arrived_before_its_order_hears_of_either_is_del
         placed = await calls.orders.CreateOrder(order("W-1", 3, pickup_location_id="STORE", shipping_method="pickup"))
         (work,) = await until_released(calls, placed.order_id)
         named = {"fulfillment_order_id": work.fulfillment_order_id}
-        # Ready, gone, there.
-        take_together(suite.running["orders"].component, 3)
+        take_together(suite.running["orders"].component, fulfillment_events_pb2.ShipmentDelivered)
         await calls.fulfillment.MarkReadyForPickup(fulfillment_service_pb2.MarkReadyForPickupRequest(request_id=new_id(), **named))
         await calls.fulfillment.ConfirmCollection(fulfillment_service_pb2.ConfirmCollectionRequest(request_id=new_id(), **named))
         await until_status(calls, placed.order_id, order_pb2.ORDER_STATUS_DELIVERED)

@@ -66,10 +66,10 @@ async def on_delivered(work: Work, events: Sequence[Received]) -> None:
     arrived = sorted({(event.message.shipment_id, event.message.order_id) for event in events})
     rows = [{"shipment_id": shipment_id, "order_id": order_id, "delivered": 1} for shipment_id, order_id in arrived]
     await work.tx.merge(SHIPMENTS, ("shipment_id",), rows)
-    shipped = [(row.order_id,) for row in orders if row.status == Status.SHIPPED]
-    parcels = await work.tx.find(SHIPMENTS, ORDER, shipped, only=("order_id", "delivered"))
-    on_their_way = {(row.order_id,) for row in parcels if not row.delivered}
-    there = [{"order_id": one, "status": int(Status.DELIVERED), "version": 1} for (one,) in shipped if (one,) not in on_their_way]
+    shipped = [row.order_id for row in orders if row.status == Status.SHIPPED]
+    parcels = await work.tx.find(SHIPMENTS, ORDER, [(one,) for one in shipped], only=("order_id", "delivered"))
+    on_their_way = {row.order_id for row in parcels if not row.delivered}
+    there = [{"order_id": one, "status": int(Status.DELIVERED), "version": 1} for one in shipped if one not in on_their_way]
     await work.tx.change(ORDERS, ORDER, there, add=("version",))
 
 

@@ -119,8 +119,8 @@ class AskOthers:
             own = lines[effect.asked.order_id]
             stock = {line.item_id: promisable.get(line.item_id) for line in own if line.item_id}
             known = {item_id: units for item_id, units in stock.items() if units is not None}
-            tax = {line.line_id: tax for line, tax in zip(own, taxed.line_tax_minor, strict=True)}
-            calculated = m.TaxCalculated(tax, taxed.shipping_tax_minor, taxed.unknown, known)
+            taxes = {line.line_id: tax for line, tax in zip(own, taxed.line_tax_minor, strict=True)}
+            calculated = m.TaxCalculated(taxes, taxed.shipping_tax_minor, taxed.unknown, known)
             found.append(calculated if len(known) == len(stock) else None)
         return found
 
